@@ -1,0 +1,18 @@
+# -*- coding: utf-8 -*-
+
+"""
+    MailS3 takes the place of the app's mail
+
+    This file sorts after those that make db, auth, mail and the scheduler.
+"""
+
+if "db" in globals():
+
+    from mails3.web2py import adopt
+
+    mail = adopt(globals())
+
+    # A scheduler without a dict of tasks looks for them here
+    mails3_drain, mails3_retry = mail.drain, mail.retry
+
+# END =========================================================================

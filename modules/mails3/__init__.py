@@ -1,0 +1,22 @@
+# -*- coding: utf-8 -*-
+
+"""
+    MailS3: an outbound mail queue for web2py applications
+
+    MailS3.send() reads the call (submission), and puts it into the outbox
+    within the caller's transaction, one delivery per recipient. A task of
+    the scheduler drains what is new, another retries what was refused
+    (delivery): claim and commit, have Mail.send compose it (mail), hand it
+    to the relay (smtp), settle and commit. What a failure means is decided
+    in one place (policy): the message waits, or ends, or all mail is held
+    until the relay or the configuration (relay) works again.
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from .mail import MailS3
+
+__all__ = ("MailS3",)
+
+# END =========================================================================

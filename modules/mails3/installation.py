@@ -1,0 +1,240 @@
+# -*- coding: utf-8 -*-
+
+"""
+    Dropping MailS3 into a web2py app, and taking it out again
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+
+from pathlib import Path
+
+__all__ = ("InstallError", "install", "uninstall", "enter")
+
+# Where this copy of MailS3 is: a clone of the project, or an app
+SOURCE = Path(__file__).resolve().parents[2]
+
+PACKAGE = "modules/mails3"
+SINGLE_FILES = ("models/tasks_mail.py",
+                "controllers/mails3.py",
+                "views/mails3/index.html",
+                "private/mails3.ini",
+                )
+
+# The site's own, once it is there
+KEPT = "private/mails3.ini"
+
+# What we have installed, and what it was like
+MANIFEST = PACKAGE + "/INSTALLED"
+
+# =============================================================================
+class InstallError(Exception):
+    """ It can't be done; says why, nothing has been changed """
+
+# =============================================================================
+def install(app, link=False, tell=print):
+    """
+        Drop MailS3 into an app, or bring it up to date there
+
+        Args:
+            app: path of the app, like web2py/applications/myapp
+            link: link to this copy in place of copying (for development)
+            tell: function to call with each line of the report
+
+        Raises:
+            InstallError: the app is none, or has files in our place
+    """
+
+    app = check_app(app)
+    before = read_manifest(app)
+    files = [path.relative_to(SOURCE).as_posix()
+             for path in sorted((SOURCE / PACKAGE).glob("*.py"))]
+    files.extend(SINGLE_FILES)
+
+    foreign = [name for name in files if not may_replace(app, name, before)]
+    if foreign:
+        raise InstallError("In the way, and not as MailS3 has left it: %s. "
+                           "Move it away first." % ", ".join(foreign))
+
+    for name in set(before).difference(files):
+        remove(app, name)
+
+    # A package that was copied can't be linked over, and vice versa
+    if link or (app / PACKAGE).is_symlink():
+        remove_package(app)
+    installed = {}
+    for name in files:
+        target = app / name
+        if name == KEPT and target.exists():
+            installed[name] = before.get(name, "")
+            continue
+        if link and name.startswith(PACKAGE):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_symlink():
+            target.unlink()
+        if link and name != KEPT:
+            target.symlink_to(SOURCE / name)
+        else:
+            shutil.copyfile(SOURCE / name, target)
+        installed[name] = fingerprint(target)
+        tell("%s %s" % ("replaced" if name in before else "installed", name))
+    if link:
+        (app / PACKAGE).symlink_to(SOURCE / PACKAGE)
+        tell("linked %s to %s" % (PACKAGE, SOURCE / PACKAGE))
+    else:
+        (app / MANIFEST).write_text(json.dumps(installed, indent=1) + "\n",
+                                    encoding = "utf-8")
+
+    if (app / "compiled").is_dir():
+        tell("This app is compiled: compile it again, before that MailS3 has no effect.")
+    tell("Now restart the web server and the scheduler worker.")
+
+# -----------------------------------------------------------------------------
+def uninstall(app, tell=print):
+    """
+        Take MailS3 out of an app
+        - its rows out of the scheduler and its claims off the mail as well,
+          for which the app must run
+
+        Args:
+            app: path of the app
+            tell: function to call with each line of the report
+
+        Raises:
+            InstallError: it is not installed, or the app does not run
+    """
+
+    app = check_app(app)
+    if not (app / PACKAGE).exists() or not (app / "models/tasks_mail.py").exists():
+        raise InstallError("MailS3 is not installed in %s" % app)
+
+    manifest = read_manifest(app)
+    try:
+        environment = enter(app)
+    except Exception as error:
+        raise InstallError("The app does not run (%s: %s). Use the Python that "
+                           "runs its web2py." % (type(error).__name__, error)) \
+              from error
+
+    for name in SINGLE_FILES:
+        if may_replace(app, name, manifest) or name == KEPT or not manifest:
+            remove(app, name)
+            tell("removed %s" % name)
+        else:
+            tell("LEFT %s: it has been edited" % name)
+    remove_package(app)
+    tell("removed %s" % PACKAGE)
+
+    # A compiled model would look for what is no longer there
+    for pattern in ("models.tasks_mail.*", "controllers.mails3.*", "views.mails3.*"):
+        for path in (app / "compiled").glob(pattern):
+            path.unlink()
+            tell("removed compiled/%s" % path.name)
+
+    # Not earlier: a running server would bring its tasks into being again
+    unsent = environment["mail"].retire()
+    environment["db"].commit()
+    if unsent:
+        tell("%s mails are unsent. They stay in msg_outbox (status 1), and are "
+             "sent when MailS3 is installed again." % unsent)
+    tell("Now restart the web server and the scheduler worker.")
+
+# -----------------------------------------------------------------------------
+def enter(app):
+    """
+        Run the models of an app, in its own web2py
+
+        Args:
+            app: path of the app
+
+        Returns:
+            the environment of the models (dict)
+
+        Raises:
+            Exception: whatever web2py or the app raises
+    """
+
+    app = Path(app).resolve()
+    web2py = app.parents[1]
+    os.chdir(web2py)
+    os.environ["web2py_path"] = str(web2py)
+    # In place of the package's own folder, where Python looks when it runs it
+    here = str(Path(__file__).resolve().parent)
+    sys.path[:] = [str(web2py)] + [path for path in sys.path if path != here]
+
+    from gluon.shell import env
+    return env(app.name, c="default", f="index", import_models=True)
+
+# -----------------------------------------------------------------------------
+def check_app(app):
+    """ The path of a web2py app; raises InstallError if it is none """
+
+    app = Path(app).resolve()
+    if not app.is_dir():
+        raise InstallError("There is no folder %s" % app)
+    if app.parent.name != "applications" or \
+       not all((app / name).is_dir() for name in ("models", "controllers")):
+        raise InstallError("%s is no web2py app: expected is a path like "
+                           "web2py/applications/myapp" % app)
+    if app == SOURCE:
+        raise InstallError("%s is where this copy of MailS3 is itself" % app)
+    return app
+
+# -----------------------------------------------------------------------------
+def read_manifest(app):
+    """ What has been installed: dict {name: fingerprint} """
+
+    path = app / MANIFEST
+    if (app / PACKAGE).is_symlink() or not path.exists():
+        return {}
+    return json.loads(path.read_text(encoding="utf-8"))
+
+# -----------------------------------------------------------------------------
+def may_replace(app, name, manifest):
+    """ Whether there is nothing, or nothing but what is ours """
+
+    target = app / name
+    if not os.path.lexists(target) or name == KEPT:
+        return True
+    if name.startswith(PACKAGE) and (app / PACKAGE).is_symlink():
+        return True
+    if target.is_symlink():
+        # Linked for development
+        return target.name == Path(os.readlink(target)).name
+    return fingerprint(target) in (manifest.get(name), fingerprint(SOURCE / name))
+
+# -----------------------------------------------------------------------------
+def fingerprint(path):
+    """ Tell a file from what it was before """
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+# -----------------------------------------------------------------------------
+def remove(app, name):
+    """ Remove a file, and its folder if that is left empty """
+
+    target = app / name
+    if os.path.lexists(target):
+        target.unlink()
+    if name.startswith("views/") and target.parent.is_dir() and \
+       not any(target.parent.iterdir()):
+        target.parent.rmdir()
+
+# -----------------------------------------------------------------------------
+def remove_package(app):
+    """ Remove the package: a link, or the folder with its compiled files """
+
+    package = app / PACKAGE
+    if package.is_symlink():
+        package.unlink()
+    elif package.is_dir():
+        shutil.rmtree(package)
+
+# END =========================================================================

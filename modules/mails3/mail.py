@@ -1,0 +1,613 @@
+# -*- coding: utf-8 -*-
+
+"""
+    MailS3, the Mail of the app: send() queues, the runs send
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import inspect
+import logging
+import socket
+
+from datetime import datetime, timedelta, timezone
+from types import FunctionType
+from uuid import uuid4
+
+from gluon import current
+from gluon.languages import lazyT
+from gluon.tools import Mail
+
+from .delivery import Courier, utcnow
+from .message import NEW
+from .outbox import Outbox
+from .policy import ConfigTrouble, DeliveryError, Never, NotNow
+from .relay import HELD, Relay
+from .schema import savepoint
+from .settings import read_settings
+from .smtp import Composer, Server, Session
+from .submission import BadInput, Submission, address_of
+
+__all__ = ("MailS3",)
+
+log = logging.getLogger("web2py.mails3")
+
+# Mail.send delivers by itself when settings.server is one of these
+NATIVE = ("logging", "gae", "aws")
+
+# Arguments that one dialect of Mail.send has and another has not
+DIALECTS = ("encoding", "dkim", "list_unsubscribe", "remote_server")
+
+# All that a visitor may learn of a failure
+UNABLE = "The mail could not be sent"
+
+# =============================================================================
+class MailS3(Mail):
+    """
+        Queues mail within the caller's transaction, in place of sending it
+        while the visitor waits
+
+        mail.send()               queues
+        mail.send_direct_email()  sends now; what Mail.send should have been
+        mail.drain()              sends what is new    } tasks of the
+        mail.retry()              sends what was refused and is due } scheduler
+    """
+
+    def __init__(self, db, settings=None, given=None, tasks=None):
+        """
+            Args:
+                db: the DAL of the app, with the tables of schema.py
+                settings: the settings of the Mail object that this one takes
+                          the place of; they stay one object, so that what
+                          the app changes later is heeded
+                given: function that returns the MailS3 settings as the site
+                       has given them (dict); called when first needed
+                tasks: the Tasks in the scheduler; None = there is none
+        """
+
+        super().__init__()
+        if settings is not None:
+            self.settings = settings
+
+        self.db = db
+        self.tasks = tasks
+        self._given = given
+        self._options = None
+        self._worker_seen = None
+
+    # -------------------------------------------------------------------------
+    @property
+    def options(self):
+        """ The MailS3 settings (see settings.py) """
+
+        if self._options is None:
+            given = self._given() if self._given else {}
+            self._options = read_settings(given, log.error)
+        return self._options
+
+    # -------------------------------------------------------------------------
+    # Queueing
+    #
+    def send(self, to=None, subject="[no subject]", message="[no message]",
+             *args, **kwargs):
+        """
+            Queue a mail within the caller's transaction; takes no time, and
+            never raises
+
+            Args:
+                to, subject, message and all others: as for Mail.send, of
+                        web2py 2.x as well as 3.x (gluon/tools.py)
+                priority: 0 (first) to 9 (last), default 5
+                expires: not to be sent after that: datetime (UTC, if it has
+                         no zone), timedelta, or seconds from now
+                idempotency_key: the same key is queued only once, ever
+                                 (up to 128 characters)
+
+            Returns:
+                True if the mail is queued; False if it can't be a mail,
+                with the reason in self.error, and nothing queued
+        """
+
+        try:
+            arguments = self._arguments(to, subject, message, args, kwargs)
+            queueing = self._queueing(arguments)
+            remote_server = arguments.pop("remote_server", None)
+            submission = Submission.read(arguments, self.options.max_size)
+        except Exception as error:
+            return self._refused(error)
+
+        if remote_server is not None or carries_secret(arguments):
+            # Not to be stored
+            return self._send_now(submission, remote_server)
+
+        key = queueing["idempotency_key"]
+        try:
+            with savepoint(self.db, "mails3_queue"):
+                outbox = Outbox(self.db)
+                if key and outbox.has_key(key):
+                    return self._done(True)
+                ids = outbox.add(submission, self._message_id(submission),
+                                 utcnow(),
+                                 retries = self.options.max_retries,
+                                 **queueing)
+        except BadInput as error:
+            return self._refused(error)
+        except Exception as error:
+            if key and self._has_key(key):
+                # Somebody else has just queued the same
+                return self._done(True)
+            log.error("Mail can't be queued (%s), so it is sent at once.",
+                      brief(error))
+            return self._send_now(submission)
+
+        self._start(ids)
+        return self._done(True)
+
+    # -------------------------------------------------------------------------
+    def _arguments(self, to, subject, message, args, kwargs):
+        """
+            Name the arguments of a call
+
+            Returns:
+                dict, with lazy translations made text
+
+            Raises:
+                BadInput: there is one too many
+        """
+
+        names = list(inspect.signature(Mail.send).parameters)[1:]
+        arguments = dict(zip(names[3:], args))
+        if len(args) > len(names) - 3 or any(key in arguments for key in kwargs):
+            raise BadInput("Too many arguments")
+
+        unknown = set(kwargs).difference(names, DIALECTS, ("priority", "expires",
+                                                           "idempotency_key"))
+        if unknown:
+            raise BadInput("Unknown argument: %s" % ", ".join(sorted(unknown)))
+
+        arguments.update(kwargs, to=to, subject=subject, message=message)
+        return {key: value if key == "dkim" else plain(value)
+                for key, value in arguments.items()}
+
+    # -------------------------------------------------------------------------
+    @staticmethod
+    def _queueing(arguments):
+        """ Take those arguments out that are for the queue, and check them """
+
+        priority = arguments.pop("priority", None)
+        expires = arguments.pop("expires", None)
+        key = arguments.pop("idempotency_key", None)
+
+        if priority is None:
+            priority = 5
+        if not isinstance(priority, int) or not 0 <= priority <= 9:
+            raise BadInput("priority is not a number from 0 to 9")
+
+        if isinstance(expires, (int, float)) and not isinstance(expires, bool):
+            expires = timedelta(seconds=expires)
+        if isinstance(expires, timedelta):
+            expires = utcnow() + expires
+        if isinstance(expires, datetime):
+            if expires.tzinfo:
+                expires = expires.astimezone(timezone.utc).replace(tzinfo=None)
+        elif expires is not None:
+            raise BadInput("expires is no time")
+
+        if key is not None and not (isinstance(key, str) and key.isascii() and
+                                    key.isprintable() and 0 < len(key) <= 128):
+            raise BadInput("idempotency_key is no text of up to 128 characters")
+
+        return {"priority": priority,
+                "expires_on": expires,
+                "idempotency_key": key,
+                }
+
+    # -------------------------------------------------------------------------
+    def _message_id(self, submission):
+        """ The Message-ID of a mail, for all its attempts (RFC 5322 3.6.4) """
+
+        for name, value in submission.headers.items():
+            if name.lower() == "message-id":
+                return value[:255]
+        sender = submission.sender or self.settings.sender
+        try:
+            domain = address_of(sender).rpartition("@")[2]
+        except (BadInput, AttributeError, TypeError):
+            domain = socket.gethostname()
+        return "<%s@%s>" % (uuid4().hex, domain[:200])
+
+    # -------------------------------------------------------------------------
+    def _has_key(self, key):
+        """ Whether a message with that key is queued, after an error """
+
+        try:
+            with savepoint(self.db, "mails3_key"):
+                return Outbox(self.db).has_key(key)
+        except Exception:
+            return False
+
+    # -------------------------------------------------------------------------
+    def _start(self, ids):
+        """ Have a worker send what was queued; or, without one, try it now """
+
+        if self._kick():
+            return
+        if self.options.fallback:
+            # A worker can't see it yet, so nobody else sends it
+            try:
+                with savepoint(self.db, "mails3_try"):
+                    self._courier(commit = lambda: None,
+                                  message_time = self.options.fallback_timeout,
+                                  ).send_own(ids)
+            except Exception as error:
+                log.error("Mail can't be tried now (%s), it stays queued.",
+                          brief(error))
+
+    # -------------------------------------------------------------------------
+    def _kick(self):
+        """ Wake the workers; False if none is there to hear it """
+
+        tasks = self.tasks
+        if tasks is None:
+            return False
+        try:
+            with savepoint(tasks.scheduler.db, "mails3_kick"):
+                tasks.kick()
+                if self._worker_seen is None:
+                    self._worker_seen = self._worker_alive()
+        except Exception as error:
+            # It costs delay: the periodic drain needs no kick
+            log.error("The drain can't be kicked (%s).", brief(error))
+            return True
+        return self._worker_seen
+
+    # -------------------------------------------------------------------------
+    def _worker_alive(self):
+        """ Whether a worker is alive, and does its work """
+
+        if not self.tasks.workers():
+            self._tell("No scheduler worker is alive: mail is queued but "
+                       "nothing sends it. Start one: web2py.py -K %s" %
+                       self.tasks.application)
+            return False
+        since = utcnow() - timedelta(seconds=self.options.neglect_timeout)
+        if Outbox(self.db).neglected(since) and \
+           Relay(self.db).read().status != HELD:
+            self._tell("A scheduler worker is alive, but mail has been waiting "
+                       "since before %s UTC: the worker seems to hang. Restart "
+                       "it." % since.replace(microsecond=0))
+            return False
+        return True
+
+    # -------------------------------------------------------------------------
+    @staticmethod
+    def _tell(text):
+        """ Log something that is so for a while, once an hour and process """
+
+        current.cache.ram("mails3-told-%s" % text[:20], lambda: log.error(text), 3600)
+
+    # -------------------------------------------------------------------------
+    # Sending
+    #
+    def send_direct_email(self, to=None, subject="[no subject]",
+                          message="[no message]", *args, **kwargs):
+        """
+            Send a mail now, past the queue; for those who can wait for SMTP
+
+            Args:
+                as for send(); those for the queue have no effect
+
+            Returns:
+                True if every recipient was accepted; else False, with the
+                reason in self.error, and those who were refused in
+                self.result: {address: (code, text)}. Never raises.
+        """
+
+        try:
+            arguments = self._arguments(to, subject, message, args, kwargs)
+            self._queueing(arguments)
+            remote_server = arguments.pop("remote_server", None)
+            submission = Submission.read(arguments, self.options.max_size)
+        except Exception as error:
+            return self._refused(error)
+
+        return self._send_direct(submission, remote_server)
+
+    # -------------------------------------------------------------------------
+    def _send_direct(self, submission, remote_server=None):
+        """ Send a Submission now; as send_direct_email() """
+
+        timeout = self.settings.timeout or 5
+        transport = Transport(self, timeout, remote_server)
+        try:
+            refused = transport.send(submission, self._message_id(submission),
+                                     submission.recipients, 6 * timeout)
+        except Exception as error:
+            if not isinstance(error, DeliveryError):
+                error = Never(brief(error))
+            return self._done(False, error)
+        finally:
+            transport.close()
+
+        result = {address: reply_of(error)
+                  for address, error in refused.items() if error}
+        errors = [error for error in refused.values() if error]
+        return self._done(not errors, errors[0] if errors else None, result)
+
+    # -------------------------------------------------------------------------
+    def _send_now(self, submission, remote_server=None):
+        """ Send what can't be queued; the caller may show the error to a visitor """
+
+        if self._send_direct(submission, remote_server):
+            return True
+        log.error("Mail could not be sent: %s", self.error)
+        return self._done(False, UNABLE)
+
+    # -------------------------------------------------------------------------
+    def drain(self):
+        """
+            Send what is new; commits. A task of the scheduler.
+
+            Returns:
+                how many deliveries were settled, None if there were none
+        """
+
+        if not Outbox(self.db).waiting(NEW, 1, utcnow()):
+            return None
+        if self.tasks:
+            # Answered by this run, as it looks for mail after this
+            self.tasks.forget_kicks()
+            self.tasks.scheduler.db.commit()
+        return self._courier().drain() or None
+
+    # -------------------------------------------------------------------------
+    def retry(self):
+        """
+            Send what was refused and is due; commits. A task of the scheduler.
+
+            Returns:
+                how many deliveries were settled, None if there were none
+        """
+
+        return self._courier().retry() or None
+
+    # -------------------------------------------------------------------------
+    def _courier(self, commit=None, message_time=None):
+        """ A Courier for this database and this configuration """
+
+        options = self.options
+        return Courier(Outbox(self.db), Relay(self.db),
+                       Transport(self, options.reply_timeout),
+                       options,
+                       commit = commit or self.db.commit,
+                       message_time = message_time,
+                       )
+
+    # -------------------------------------------------------------------------
+    # Looking
+    #
+    def overview(self):
+        """
+            Whether mail is going out, and if not, why
+
+            Returns:
+                dict: counts (by state), relay (Row of its state),
+                workers (how many are alive, None without a scheduler)
+        """
+
+        return {"counts": Outbox(self.db).counts(),
+                "relay": Relay(self.db).read(),
+                "workers": self.tasks.workers() if self.tasks else None,
+                }
+
+    # -------------------------------------------------------------------------
+    def retire(self):
+        """
+            Leave the app: our tasks out of the scheduler, all claims given
+            up; to be committed
+
+            Returns:
+                how many deliveries are unsent; they stay in msg_outbox
+        """
+
+        if self.tasks:
+            self.tasks.remove()
+        outbox = Outbox(self.db)
+        outbox.release_all()
+        counts = outbox.counts()
+        return counts["new"] + counts["deferred"]
+
+    # -------------------------------------------------------------------------
+    def _refused(self, error):
+        """ Refuse a call: the error says why, the admin's log as well """
+
+        if not isinstance(error, BadInput):
+            error = BadInput("The mail can not be read: %s" % type(error).__name__)
+        log.warning("A mail was refused: %s", error)
+        return self._done(False, str(error))
+
+    # -------------------------------------------------------------------------
+    def _done(self, success, error=None, result=None):
+        """ Leave the outcome where Mail.send leaves it """
+
+        self.error = error
+        self.result = result or {}
+        return success
+
+# =============================================================================
+class Transport:
+    """ Has Mail.send compose a mail, and a session hand it over """
+
+    def __init__(self, mail, timeout, remote_server=None):
+        """
+            Args:
+                mail: the MailS3
+                timeout: the longest wait for one reply (seconds)
+                remote_server: a live connection of the caller's, to be used
+        """
+
+        self.mail = mail
+        self.timeout = timeout
+        self.remote_server = remote_server
+        self.session = None
+
+    # -------------------------------------------------------------------------
+    def send(self, submission, message_id, recipients, within):
+        """
+            Compose a message and hand it over
+
+            Args:
+                submission: the Submission
+                message_id: its Message-ID
+                recipients: those of its recipients to send it to
+                within: the time it may take in all (seconds)
+
+            Returns:
+                dict {recipient: None if accepted, else a DeliveryError}
+
+            Raises:
+                Trouble: the relay or the configuration is to blame
+                NotNow, Never: the message was refused for all recipients
+        """
+
+        settings = self.mail.settings
+        sender = submission.sender or settings.sender
+        if not sender or not isinstance(sender, str):
+            raise ConfigTrouble("No sender configured")
+        try:
+            envelope = address_of(sender)
+        except BadInput:
+            raise ConfigTrouble("The configured sender is no address") from None
+
+        if str(settings.server).partition(":")[0] in NATIVE:
+            self._compose(submission, message_id, sender)
+            return dict.fromkeys(recipients)
+
+        server = None if self.remote_server else self._server()
+        content = self._compose(submission, message_id, sender)
+        if self.remote_server:
+            return self._send_by(self.remote_server, envelope, recipients, content)
+        if self.session is None:
+            self.session = Session(server, self.timeout)
+        try:
+            return self.session.transmit(envelope, recipients, content, within,
+                                         own_sender = not submission.sender)
+        except UnicodeEncodeError:
+            raise Never("The message can not be encoded") from None
+
+    # -------------------------------------------------------------------------
+    def fingerprint(self, salt):
+        """ Tell this configuration from another (see Server.fingerprint) """
+
+        try:
+            server = self._server()
+        except ConfigTrouble as error:
+            # None that could work
+            server = Server(str(error), 0)
+        return server.fingerprint(self.mail.settings.sender, salt)
+
+    # -------------------------------------------------------------------------
+    def close(self):
+        """ Close the session, if there is one """
+
+        if self.session:
+            self.session.close()
+            self.session = None
+
+    # -------------------------------------------------------------------------
+    def _server(self):
+        """ The Server as configured """
+
+        options = self.mail.options
+        return Server.read(self.mail.settings,
+                           verify = options.verify_tls,
+                           cafile = options.cafile or None,
+                           )
+
+    # -------------------------------------------------------------------------
+    def _compose(self, submission, message_id, sender):
+        """
+            Compose a message: Mail.send's own work, with a stand-in for
+            smtplib that takes what it would send
+            - Mail.send itself is left alone, other apps use it, too
+
+            Returns:
+                the message (str or bytes), or None if Mail.send has
+                delivered it by itself
+        """
+
+        arguments = submission.arguments()
+        arguments["sender"] = sender
+        headers = arguments["headers"]
+        if not any(name.lower() == "message-id" for name in headers):
+            headers["Message-ID"] = message_id
+
+        composer = Composer()
+        native = Mail.send
+        send = FunctionType(native.__code__,
+                            dict(native.__globals__,
+                                 smtplib = composer,
+                                 MIMEText = composer.text_part,
+                                 ),
+                            native.__name__,
+                            native.__defaults__,
+                            native.__closure__,
+                            )
+        send.__kwdefaults__ = native.__kwdefaults__
+        try:
+            composed = send(self.mail, **arguments)
+        except Exception as error:
+            raise Never("The message can not be composed (%s)" %
+                        type(error).__name__) from None
+        if not composed:
+            raise NotNow("The message can not be composed: %s" % self.mail.error)
+        return composer.content
+
+    # -------------------------------------------------------------------------
+    @staticmethod
+    def _send_by(remote_server, sender, recipients, content):
+        """ Hand a message over by a connection of the caller's """
+
+        replies = remote_server.sendmail(sender, recipients, content)
+        return {recipient: Never("%s %s" % replies[recipient])
+                           if recipient in replies else None
+                for recipient in recipients}
+
+# -----------------------------------------------------------------------------
+def plain(value):
+    """ Lazy translations as text, in the language of the request """
+
+    if isinstance(value, lazyT):
+        return str(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    return value
+
+# -----------------------------------------------------------------------------
+def carries_secret(arguments):
+    """ Whether a call has something in it that must not be stored """
+
+    keys = [arguments.get(key) for key in ("x509_sign_keyfile", "dkim")]
+    return bool(arguments.get("sign_passphrase")) or \
+           any("PRIVATE KEY" in str(getattr(key, "key", key)) for key in keys if key)
+
+# -----------------------------------------------------------------------------
+def reply_of(error):
+    """ A DeliveryError in smtplib's form """
+
+    reply = error.args[0]
+    return (getattr(reply, "code", None), getattr(reply, "text", str(error)))
+
+# -----------------------------------------------------------------------------
+def brief(error):
+    """
+        An error for the log, without what it is about: a driver may quote
+        the statement, and so the mail, from the second line on
+    """
+
+    return ("%s: %s" % (type(error).__name__, error)).splitlines()[0][:160]
+
+# END =========================================================================

@@ -1,0 +1,47 @@
+# -*- coding: utf-8 -*-
+
+"""
+    Words of the outbox: what a status means, what a delivery is
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Optional
+
+__all__ = ("UNSENT", "SENT", "DRAFT", "INVALID", "FAILED",
+           "NEW", "DEFERRED",
+           "Delivery",
+           )
+
+# msg_outbox.status: Eden's codes and Eden's meaning (s3db/msg.py)
+# - no Enum: rows, labels and sessions speak plain integers
+UNSENT  = 1 # new, deferred or held: still to be sent
+SENT    = 2 # the relay has accepted it; final
+DRAFT   = 3 # held back by a person, until released
+INVALID = 4 # the relay will never take it; final
+FAILED  = 5 # given up after its last attempt; final
+
+# mails3_delivery.lane: which run sends it; None = no run does
+NEW      = 1 # never attempted: the drain
+DEFERRED = 2 # attempted and refused for now: the retry pass
+
+# =============================================================================
+@dataclass(frozen = True)
+class Delivery:
+    """ One message to one recipient, as claimed from the outbox """
+
+    id: int
+    outbox: int                   # its row in msg_outbox
+    message: Optional[int]        # its row in mails3_message
+    address: str                  # of the recipient, without a name
+    attempts: int                 # made so far
+    retries: Optional[int]        # left, counted down like in Eden; None = no limit
+    deferred_on: Optional[datetime] # first refused (UTC, as all times here)
+    expires_on: Optional[datetime]  # not to be sent after that
+    begun_on: Optional[datetime]  # in doubt: a worker was lost while sending it
+    lease: str                    # our claim: a result counts while it holds
+
+# END =========================================================================

@@ -1,0 +1,150 @@
+# -*- coding: utf-8 -*-
+
+"""
+    The relay's state, in the database, shared by all workers: is it open,
+    or held and why, when may it be probed, when was the last retry pass
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from datetime import timedelta
+from uuid import uuid4
+
+from .outbox import words
+from .policy import LoginRefused, next_probe
+
+__all__ = ("Relay", "OPEN", "HELD")
+
+OPEN = "open" # mail flows
+HELD = "held" # known to be broken: one probe at a time
+
+# =============================================================================
+class Relay:
+    """ The one row of mails3_relay; commits are the caller's """
+
+    NAME = "relay"
+
+    def __init__(self, db):
+        """
+            Args:
+                db: the DAL, with the tables of schema.py
+        """
+
+        self.db = db
+        self.table = db.mails3_relay
+
+    # -------------------------------------------------------------------------
+    def establish(self):
+        """ Make the row, if it is not there """
+
+        if self.db(self.table.name == self.NAME).isempty():
+            self.table.insert(name=self.NAME, status=OPEN, salt=uuid4().hex)
+
+    # -------------------------------------------------------------------------
+    def read(self):
+        """
+            Read the state
+
+            Returns:
+                the Row (status, reason, held_on, probe_on, ...)
+        """
+
+        return self.db(self.table.name == self.NAME).select(limitby=(0, 1)).first()
+
+    # -------------------------------------------------------------------------
+    def hold(self, error, fingerprint, now):
+        """
+            Hold the lane, or go on holding it after a vain probe
+
+            Args:
+                error: the Trouble
+                fingerprint: of the configuration that met it
+                now: the time
+
+            Returns:
+                True if this begins an incident (to be told to the admin)
+        """
+
+        table = self.table
+        values = {"status": HELD,
+                 "reason": words(error),
+                 "login_refused": isinstance(error, LoginRefused),
+                 "fingerprint": fingerprint,
+                 }
+        began = self._update(table.status == OPEN,
+                             held_on = now,
+                             probes = 0,
+                             probe_on = now + timedelta(seconds=next_probe(0)),
+                             **values)
+        if not began:
+            self._update(table.status == HELD, **values)
+        return bool(began)
+
+    # -------------------------------------------------------------------------
+    def open(self):
+        """
+            Open the lane
+
+            Returns:
+                True if it was held (the incident is over)
+        """
+
+        return bool(self._update(self.table.status == HELD,
+                                 status = OPEN,
+                                 held_on = None,
+                                 probe_on = None,
+                                 login_refused = False,
+                                 ))
+
+    # -------------------------------------------------------------------------
+    def probe(self, row, now):
+        """
+            Ask to be the one who probes the held relay
+
+            Args:
+                row: the state as read
+                now: the time
+
+            Returns:
+                True if it is due and nobody else does
+        """
+
+        table = self.table
+        probes = (row.probes or 0) + 1
+        wait = next_probe(probes)
+        return bool(self._update((table.status == HELD) &
+                                 (table.login_refused == False) &
+                                 (table.probe_on <= now),
+                                 probes = probes,
+                                 probe_on = now + timedelta(seconds=wait),
+                                 ))
+
+    # -------------------------------------------------------------------------
+    def begin_retry_pass(self, interval, now):
+        """
+            Ask for a retry pass; who ever asks and how often, they are
+            at least the interval apart
+
+            Args:
+                interval: the distance of two passes (seconds)
+                now: the time
+
+            Returns:
+                True if it may run
+        """
+
+        table = self.table
+        before = now - timedelta(seconds=interval)
+        return bool(self._update((table.retried_on == None) |
+                                 (table.retried_on <= before),
+                                 retried_on = now,
+                                 ))
+
+    # -------------------------------------------------------------------------
+    def _update(self, condition, **values):
+        """ Change the row if the condition still holds: 1 or 0 rows """
+
+        return self.db((self.table.name == self.NAME) & condition).update(**values)
+
+# END =========================================================================

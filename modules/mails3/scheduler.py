@@ -1,0 +1,188 @@
+# -*- coding: utf-8 -*-
+
+"""
+    Our tasks in the host's scheduler: their rows, the kick, the workers
+
+    Rows are inserted directly: queue_task() refuses tasks that were added
+    after the scheduler was made, and any application_name on web2py 3.x.
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from datetime import timedelta
+from uuid import uuid4
+
+__all__ = ("Tasks",)
+
+# Where a task of ours must not stay (gluon/scheduler.py)
+ENDED = ("FAILED", "TIMEOUT", "STOPPED", "EXPIRED", "COMPLETED")
+
+# =============================================================================
+class Tasks:
+    """ The drain and the retry pass as tasks of one application """
+
+    DRAIN = "mails3_drain"
+    RETRY = "mails3_retry"
+    KICK = "mails3_kick"
+
+    def __init__(self, scheduler, application, mail):
+        """
+            Args:
+                scheduler: the host's Scheduler
+                application: the name of the app
+                mail: the MailS3, whose options are ours
+        """
+
+        self.scheduler = scheduler
+        self.application = application
+        self.mail = mail
+
+    # -------------------------------------------------------------------------
+    def register(self, functions):
+        """
+            Make the functions known to the workers
+
+            Args:
+                functions: dict {name: function}
+        """
+
+        # Without a dict, the scheduler finds them in the model environment
+        if self.scheduler.tasks:
+            self.scheduler.tasks.update(functions)
+
+    # -------------------------------------------------------------------------
+    def establish(self, db):
+        """
+            Make our rows, and repair them: the scheduler itself leaves a
+            task that failed, or whose worker was lost, as it is
+
+            Args:
+                db: a connection of our own to the scheduler's database,
+                    with its tables defined
+        """
+
+        options = self.mail.options
+        self._establish(db, self.DRAIN, options.drain_interval)
+        self._establish(db, self.RETRY, options.retry_interval)
+
+    # -------------------------------------------------------------------------
+    def _establish(self, db, function, period):
+        """ Make or repair the row of one periodic task """
+
+        now = self.scheduler.now()
+        table = db.scheduler_task
+        wanted = self._row(function, self._uuid(function), period=period, repeats=0)
+
+        row = db(table.uuid == wanted["uuid"]).select(limitby=(0, 1)).first()
+        if row is None:
+            table.insert(start_time=now, next_run_time=now, **wanted)
+            return
+
+        lost = now - timedelta(seconds = self.mail.options.task_timeout + 60)
+        late = now + timedelta(seconds = 2 * period + 60)
+        if row.status in ENDED or \
+           row.status == "RUNNING" and (row.last_run_time or lost) <= lost or \
+           row.status == "QUEUED" and row.next_run_time > late:
+            wanted.update(status="QUEUED", next_run_time=now, assigned_worker_name="")
+
+        changes = {key: value for key, value in wanted.items() if row[key] != value}
+        if changes:
+            db(table.id == row.id).update(**changes)
+
+    # -------------------------------------------------------------------------
+    def kick(self):
+        """
+            Have the drain run soon; part of the caller's transaction
+            - a row of its own, which no other transaction has to wait for,
+              and which a worker sees at the very moment when it sees the mail
+            - none if one is waiting already: once per burst
+        """
+
+        db = self.scheduler.db
+        now = self.scheduler.now()
+        if db(self._kicks(db) & (db.scheduler_task.status == "QUEUED") &
+              (db.scheduler_task.next_run_time <= now)).isempty():
+            row = self._row(self.DRAIN, "%s-%s" % (self._uuid(self.KICK), uuid4().hex), repeats=1)
+            db.scheduler_task.insert(start_time=now, next_run_time=now, **row)
+
+    # -------------------------------------------------------------------------
+    def forget_kicks(self):
+        """ Remove the kicks that are done, or that the running drain answers """
+
+        db = self.scheduler.db
+        # Not those assigned to a worker: it would stumble over the gap
+        db(self._kicks(db) &
+           db.scheduler_task.status.belongs(ENDED + ("QUEUED",))).delete()
+
+    # -------------------------------------------------------------------------
+    def workers(self):
+        """
+            The workers that are alive and would run our tasks
+
+            Returns:
+                how many
+        """
+
+        db = self.scheduler.db
+        table = db.scheduler_worker
+        since = self.scheduler.now() - \
+                timedelta(seconds = self.mail.options.worker_timeout)
+        rows = db((table.last_heartbeat > since) &
+                  table.status.belongs(("ACTIVE", "PICK", "STOP_TASK"))
+                  ).select(table.group_names)
+        return sum(self._group() in (row.group_names or ()) for row in rows)
+
+    # -------------------------------------------------------------------------
+    def remove(self):
+        """ Remove our rows, for good """
+
+        db = self.scheduler.db
+        db(self._kicks(db)).delete()
+        db(db.scheduler_task.uuid.belongs((self._uuid(self.DRAIN),
+                                           self._uuid(self.RETRY)))).delete()
+
+    # -------------------------------------------------------------------------
+    def _uuid(self, name):
+        """ The fixed uuid by which a row is found """
+
+        return "%s-%s" % (name.replace("_", "-"), self.application)
+
+    # -------------------------------------------------------------------------
+    def _kicks(self, db):
+        """ Query for our kicks; a range, for uuid is what is indexed """
+
+        table = db.scheduler_task
+        prefix = self._uuid(self.KICK)
+        return (table.uuid > prefix + "-") & (table.uuid < prefix + "-g") & \
+               (table.application_name == self._application())
+
+    # -------------------------------------------------------------------------
+    def _application(self):
+        """ Where a worker runs our tasks """
+
+        # Its request is anonymous: it needs a public controller
+        return "%s/default" % self.application
+
+    # -------------------------------------------------------------------------
+    def _group(self):
+        """ The group whose workers run our tasks """
+
+        return self.scheduler.group_names[0]
+
+    # -------------------------------------------------------------------------
+    def _row(self, function, uuid, **values):
+        """ The values of a row that do not depend on the time """
+
+        return dict(values,
+                    uuid = uuid,
+                    application_name = self._application(),
+                    task_name = function,
+                    function_name = function,
+                    group_name = self._group(),
+                    timeout = self.mail.options.task_timeout,
+                    # For ever: a task that failed once must not stay so
+                    retry_failed = -1,
+                    )
+
+# END =========================================================================

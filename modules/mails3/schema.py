@@ -1,0 +1,223 @@
+# -*- coding: utf-8 -*-
+
+"""
+    The tables: msg_outbox where the host has none, and companions of our own
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from contextlib import contextmanager
+
+from .message import UNSENT
+from .relay import Relay
+
+__all__ = ("TABLES", "define", "create", "connection_of_our_own", "savepoint")
+
+TABLES = ("msg_outbox", "mails3_message", "mails3_attachment", "mails3_delivery",
+          "mails3_relay")
+
+# What the runs look things up by
+INDEXES = (("mails3_delivery", "mails3_delivery_new", ("lane", "priority", "id")),
+           ("mails3_delivery", "mails3_delivery_due", ("lane", "due_on")),
+           ("mails3_delivery", "mails3_delivery_lease", ("lease",)),
+           ("mails3_delivery", "mails3_delivery_mail", ("mail_id",)),
+           ("mails3_attachment", "mails3_attachment_mail", ("mail_id",)),
+           )
+
+# -----------------------------------------------------------------------------
+def define(db):
+    """
+        Define the tables for pydal, as far as db does not have them yet;
+        makes nothing in the database (see create)
+        - links are plain integers: Eden's tables are not referenced, so that
+          nothing of ours can keep a row of Eden's from being deleted
+
+        Args:
+            db: the DAL
+    """
+
+    Field = db.Field # the host's, without importing web2py
+
+    # Eden's columns, as far as a queue without persons needs them
+    tables = {"msg_outbox": (
+                Field("message_id", "integer"),
+                Field("address", length=512),
+                Field("contact_method", length=32, default="EMAIL"),
+                Field("status", "integer", notnull=True, default=UNSENT),
+                Field("retries", "integer"),
+                Field("created_on", "datetime"),
+                Field("modified_on", "datetime"),
+                ),
+              # One send() call
+              "mails3_message": (
+                Field("message_id", length=255), # the header, for all attempts
+                Field("idempotency_key", length=128, unique=True),
+                Field("queued_on", "datetime"),
+                Field("expires_on", "datetime"),
+                Field("head", "text"),           # Submission.dump()
+                Field("body", "text"),
+                ),
+              "mails3_attachment": (
+                Field("mail_id", "integer"),
+                Field("part_no", "integer"),
+                Field("payload", "blob"),
+                ),
+              # What msg_outbox has no room for, one for one
+              "mails3_delivery": (
+                Field("outbox_id", "integer", unique=True),
+                Field("mail_id", "integer"),
+                Field("lane", "integer"),        # None: no run sends it
+                Field("priority", "integer", default=5), # 0 first, 9 last
+                Field("due_on", "datetime"),
+                Field("attempts", "integer", default=0),
+                Field("deferred_on", "datetime"), # first refused
+                Field("lease", length=36),       # who sends it now
+                Field("leased_until", "datetime"),
+                Field("begun_on", "datetime"),   # in doubt from here, if lost
+                Field("tried_on", "datetime"),
+                Field("reply", length=512),      # the relay's last words
+                ),
+              # A single row
+              "mails3_relay": (
+                Field("name", length=32, unique=True),
+                Field("status", length=8),
+                Field("reason", length=512),
+                Field("held_on", "datetime"),
+                Field("probe_on", "datetime"),
+                Field("probes", "integer", default=0),
+                Field("login_refused", "boolean", default=False),
+                Field("fingerprint", length=64),
+                Field("salt", length=36),
+                Field("retried_on", "datetime"),
+                ),
+              }
+
+    # Fields that the app adds to all its tables are not for ours
+    common_fields, db._common_fields = db._common_fields, []
+    try:
+        for name, fields in tables.items():
+            if name not in db.tables:
+                db.define_table(name, *fields, migrate=False)
+    finally:
+        db._common_fields = common_fields
+
+# -----------------------------------------------------------------------------
+def create(db, names):
+    """
+        Bring the tables into being, or up to date, on sites with
+        migrate=False as well
+        - asks the database itself: pydal's migration goes by files, which
+          another server of the same site does not have
+
+        Args:
+            db: a connection of our own (see there), for it is committed
+            names: of the tables, defined in db
+
+        Raises:
+            Exception: the database driver's, if it can't be done
+    """
+
+    for name in names:
+        table = db[name]
+        if answers(db, table.id):
+            for field in table:
+                if not answers(db, field):
+                    db.executesql("ALTER TABLE %s ADD %s" % (table._rname,
+                                                             column_of(db, field)))
+        else:
+            try:
+                db.executesql(db._adapter.create_table(table, migrate=False))
+                for owner, index, columns in INDEXES:
+                    if owner == name:
+                        table.create_index(index, *[table[column]
+                                                    for column in columns])
+            except Exception:
+                db.rollback()
+                if not answers(db, table.id):
+                    raise
+                # Another process was faster
+        db.commit()
+
+    if "mails3_relay" in names:
+        Relay(db).establish()
+        db.commit()
+
+# -----------------------------------------------------------------------------
+def answers(db, field):
+    """ Whether the database knows the table and the field """
+
+    try:
+        db(field._table.id < 0).select(field, limitby=(0, 1))
+    except Exception:
+        db.rollback()
+        return False
+    return True
+
+# -----------------------------------------------------------------------------
+def column_of(db, field):
+    """ The definition of a column, for SQL """
+
+    return "%s %s" % (field._rname,
+                      db._adapter.types[field.type] % {"length": field.length})
+
+# -----------------------------------------------------------------------------
+@contextmanager
+def connection_of_our_own(db):
+    """
+        A second connection to the same database: what is committed there
+        leaves the transaction of the request alone (as the scheduler does,
+        gluon/scheduler.py, send_heartbeat)
+
+        Args:
+            db: the app's DAL
+    """
+
+    if "memory" in db._uri[:15]:
+        # Such a database is its connection
+        yield db
+        return
+
+    # SQLite: better to come back later than to wait for a long transaction
+    patience = {"timeout": 1} if db._adapter.dbengine == "sqlite" else {}
+    own = type(db)(db._uri,
+                   folder = db._adapter.folder,
+                   decode_credentials = db._decode_credentials,
+                   migrate_enabled = False,
+                   driver_args = dict(db._driver_args or {}, **patience),
+                   adapter_args = db._adapter_args,
+                   )
+    try:
+        yield own
+        own.commit()
+    except Exception:
+        own.rollback()
+        raise
+    finally:
+        own.close()
+
+# -----------------------------------------------------------------------------
+@contextmanager
+def savepoint(db, name):
+    """
+        Undo what was done inside if it fails, and nothing else: the
+        transaction of the caller stays usable, uncommitted
+
+        Args:
+            db: the DAL
+            name: of the savepoint
+    """
+
+    if db._adapter.dbengine == "sqlite" and not db._adapter.connection.in_transaction:
+        # Else releasing it would commit (sqlite.org/lang_savepoint.html)
+        db.executesql("BEGIN")
+    db.executesql("SAVEPOINT %s" % name)
+    try:
+        yield
+    except Exception:
+        db.executesql("ROLLBACK TO SAVEPOINT %s" % name)
+        db.executesql("RELEASE SAVEPOINT %s" % name)
+        raise
+    db.executesql("RELEASE SAVEPOINT %s" % name)
+
+# END =========================================================================

@@ -1,0 +1,422 @@
+# -*- coding: utf-8 -*-
+
+"""
+    One session with the relay: open, reuse, close; smtplib's errors become ours
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import hashlib
+import re
+import smtplib
+import ssl
+import time
+
+from dataclasses import dataclass, field
+from email.mime.text import MIMEText
+from typing import Optional
+
+from .policy import AUTH, BODY, CONNECT, DATA, EHLO, MAIL, RCPT, STARTTLS, \
+                    ConfigTrouble, RelayTrouble, Reply, Trouble, judge
+
+__all__ = ("Server", "Session", "Composer")
+
+# =============================================================================
+@dataclass(frozen = True)
+class Server:
+    """ How to reach the relay: the settings of a Mail object, read """
+
+    host: str
+    port: int
+    starttls: bool = False
+    ssl: bool = False
+    user: Optional[str] = None
+    password: Optional[str] = field(default = None, repr = False)
+    hostname: Optional[str] = None # to introduce ourselves with
+    verify: bool = False           # verify the relay's certificate
+    cafile: Optional[str] = None   # authorities to trust, PEM; None = system's
+
+    # -------------------------------------------------------------------------
+    @classmethod
+    def read(cls, settings, verify=False, cafile=None):
+        """
+            Read mail.settings (gluon/tools.py, class Mail)
+
+            Args:
+                settings: the settings of a Mail object
+                verify: verify the relay's certificate
+                cafile: path of the authorities' certificates
+
+            Returns:
+                the Server
+
+            Raises:
+                ConfigTrouble: no server, or not as in "host:port"
+        """
+
+        address = settings.server
+        if not address or not isinstance(address, str):
+            raise ConfigTrouble("No mail server configured")
+
+        host, colon, port = address.rpartition(":")
+        if not colon or "]" in port:
+            host, port = address, ""
+        if port and not port.isdigit():
+            raise ConfigTrouble("Mail server is not host:port")
+
+        user = password = None
+        if settings.login:
+            user, colon, password = str(settings.login).partition(":")
+            if not colon:
+                raise ConfigTrouble("Mail login is not user:password")
+
+        over_ssl = bool(settings.ssl)
+        return cls(host = host.strip("[]"),
+                   # RFC 8314 section 7.3 and RFC 5321 section 4.5.4.2
+                   port = int(port) if port else (465 if over_ssl else 25),
+                   starttls = bool(settings.tls) and not over_ssl,
+                   ssl = over_ssl,
+                   user = user,
+                   password = password,
+                   hostname = settings.hostname,
+                   verify = verify,
+                   cafile = cafile,
+                   )
+
+    # -------------------------------------------------------------------------
+    def fingerprint(self, sender, salt):
+        """
+            Tell this configuration from another, without giving it away
+
+            Args:
+                sender: the configured sender
+                salt: a random text
+
+            Returns:
+                a hex text; equal for equal configurations
+        """
+
+        parts = repr((self.host, self.port, self.starttls, self.ssl, self.user,
+                      self.password, self.verify, self.cafile, sender))
+        # Slow on purpose: the login is in it, and may be guessable
+        return hashlib.pbkdf2_hmac("sha256", parts.encode("utf-8"),
+                                   salt.encode("ascii"), 20000).hex()
+
+# =============================================================================
+class Session:
+    """ A session with the relay, opened when first needed, kept for reuse """
+
+    # Relays close what is used too much or too long (cf. Postfix,
+    # smtp_connection_reuse_count_limit and _time_limit)
+    MESSAGES = 100
+    SECONDS = 240
+
+    def __init__(self, server, timeout, clock=time.monotonic):
+        """
+            Args:
+                server: the Server
+                timeout: the longest wait for one reply (seconds)
+                clock: tells the time (seconds)
+        """
+
+        self.server = server
+        self.timeout = timeout
+        self.clock = clock
+
+        self.smtp = None
+        self.opened = 0
+        self.messages = 0
+        self.deadline = None
+
+    # -------------------------------------------------------------------------
+    def transmit(self, sender, recipients, content, within, own_sender=True):
+        """
+            Hand one message over
+
+            Args:
+                sender: the envelope sender, a bare address
+                recipients: the envelope recipients, bare addresses
+                content: the message (str or bytes)
+                within: the time it may take in all (seconds)
+                own_sender: the sender is the configured one
+
+            Returns:
+                dict {recipient: None if accepted, else a DeliveryError}
+
+            Raises:
+                Trouble: the relay or the configuration is to blame
+                NotNow, Never: the message was refused for all recipients
+        """
+
+        content = as_sent(content)
+        self.deadline = self.clock() + within
+
+        if self.smtp and (self.messages >= self.MESSAGES or
+                          self.clock() - self.opened >= self.SECONDS):
+            self.close()
+
+        reused = self.smtp is not None
+        if not reused:
+            self.open()
+        try:
+            try:
+                self._mail(sender, len(content), own_sender)
+            except RelayTrouble:
+                if not reused:
+                    raise
+                # The relay has had enough of that session, not of us
+                self.close()
+                self.open()
+                self._mail(sender, len(content), own_sender)
+            return self._hand_over(recipients, content)
+        except Exception as error:
+            # After protocol trouble the session's state is anybody's guess
+            if isinstance(error, RelayTrouble) or not self._reset():
+                self.close()
+            raise
+
+    # -------------------------------------------------------------------------
+    def _mail(self, sender, size, own_sender):
+        """ Begin a message, telling its size where the relay wants to know """
+
+        # RFC 1870 section 6: too large is refused before it is sent
+        options = ["SIZE=%s" % size] if self.smtp.has_extn("size") else []
+        self._ask(MAIL, self.smtp.mail, sender, options, own_sender=own_sender)
+
+    # -------------------------------------------------------------------------
+    def _hand_over(self, recipients, content):
+        """ RCPT, DATA and the content; as for transmit() """
+
+        refused = {}
+        for recipient in recipients:
+            error = judge(self._reply(RCPT, self.smtp.rcpt, recipient))
+            if isinstance(error, Trouble):
+                raise error
+            refused[recipient] = error
+
+        if all(refused.values()):
+            if not self._reset():
+                self.close()
+            return refused
+
+        self._ask(DATA, self.smtp.docmd, "DATA")
+        self._ask(BODY, self._send, content)
+        self.messages += 1
+        return refused
+
+    # -------------------------------------------------------------------------
+    def _send(self, content):
+        """ Send the content and take the reply to it """
+
+        self.smtp.send(content)
+        return self.smtp.getreply()
+
+    # -------------------------------------------------------------------------
+    def open(self):
+        """
+            Open the session: connect, EHLO, STARTTLS, login
+
+            Raises:
+                Trouble: it can't be had
+        """
+
+        server = self.server
+        if self.deadline is None:
+            self.deadline = self.clock() + 4 * self.timeout
+        try:
+            context = self._context()
+            self._ask(CONNECT, self._connect, context)
+            self._hello()
+            if server.starttls:
+                self._ask(STARTTLS, self.smtp.starttls, context=context)
+                self._hello()
+            if server.user is not None:
+                self._ask(AUTH, self.smtp.login, server.user, server.password)
+        except Exception:
+            self.close()
+            raise
+        self.opened, self.messages = self.clock(), 0
+
+    # -------------------------------------------------------------------------
+    def close(self):
+        """ Close the session, politely if it is still alive; never raises """
+
+        smtp, self.smtp = self.smtp, None
+        if smtp is None:
+            return
+        try:
+            if smtp.sock:
+                # Nothing depends on the answer
+                smtp.sock.settimeout(min(self.timeout, 1))
+                smtp.quit()
+        except (OSError, smtplib.SMTPException):
+            pass
+        finally:
+            smtp.close()
+
+    # -------------------------------------------------------------------------
+    def _connect(self, context):
+        """ Connect and take the banner; smtplib raises if it is not 220 """
+
+        server = self.server
+        arguments = {"local_hostname": server.hostname,
+                     "timeout": self._patience(),
+                     }
+        if server.ssl:
+            self.smtp = smtplib.SMTP_SSL(server.host, server.port,
+                                         context=context, **arguments)
+        else:
+            self.smtp = smtplib.SMTP(server.host, server.port, **arguments)
+        return 220, b""
+
+    # -------------------------------------------------------------------------
+    def _hello(self):
+        """ EHLO, or HELO where that is all the relay knows """
+
+        reply = self._reply(EHLO, self.smtp.ehlo)
+        if reply.code is not None and reply.code >= 500:
+            reply = self._reply(EHLO, self.smtp.helo)
+        error = judge(reply)
+        if error:
+            raise error
+
+    # -------------------------------------------------------------------------
+    def _context(self):
+        """ The TLS context; unverified like Mail.send's, unless set """
+
+        if not (self.server.ssl or self.server.starttls):
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.server.cafile)
+        except OSError:
+            raise ConfigTrouble("Certificates of the authorities not readable") \
+                  from None
+        if not self.server.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    # -------------------------------------------------------------------------
+    def _patience(self):
+        """ How long to wait for the next reply (seconds) """
+
+        return max(min(self.timeout, self.deadline - self.clock()), 0.1)
+
+    # -------------------------------------------------------------------------
+    def _ask(self, phase, command, *args, own_sender=True, **kwargs):
+        """ Give a command; raises the DeliveryError if it is refused """
+
+        error = judge(self._reply(phase, command, *args, **kwargs), own_sender)
+        if error:
+            raise error
+
+    # -------------------------------------------------------------------------
+    def _reply(self, phase, command, *args, **kwargs):
+        """
+            Give a command and take the reply: the edge where smtplib's
+            errors become ours
+
+            Args:
+                phase: where in the dialogue
+                command: a method that returns (code, text), and its arguments
+
+            Returns:
+                the Reply
+
+            Raises:
+                ConfigTrouble: what was to be done can't be done at all
+        """
+
+        if self.clock() >= self.deadline:
+            return Reply(phase, None, "took too long")
+        if self.smtp and self.smtp.sock:
+            self.smtp.sock.settimeout(self._patience())
+        try:
+            code, text = command(*args, **kwargs)
+        except smtplib.SMTPResponseException as error:
+            code, text = error.smtp_code, error.smtp_error
+        except smtplib.SMTPServerDisconnected as error:
+            code, text = None, str(error)
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            code, text = None, "Connection closed"
+        except ssl.SSLError as error:
+            # Certificate or protocol version: only a person repairs that
+            raise ConfigTrouble(Reply(phase, None, "TLS impossible (%s)" %
+                                      (error.reason or "?"))) from None
+        except OSError as error:
+            code, text = None, error.strerror or str(error) or type(error).__name__
+        except smtplib.SMTPException as error:
+            # An extension is needed that the relay does not offer
+            raise ConfigTrouble(Reply(phase, None, str(error))) from None
+
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "replace")
+        text = " ".join(text.split())[:400]
+        if phase == AUTH:
+            # Some relays repeat the login in their words
+            for secret in (self.server.password, self.server.user):
+                text = text.replace(secret, "***") if secret else text
+        # smtplib's -1: that was no reply
+        return Reply(phase, code if code and code > 0 else None, text)
+
+    # -------------------------------------------------------------------------
+    def _reset(self):
+        """ Forget a message that was begun; False if that fails """
+
+        return self.smtp is not None and \
+               judge(self._reply(MAIL, self.smtp.rset)) is None
+
+# -----------------------------------------------------------------------------
+def as_sent(content):
+    """ Lines end with CRLF, a leading dot is doubled, a dot ends it all """
+
+    if isinstance(content, str):
+        # Mail.send composes ASCII; what is not can not be sent as it is
+        content = content.encode("ascii")
+    content = re.sub(br"\r\n|\n|\r", b"\r\n", content)
+    content = re.sub(br"(?m)^\.", b"..", content)
+    if not content.endswith(b"\r\n"):
+        content += b"\r\n"
+    return content + b".\r\n"
+
+# =============================================================================
+class Composer:
+    """
+        Stands for smtplib while Mail.send composes: catches what it would
+        send, and gives it what it needs to compose on web2py 2.x
+    """
+
+    SMTPException = smtplib.SMTPException
+
+    def __init__(self):
+
+        self.content = None
+
+    # -------------------------------------------------------------------------
+    @staticmethod
+    def text_part(text, *args, **kwargs):
+        """ MIMEText, also for the bytes that web2py 2.x makes of a raw message """
+
+        if isinstance(text, bytes):
+            text = text.decode("utf-8")
+        return MIMEText(text, *args, **kwargs)
+
+    # -------------------------------------------------------------------------
+    def SMTP(self, *args, **kwargs):
+
+        return self
+
+    SMTP_SSL = SMTP
+
+    def sendmail(self, sender, recipients, content):
+
+        self.content = content
+        return {}
+
+    def ehlo(self, *args):
+        pass
+
+    starttls = login = quit = close = ehlo
+
+# END =========================================================================

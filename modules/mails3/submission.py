@@ -1,0 +1,393 @@
+# -*- coding: utf-8 -*-
+
+"""
+    What one send() call hands over: every form that Mail.send takes, made
+    plain, checked, and stored as versioned JSON plus blobs
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import json
+import re
+
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.header import Header
+from email.message import Message
+from email.utils import formataddr, getaddresses
+
+__all__ = ("BadInput", "Submission", "address_of")
+
+# Version of the stored form; a reader refuses what is newer than itself
+VERSION = 1
+
+# RFC 5321 section 4.1.2: Local-part, Domain and address-literal
+ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
+ADDRESS = re.compile(r"""(?:%(atom)s(?:\.%(atom)s)*|"(?:[ !#-\[\]-~]|\\[ -~])*")"""
+                     r"""@(?:%(label)s(?:\.%(label)s)*\.?|\[[0-9A-Za-z.:-]+\])"""
+                     % {"atom": ATOM, "label": LABEL})
+
+# RFC 5322 section 2.2: printable ASCII except colon
+HEADER_NAME = re.compile(r"[!-9;-~]+")
+
+# =============================================================================
+class BadInput(ValueError):
+    """ The call can not become a mail; says why, never quotes a body """
+
+# =============================================================================
+@dataclass
+class Submission:
+    """ One message, as the caller handed it over """
+
+    to: list                   # as they appear in the header
+    recipients: list           # of the envelope: to, cc and bcc, each once
+    subject: str = ""
+    body: object = None        # str, [text, html] or None, as in Mail.send
+    cc: list = field(default_factory = list)
+    bcc: list = field(default_factory = list)
+    reply_to: list = field(default_factory = list)
+    sender: object = None      # None: the configured one at the time of sending
+    from_address: object = None
+    headers: dict = field(default_factory = dict)
+    attachments: list = field(default_factory = list) # MIME parts
+    raw: bool = False
+    options: dict = field(default_factory = dict) # cipher and other arguments
+
+    # -------------------------------------------------------------------------
+    @classmethod
+    def read(cls, arguments, max_size=None):
+        """
+            Read the arguments of a Mail.send call, in any accepted form
+
+            Args:
+                arguments: the arguments by name (dict); is not changed,
+                           neither are the caller's lists
+                max_size: the limit for bodies and attachments (bytes)
+
+            Returns:
+                a Submission
+
+            Raises:
+                BadInput: what is wrong, in words
+        """
+
+        arguments = dict(arguments)
+        encoding = arguments.pop("encoding", None) or "utf-8"
+
+        to = read_addresses("to", arguments.pop("to", None))
+        if not to:
+            raise BadInput("No recipient")
+        cc = read_addresses("cc", arguments.pop("cc", None))
+        bcc = read_addresses("bcc", arguments.pop("bcc", None))
+        recipients = dict.fromkeys(address for _, address in to + cc + bcc)
+
+        reply_to = read_addresses("reply_to", arguments.pop("reply_to", None))
+        sender = read_sender("sender", arguments.pop("sender", None))
+        from_address = read_sender("from_address",
+                                   arguments.pop("from_address", None))
+
+        subject = arguments.pop("subject", None)
+        subject = read_line("subject", "" if subject is None else subject)
+        headers = read_headers(arguments.pop("headers", None))
+        raw = bool(arguments.pop("raw", False))
+
+        attachments = read_attachments(arguments.pop("attachments", None))
+        body = read_body(arguments.pop("message", None), encoding)
+        if not attachments and (body is None or body == [None, None]):
+            raise BadInput("No message")
+
+        if arguments.get("list_unsubscribe"):
+            # The one further argument that becomes a header
+            read_line("list_unsubscribe", arguments["list_unsubscribe"])
+
+        if max_size is not None:
+            size = sum(len(part) for part in attachments) + \
+                   sum(len(text.encode("utf-8")) for text in texts_of(body))
+            if size > max_size:
+                raise BadInput("Message too large: %s bytes, the limit is %s" %
+                               (size, max_size))
+
+        return cls(to = [text for text, _ in to],
+                   recipients = list(recipients),
+                   subject = subject,
+                   body = body,
+                   cc = [text for text, _ in cc],
+                   bcc = [text for text, _ in bcc],
+                   reply_to = [text for text, _ in reply_to],
+                   sender = sender,
+                   from_address = from_address,
+                   headers = headers,
+                   attachments = attachments,
+                   raw = raw,
+                   options = {key: value for key, value in arguments.items()
+                              if value is not None},
+                   )
+
+    # -------------------------------------------------------------------------
+    def arguments(self):
+        """
+            The arguments for Mail.send
+
+            Returns:
+                a dict that Mail.send may change as it likes
+        """
+
+        arguments = {"to": list(self.to),
+                     "subject": self.subject,
+                     "message": self.body,
+                     "headers": dict(self.headers),
+                     }
+        for key in ("cc", "bcc", "reply_to"):
+            value = getattr(self, key)
+            if value:
+                arguments[key] = list(value)
+        for key in ("sender", "from_address", "raw"):
+            value = getattr(self, key)
+            if value:
+                arguments[key] = value
+        if self.attachments:
+            arguments["attachments"] = [message_from_bytes(part)
+                                        for part in self.attachments]
+        arguments.update(self.options)
+        return arguments
+
+    # -------------------------------------------------------------------------
+    def dump(self):
+        """
+            The stored form
+            - the texts stand apart from the rest, so that lists need not
+              read them and they can be dropped when the mail is sent
+            - pure ASCII: no database codec can spoil or refuse it
+
+            Returns:
+                tuple (head, body, attachments): JSON, JSON, list of bytes
+
+            Raises:
+                BadInput: an argument that can not be stored
+        """
+
+        head = {"version": VERSION,
+                "attachments": len(self.attachments),
+                }
+        for key in ("to", "recipients", "subject", "cc", "bcc", "reply_to",
+                    "sender", "from_address", "headers", "raw", "options"):
+            head[key] = getattr(self, key)
+        try:
+            return json.dumps(head), json.dumps(self.body), self.attachments
+        except TypeError:
+            raise BadInput("An argument can not be stored") from None
+
+    # -------------------------------------------------------------------------
+    @classmethod
+    def load(cls, head, body, attachments):
+        """
+            Read the stored form
+
+            Args:
+                head, body: JSON, as from dump()
+                attachments: function to read the attachments (list of
+                             bytes), called if there are any
+
+            Returns:
+                the Submission
+
+            Raises:
+                ValueError: not readable, or of a newer version
+        """
+
+        head = json.loads(head)
+        version = head.pop("version")
+        if version > VERSION:
+            raise ValueError("Stored by a newer version of MailS3 (%s)" % version)
+        number = head.pop("attachments")
+        parts = attachments() if number else []
+        if len(parts) != number:
+            raise ValueError("An attachment is missing")
+
+        return cls(body=json.loads(body), attachments=parts, **head)
+
+# =============================================================================
+def address_of(text):
+    """
+        The bare address in a header text like "Anne <anne@example.org>"
+
+        Args:
+            text: the header text
+
+        Returns:
+            the address (str)
+
+        Raises:
+            BadInput: not exactly one well-formed address
+    """
+
+    found = getaddresses([text])
+    if len(found) != 1:
+        raise BadInput("Malformed address")
+    return check_address(found[0][1])
+
+# -----------------------------------------------------------------------------
+def check_address(address):
+    """ Check a bare address (RFC 5321 section 4.1.2), with IDNA domain """
+
+    local, at, domain = address.rpartition("@")
+    if not domain.isascii():
+        # RFC 5891: the ASCII form means the same to every relay
+        try:
+            domain = domain.encode("idna").decode("ascii")
+        except UnicodeError:
+            raise BadInput("Malformed address") from None
+    address = local + at + domain
+
+    if not local.isascii():
+        raise BadInput("Address not ASCII before the @")
+    # RFC 5321 section 4.5.3.1: the longest local-part and path
+    if not ADDRESS.fullmatch(address) or len(local) > 64 or len(address) > 254:
+        raise BadInput("Malformed address")
+    return address
+
+# -----------------------------------------------------------------------------
+def read_line(name, value):
+    """ Read a text that becomes (part of) a header line """
+
+    if isinstance(value, Header):
+        value = str(value)
+    if not isinstance(value, str):
+        raise BadInput("%s is no text" % name)
+    if any(char in value for char in "\r\n\0"):
+        raise BadInput("Line break or NUL in %s" % name)
+    return check_unicode(name, str(value))
+
+# -----------------------------------------------------------------------------
+def check_unicode(name, text):
+    """ Refuse lone surrogates: no codec can encode them """
+
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadInput("Not encodable: %s" % name) from None
+    return text
+
+# -----------------------------------------------------------------------------
+def read_addresses(name, value):
+    """
+        Read one or many recipients: a text, also with commas, or a list,
+        tuple or set of texts
+
+        Returns:
+            list of tuples (header text, bare address)
+    """
+
+    if not value:
+        return []
+    if isinstance(value, str):
+        value = [value]
+    elif not isinstance(value, (list, tuple, set, frozenset)):
+        raise BadInput("%s is no address" % name)
+
+    result = []
+    for entry in value:
+        text = read_line(name, entry).strip()
+        found = getaddresses([text])
+        if not found:
+            raise BadInput("Malformed address in %s" % name)
+        for person, address in found:
+            try:
+                bare = check_address(address)
+            except BadInput as error:
+                raise BadInput("%s in %s" % (error, name)) from None
+            if len(found) > 1 or not text.isascii():
+                # Each on its own, the name as an encoded-word (RFC 2047
+                # section 5: the address itself must not be encoded)
+                result.append((formataddr((person, bare)), bare))
+            else:
+                result.append((text, bare))
+    return result
+
+# -----------------------------------------------------------------------------
+def read_sender(name, value):
+    """ Read a sender; None or empty: the configured one """
+
+    if not value:
+        return None
+    found = read_addresses(name, value if isinstance(value, str) else [value])
+    if len(found) != 1:
+        raise BadInput("Malformed address in %s" % name)
+    return found[0][0]
+
+# -----------------------------------------------------------------------------
+def read_headers(value):
+    """ Read the additional headers """
+
+    if not value:
+        return {}
+    if not isinstance(value, dict):
+        raise BadInput("headers is no dict")
+    headers = {}
+    for name, text in value.items():
+        if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
+            raise BadInput("Malformed header name")
+        if isinstance(text, (int, float)):
+            text = str(text)
+        headers[name] = read_line("header %s" % name, text)
+    return headers
+
+# -----------------------------------------------------------------------------
+def read_body(value, encoding):
+    """ Read the message: a text, a file, a pair of them, or None """
+
+    if isinstance(value, (list, tuple)):
+        if len(value) != 2:
+            raise BadInput("message is no pair of text and html")
+        return [read_text(part, encoding) for part in value]
+    return read_text(value, encoding)
+
+# -----------------------------------------------------------------------------
+def read_text(value, encoding):
+    """ Read one text; a file is read once, here """
+
+    if value is None:
+        return None
+    if hasattr(value, "read"):
+        try:
+            value = value.read()
+            if isinstance(value, bytes):
+                value = value.decode(encoding)
+        except (OSError, ValueError, LookupError) as error:
+            raise BadInput("message not readable: %s" %
+                           type(error).__name__) from None
+    if not isinstance(value, str):
+        raise BadInput("message is no text")
+    return check_unicode("message", str(value))
+
+# -----------------------------------------------------------------------------
+def texts_of(body):
+    """ The texts in a body as read """
+
+    return [text for text in (body if isinstance(body, list) else [body])
+            if text is not None]
+
+# -----------------------------------------------------------------------------
+def read_attachments(value):
+    """ Read one or many Mail.Attachment (or other MIME parts), as bytes """
+
+    if isinstance(value, Message):
+        value = [value]
+    elif not value:
+        return []
+    elif not isinstance(value, (list, tuple)):
+        raise BadInput("attachments is no list")
+
+    parts = []
+    for part in value:
+        if not isinstance(part, Message):
+            raise BadInput("An attachment is no Mail.Attachment")
+        try:
+            parts.append(part.as_bytes())
+        except (UnicodeError, ValueError, TypeError, LookupError, AttributeError):
+            raise BadInput("An attachment can not be encoded") from None
+    return parts
+
+# END =========================================================================

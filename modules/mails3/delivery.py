@@ -97,11 +97,11 @@ class Courier:
         """
 
         now, settings = self.now(), self.settings
-        if not self.outbox.waiting(DEFERRED, 1, now) or \
-           not self.relay.begin_retry_pass(settings.retry_interval, now):
+        if not self.outbox.waiting(DEFERRED, 1, now):
             return 0
+        may_run = self.relay.begin_retry_pass(settings.retry_interval, now)
         self.commit()
-        return self._run(DEFERRED, settings.retry_limit)
+        return self._run(DEFERRED, settings.retry_limit) if may_run else 0
 
     # -------------------------------------------------------------------------
     def send_own(self, ids):
@@ -163,14 +163,15 @@ class Courier:
 
         now = self.now()
         waiting = self.outbox.waiting(lane, size, now)
-        if not waiting or not self._may_send(now):
+        if not waiting:
             return None
 
-        if self.held:
-            waiting = waiting[:1]
-        lease = self.outbox.claim(waiting, now, now + self.lease_time)
+        may_send = self._may_send(now)
+        if may_send:
+            lease = self.outbox.claim(waiting[:1] if self.held else waiting,
+                                      now, now + self.lease_time)
         self.commit()
-        return lease
+        return lease if may_send else None
 
     # -------------------------------------------------------------------------
     def _may_send(self, now):

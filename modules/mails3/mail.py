@@ -12,7 +12,6 @@ import logging
 import socket
 
 from datetime import datetime, timedelta, timezone
-from types import FunctionType
 from uuid import uuid4
 
 from gluon import current
@@ -22,19 +21,16 @@ from gluon.tools import Mail
 from .delivery import Courier, utcnow
 from .message import NEW
 from .outbox import Outbox
-from .policy import ConfigTrouble, DeliveryError, Never, NotNow
+from .policy import DeliveryError, Never
 from .relay import HELD, Relay
 from .schema import savepoint
 from .settings import read_settings
-from .smtp import Composer, Server, Session
 from .submission import BadInput, Submission, address_of
+from .transport import Transport
 
 __all__ = ("MailS3",)
 
 log = logging.getLogger("web2py.mails3")
-
-# Mail.send delivers by itself when settings.server is one of these
-NATIVE = ("logging", "gae", "aws")
 
 # Arguments that one dialect of Mail.send has and another has not
 DIALECTS = ("encoding", "dkim", "list_unsubscribe", "remote_server")
@@ -330,10 +326,10 @@ class MailS3(Mail):
         finally:
             transport.close()
 
-        result = {address: reply_of(error)
+        result = {address: error.reply
                   for address, error in refused.items() if error}
-        errors = [error for error in refused.values() if error]
-        return self._done(not errors, errors[0] if errors else None, result)
+        error = next(filter(None, refused.values()), None)
+        return self._done(error is None, error, result)
 
     # -------------------------------------------------------------------------
     def _send_now(self, submission, remote_server=None):
@@ -435,145 +431,6 @@ class MailS3(Mail):
         self.result = result or {}
         return success
 
-# =============================================================================
-class Transport:
-    """ Has Mail.send compose a mail, and a session hand it over """
-
-    def __init__(self, mail, timeout, remote_server=None):
-        """
-            Args:
-                mail: the MailS3
-                timeout: the longest wait for one reply (seconds)
-                remote_server: a live connection of the caller's, to be used
-        """
-
-        self.mail = mail
-        self.timeout = timeout
-        self.remote_server = remote_server
-        self.session = None
-
-    # -------------------------------------------------------------------------
-    def send(self, submission, message_id, recipients, within):
-        """
-            Compose a message and hand it over
-
-            Args:
-                submission: the Submission
-                message_id: its Message-ID
-                recipients: those of its recipients to send it to
-                within: the time it may take in all (seconds)
-
-            Returns:
-                dict {recipient: None if accepted, else a DeliveryError}
-
-            Raises:
-                Trouble: the relay or the configuration is to blame
-                NotNow, Never: the message was refused for all recipients
-        """
-
-        settings = self.mail.settings
-        sender = submission.sender or settings.sender
-        if not sender or not isinstance(sender, str):
-            raise ConfigTrouble("No sender configured")
-        try:
-            envelope = address_of(sender)
-        except BadInput:
-            raise ConfigTrouble("The configured sender is no address") from None
-
-        if str(settings.server).partition(":")[0] in NATIVE:
-            self._compose(submission, message_id, sender)
-            return dict.fromkeys(recipients)
-
-        server = None if self.remote_server else self._server()
-        content = self._compose(submission, message_id, sender)
-        if self.remote_server:
-            return self._send_by(self.remote_server, envelope, recipients, content)
-        if self.session is None:
-            self.session = Session(server, self.timeout)
-        try:
-            return self.session.transmit(envelope, recipients, content, within,
-                                         own_sender = not submission.sender)
-        except UnicodeEncodeError:
-            raise Never("The message can not be encoded") from None
-
-    # -------------------------------------------------------------------------
-    def fingerprint(self, salt):
-        """ Tell this configuration from another (see Server.fingerprint) """
-
-        try:
-            server = self._server()
-        except ConfigTrouble as error:
-            # None that could work
-            server = Server(str(error), 0)
-        return server.fingerprint(self.mail.settings.sender, salt)
-
-    # -------------------------------------------------------------------------
-    def close(self):
-        """ Close the session, if there is one """
-
-        if self.session:
-            self.session.close()
-            self.session = None
-
-    # -------------------------------------------------------------------------
-    def _server(self):
-        """ The Server as configured """
-
-        options = self.mail.options
-        return Server.read(self.mail.settings,
-                           verify = options.verify_tls,
-                           cafile = options.cafile or None,
-                           )
-
-    # -------------------------------------------------------------------------
-    def _compose(self, submission, message_id, sender):
-        """
-            Compose a message: Mail.send's own work, with a stand-in for
-            smtplib that takes what it would send
-            - Mail.send itself is left alone, other apps use it, too
-
-            Returns:
-                the message (str or bytes), or None if Mail.send has
-                delivered it by itself
-        """
-
-        arguments = submission.arguments()
-        arguments["sender"] = sender
-        headers = arguments["headers"]
-        if not any(name.lower() == "message-id" for name in headers):
-            headers["Message-ID"] = message_id
-
-        composer = Composer()
-        native = Mail.send
-        send = FunctionType(native.__code__,
-                            dict(native.__globals__,
-                                 smtplib = composer,
-                                 MIMEText = composer.text_part,
-                                 ),
-                            native.__name__,
-                            native.__defaults__,
-                            native.__closure__,
-                            )
-        send.__kwdefaults__ = native.__kwdefaults__
-        try:
-            composed = send(self.mail, **arguments)
-        except Exception as error:
-            raise Never("The message can not be composed (%s)" %
-                        type(error).__name__) from None
-        if not composed:
-            raise NotNow("The message can not be composed: %s" % self.mail.error)
-        return composer.content
-
-    # -------------------------------------------------------------------------
-    @staticmethod
-    def _send_by(remote_server, sender, recipients, content):
-        """ Hand a message over by a connection of the caller's """
-
-        replies = remote_server.sendmail(sender, recipients, content)
-        return {recipient: Never("%s %s" % replies[recipient])
-                           if recipient in replies else None
-                for recipient in recipients}
-
 # -----------------------------------------------------------------------------
 def plain(value):
     """ Lazy translations as text, in the language of the request """
@@ -593,13 +450,6 @@ def carries_secret(arguments):
     keys = [arguments.get(key) for key in ("x509_sign_keyfile", "dkim")]
     return bool(arguments.get("sign_passphrase")) or \
            any("PRIVATE KEY" in str(getattr(key, "key", key)) for key in keys if key)
-
-# -----------------------------------------------------------------------------
-def reply_of(error):
-    """ A DeliveryError in smtplib's form """
-
-    reply = error.args[0]
-    return (getattr(reply, "code", None), getattr(reply, "text", str(error)))
 
 # -----------------------------------------------------------------------------
 def brief(error):

@@ -44,6 +44,14 @@ class Reply:
 class DeliveryError(Exception):
     """ An attempt failed; the class says what happens next """
 
+    @property
+    def reply(self):
+        """ What the relay said, like smtplib tells it: (code, text) """
+
+        reply = self.args[0]
+        return (reply.code, reply.text) if isinstance(reply, Reply) \
+               else (None, str(reply))
+
 class Trouble(DeliveryError):
     """ No fault of the message: hold the lane, leave the message alone """
 

@@ -14,13 +14,12 @@ import ssl
 import time
 
 from dataclasses import dataclass, field
-from email.mime.text import MIMEText
 from typing import Optional
 
 from .policy import AUTH, BODY, CONNECT, DATA, EHLO, MAIL, RCPT, STARTTLS, \
                     ConfigTrouble, RelayTrouble, Reply, Trouble, judge
 
-__all__ = ("Server", "Session", "Composer")
+__all__ = ("Server", "Session")
 
 # =============================================================================
 @dataclass(frozen = True)
@@ -379,44 +378,5 @@ def as_sent(content):
     if not content.endswith(b"\r\n"):
         content += b"\r\n"
     return content + b".\r\n"
-
-# =============================================================================
-class Composer:
-    """
-        Stands for smtplib while Mail.send composes: catches what it would
-        send, and gives it what it needs to compose on web2py 2.x
-    """
-
-    SMTPException = smtplib.SMTPException
-
-    def __init__(self):
-
-        self.content = None
-
-    # -------------------------------------------------------------------------
-    @staticmethod
-    def text_part(text, *args, **kwargs):
-        """ MIMEText, also for the bytes that web2py 2.x makes of a raw message """
-
-        if isinstance(text, bytes):
-            text = text.decode("utf-8")
-        return MIMEText(text, *args, **kwargs)
-
-    # -------------------------------------------------------------------------
-    def SMTP(self, *args, **kwargs):
-
-        return self
-
-    SMTP_SSL = SMTP
-
-    def sendmail(self, sender, recipients, content):
-
-        self.content = content
-        return {}
-
-    def ehlo(self, *args):
-        pass
-
-    starttls = login = quit = close = ehlo
 
 # END =========================================================================

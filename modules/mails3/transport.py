@@ -1,0 +1,201 @@
+# -*- coding: utf-8 -*-
+
+"""
+    From a stored message to the relay: Mail.send composes, a session hands over
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from email.mime.text import MIMEText
+from types import FunctionType
+
+from gluon.tools import Mail
+
+from .policy import ConfigTrouble, Never, NotNow
+from .smtp import Server, Session
+from .submission import BadInput, address_of
+
+__all__ = ("Transport",)
+
+# Mail.send delivers by itself when settings.server is one of these
+NATIVE = ("logging", "gae", "aws")
+
+# =============================================================================
+class Transport:
+    """ Has Mail.send compose a mail, and a session hand it over """
+
+    def __init__(self, mail, timeout, remote_server=None):
+        """
+            Args:
+                mail: the MailS3
+                timeout: the longest wait for one reply (seconds)
+                remote_server: a live connection of the caller's, to be used
+        """
+
+        self.mail = mail
+        self.timeout = timeout
+        self.remote_server = remote_server
+        self.session = None
+
+    # -------------------------------------------------------------------------
+    def send(self, submission, message_id, recipients, within):
+        """
+            Compose a message and hand it over
+
+            Args:
+                submission: the Submission
+                message_id: its Message-ID
+                recipients: those of its recipients to send it to
+                within: the time it may take in all (seconds)
+
+            Returns:
+                dict {recipient: None if accepted, else a DeliveryError}
+
+            Raises:
+                Trouble: the relay or the configuration is to blame
+                NotNow, Never: the message was refused for all recipients
+        """
+
+        settings = self.mail.settings
+        sender = submission.sender or settings.sender
+        if not sender or not isinstance(sender, str):
+            raise ConfigTrouble("No sender configured")
+        try:
+            envelope = address_of(sender)
+        except BadInput:
+            raise ConfigTrouble("The configured sender is no address") from None
+
+        if str(settings.server).partition(":")[0] in NATIVE:
+            self._compose(submission, message_id, sender)
+            return dict.fromkeys(recipients)
+
+        server = None if self.remote_server else self._server()
+        content = self._compose(submission, message_id, sender)
+        if self.remote_server:
+            return self._send_by(self.remote_server, envelope, recipients, content)
+        if self.session is None:
+            self.session = Session(server, self.timeout)
+        try:
+            return self.session.transmit(envelope, recipients, content, within,
+                                         own_sender = not submission.sender)
+        except UnicodeEncodeError:
+            raise Never("The message can not be encoded") from None
+
+    # -------------------------------------------------------------------------
+    def fingerprint(self, salt):
+        """ Tell this configuration from another (see Server.fingerprint) """
+
+        try:
+            server = self._server()
+        except ConfigTrouble as error:
+            # None that could work
+            server = Server(str(error), 0)
+        return server.fingerprint(self.mail.settings.sender, salt)
+
+    # -------------------------------------------------------------------------
+    def close(self):
+        """ Close the session, if there is one """
+
+        if self.session:
+            self.session.close()
+            self.session = None
+
+    # -------------------------------------------------------------------------
+    def _server(self):
+        """ The Server as configured """
+
+        options = self.mail.options
+        return Server.read(self.mail.settings,
+                           verify = options.verify_tls,
+                           cafile = options.cafile or None,
+                           )
+
+    # -------------------------------------------------------------------------
+    def _compose(self, submission, message_id, sender):
+        """
+            Compose a message: Mail.send's own work, with a stand-in for
+            smtplib that takes what it would send
+            - Mail.send itself is left alone, other apps use it, too
+
+            Returns:
+                the message (str or bytes), or None if Mail.send has
+                delivered it by itself
+        """
+
+        arguments = submission.arguments()
+        arguments["sender"] = sender
+        headers = arguments["headers"]
+        if not any(name.lower() == "message-id" for name in headers):
+            headers["Message-ID"] = message_id
+
+        composer = Composer()
+        native = Mail.send
+        send = FunctionType(native.__code__,
+                            dict(native.__globals__,
+                                 smtplib = composer,
+                                 MIMEText = text_part,
+                                 ),
+                            native.__name__,
+                            native.__defaults__,
+                            native.__closure__,
+                            )
+        send.__kwdefaults__ = native.__kwdefaults__
+        try:
+            composed = send(self.mail, **arguments)
+        except Exception as error:
+            raise Never("The message can not be composed (%s)" %
+                        type(error).__name__) from None
+        if not composed:
+            raise NotNow("The message can not be composed: %s" % self.mail.error)
+        return composer.content
+
+    # -------------------------------------------------------------------------
+    @staticmethod
+    def _send_by(remote_server, sender, recipients, content):
+        """ Hand a message over by a connection of the caller's """
+
+        replies = remote_server.sendmail(sender, recipients, content)
+        return {recipient: Never("%s %s" % replies[recipient])
+                           if recipient in replies else None
+                for recipient in recipients}
+
+# =============================================================================
+class Composer:
+    """
+        Stands for smtplib while Mail.send composes: catches what it would
+        send
+    """
+
+    SMTPException = Exception
+
+    def __init__(self):
+
+        self.content = None
+
+    # -------------------------------------------------------------------------
+    def SMTP(self, *args, **kwargs):
+
+        return self
+
+    SMTP_SSL = SMTP
+
+    def sendmail(self, sender, recipients, content):
+
+        self.content = content
+        return {}
+
+    def ehlo(self, *args):
+        pass
+
+    starttls = login = quit = close = ehlo
+
+# -----------------------------------------------------------------------------
+def text_part(text, *args, **kwargs):
+    """ MIMEText, also for the bytes that web2py 2.x makes of a raw message """
+
+    if isinstance(text, bytes):
+        text = text.decode("utf-8")
+    return MIMEText(text, *args, **kwargs)
+
+# END =========================================================================

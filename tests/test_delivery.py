@@ -1,0 +1,411 @@
+"""
+    The two runs: what they send, what they leave alone, what becomes of it
+"""
+
+from threading import Thread
+
+from conftest import FakeRelay, Office
+from host import eventually
+
+from mails3.message import DRAFT, FAILED, INVALID, SENT, UNSENT
+
+ANNE, BOB, NOBODY = "anne@example.org", "bob@example.org", "nobody@example.org"
+
+# =============================================================================
+class TestDrain:
+    """ The drain sends what is new """
+
+    def test_a_new_mail_is_sent_once(self, office):
+        """ It arrives, is marked as sent, and another drain leaves it alone """
+
+        anne = office.queue(ANNE)
+
+        office.drain()
+        office.drain()
+
+        assert office.status(anne) == SENT
+        assert [mail.recipients for mail in office.relay.mails] == [[ANNE]]
+
+    def test_uncommitted_mail_is_not_sent(self, office):
+        """ What the caller may still roll back, no worker sees """
+
+        office.mail.send(ANNE, "News", "There is news.")
+        other = office.connection()
+
+        assert office.mailer(other).drain() is None
+        other.close()
+        office.db.rollback()
+
+        assert office.drain() is None
+        assert office.relay.mails == []
+
+    def test_one_message_to_many_is_handed_over_once(self, office):
+        """ Its recipients share one SMTP transaction """
+
+        office.queue([ANNE, BOB], cc="carl@example.org")
+
+        office.drain()
+
+        mail, = office.relay.mails
+        assert mail.recipients == [ANNE, BOB, "carl@example.org"]
+
+    def test_many_messages_share_a_session(self, office):
+        """ The relay is not connected to for each mail anew """
+
+        office.queue(*["user%s@example.org" % n for n in range(20)])
+
+        office.drain()
+
+        assert len(office.relay.mails) == 20
+        assert office.relay.connections == 1
+
+    def test_a_session_that_the_relay_ends_is_opened_anew(self, office):
+        """ A relay that takes three messages a session gets all of them """
+
+        office.relay.limit(3)
+        ids = office.queue(*["user%s@example.org" % n for n in range(10)])
+
+        office.drain()
+
+        assert {office.status(number) for number in ids} == {SENT}
+        assert office.state().status == "open"
+
+    def test_a_refused_recipient_does_not_hold_up_the_others(self, office):
+        """ A 5xx reply makes that delivery invalid, and no other """
+
+        office.relay.answer("RCPT", "550 5.1.1 No such user", to=NOBODY)
+        nobody, anne = office.queue(NOBODY, ANNE)
+
+        office.drain()
+
+        assert office.status(nobody) == INVALID
+        assert "No such user" in office.entry(nobody).mails3_delivery.reply
+        assert office.status(anne) == SENT
+
+    def test_a_partial_refusal_is_no_success(self, office):
+        """ Exactly the refused of one message are tried again """
+
+        office.relay.answer("RCPT", "451 4.3.0 Later", to=BOB, times=1)
+        office.queue([ANNE, BOB, NOBODY])
+        office.relay.answer("RCPT", "550 5.1.1 No such user", to=NOBODY)
+
+        office.drain()
+        office.later(600)
+        office.retry()
+
+        assert [mail.recipients for mail in office.relay.mails] == [[ANNE], [BOB]]
+
+    def test_the_first_in_rank_is_sent_first(self, office):
+        """ A password reset does not wait behind the newsletter """
+
+        office.queue("news1@example.org", "news2@example.org", priority=9)
+        office.queue("reset@example.org", priority=0)
+
+        office.drain()
+
+        assert [mail.recipients[0] for mail in office.relay.mails] == \
+               ["reset@example.org", "news1@example.org", "news2@example.org"]
+
+    def test_an_expired_mail_is_given_up(self, office):
+        """ A code that is valid for a minute is not sent after an hour """
+
+        late = office.queue(ANNE, expires=60)
+        office.db(office.db.mails3_message).update(
+                                        expires_on = office.entry(late).msg_outbox.created_on)
+
+        office.drain()
+
+        assert office.status(late) == FAILED
+        assert office.entry(late).mails3_delivery.attempts == 0
+        assert office.relay.connections == 0
+
+    def test_what_a_person_holds_back_is_not_sent(self, office):
+        """ A row that is no longer unsent is left alone """
+
+        anne = office.queue(ANNE)
+        office.db(office.db.msg_outbox.id == anne).update(status=DRAFT)
+        office.db.commit()
+
+        office.drain()
+
+        assert office.status(anne) == DRAFT
+        assert office.relay.connections == 0
+
+    def test_a_mail_that_can_not_be_read_is_set_aside(self, office):
+        """ That row alone is invalid, with its reason; the run goes on """
+
+        broken, newer, anne = office.queue(NOBODY, BOB, ANNE)
+        table = office.db.mails3_message
+        office.db(table.id == office.entry(broken).mails3_delivery.mail_id).update(head="{")
+        office.db(table.id == office.entry(newer).mails3_delivery.mail_id).update(
+                                                        head='{"version": 99}')
+        office.db.commit()
+
+        office.drain()
+
+        assert office.status(broken) == office.status(newer) == INVALID
+        assert "newer version" in office.entry(newer).mails3_delivery.reply
+        assert office.status(anne) == SENT
+
+    def test_nothing_is_written_when_there_is_nothing_to_do(self, small_office):
+        """ An idle drain is one query """
+
+        office = small_office
+        office.queue(ANNE)
+        office.drain()
+        office.db._timings.clear()
+
+        office.drain()
+
+        statements = [statement for statement, _ in office.db._timings]
+        assert len(statements) == 1 and statements[0].startswith("SELECT")
+
+# =============================================================================
+class TestRetry:
+    """ The retry pass sends what was refused, at its own rate """
+
+    def test_a_refused_mail_waits_for_the_retry_pass(self, office):
+        """ However often the drain runs, it does not touch it """
+
+        office.relay.answer("RCPT", "451 4.3.0 Later")
+        anne = office.queue(ANNE)
+
+        for _ in range(3):
+            office.drain()
+
+        entry = office.entry(anne)
+        assert entry.msg_outbox.status == UNSENT
+        assert entry.mails3_delivery.attempts == 1
+        assert "Later" in entry.mails3_delivery.reply
+        assert office.relay.connections == 1
+
+    def test_it_is_not_tried_before_its_time(self, office):
+        """ The first retry comes after five minutes at the earliest """
+
+        office.relay.answer("RCPT", "451 4.3.0 Later", times=1)
+        anne = office.queue(ANNE)
+        office.drain()
+
+        office.later(290)
+        office.retry()
+        assert office.status(anne) == UNSENT
+
+        office.later(60)
+        office.retry()
+        assert office.status(anne) == SENT
+        assert office.entry(anne).mails3_delivery.attempts == 2
+
+    def test_passes_keep_their_distance(self, office):
+        """ Whoever asks for passes, and however often, gets one in five minutes """
+
+        office.relay.answer("RCPT", "451 4.3.0 Later")
+        office.queue(*["user%s@example.org" % n for n in range(5)])
+        office.drain()
+        office.later(600)
+        other = office.connection()
+        office.relay.clear()
+
+        office.retry(retry_interval=300, retry_limit=2)
+        office.retry()
+        office.mailer(other).retry()
+        other.close()
+
+        assert sum(verb == "RCPT" for _, verb, _ in office.relay.commands) == 2
+
+    def test_retries_count_down_until_it_is_given_up(self, office):
+        """ With two retries, three attempts are made, and then it has failed """
+
+        office.given["max_retries"] = 2
+        office.relay.answer("RCPT", "451 4.3.0 Later")
+        anne = office.queue(ANNE)
+
+        office.drain()
+        assert office.entry(anne).msg_outbox.retries == 1
+        for _ in range(4):
+            office.later(100000)
+            office.retry()
+
+        entry = office.entry(anne)
+        assert entry.msg_outbox.status == FAILED
+        assert entry.msg_outbox.retries == 0
+        assert entry.mails3_delivery.attempts == 3
+
+    def test_after_five_days_it_is_given_up(self, office):
+        """ Without a limit of retries, time is the limit (RFC 5321 4.5.4.1) """
+
+        office.relay.answer("RCPT", "451 4.3.0 Later")
+        anne = office.queue(ANNE)
+        office.drain()
+
+        office.later(5 * 86400)
+        office.retry()
+
+        assert office.status(anne) == FAILED
+
+# =============================================================================
+class TestHold:
+    """ What is no fault of the message costs it nothing """
+
+    def test_a_dead_relay_costs_no_attempt(self, office):
+        """ All mail is held, and leaves as new mail when the relay is back """
+
+        office.relay.stop()
+        ids = office.queue(*["user%s@example.org" % n for n in range(5)])
+        office.drain()
+
+        assert office.state().status == "held"
+        assert "refused" in office.state().reason
+        assert {office.entry(number).mails3_delivery.attempts for number in ids} == {0}
+
+        office.relay.start()
+        office.later(60)
+        office.drain()
+
+        assert {office.status(number) for number in ids} == {SENT}
+        assert office.state().status == "open"
+
+    def test_a_held_relay_is_left_alone_until_the_next_probe(self, office):
+        """ A flood of drains makes no second connection """
+
+        office.relay.silence("EHLO")
+        office.queue(ANNE)
+        office.drain(reply_timeout=1)
+
+        for _ in range(3):
+            office.drain()
+
+        assert office.relay.connections == 1
+
+    def test_one_message_probes(self, office):
+        """ A hundred waiting mails cost a relay that is ill one connection """
+
+        office.relay.answer("MAIL", "421 4.3.2 Going down")
+        office.queue(*["user%s@example.org" % n for n in range(20)])
+        office.drain()
+        office.later(60)
+        office.relay.clear()
+
+        office.drain()
+
+        assert sum(verb == "MAIL" for _, verb, _ in office.relay.commands) == 1
+
+    def test_a_site_without_a_sender_holds_its_mail(self, office):
+        """ Once a sender is set, the mail leaves by itself, at once """
+
+        settings = office.mail.settings
+        sender, settings.sender = settings.sender, None
+        anne = office.queue(ANNE)
+        office.drain()
+        assert office.state().reason == "No sender configured"
+
+        settings.sender = sender
+        office.drain()
+
+        assert office.status(anne) == SENT
+        assert office.entry(anne).mails3_delivery.attempts == 1
+
+    def test_refused_credentials_are_not_tried_again(self, tmp_path):
+        """ Only another login is tried, then at once """
+
+        with FakeRelay(login=("shelter", "right")) as relay:
+            office = Office("sqlite://%s" % (tmp_path / "storage.sqlite"), relay)
+            office.mail.settings.login = "shelter:wrong"
+            anne = office.queue(ANNE)
+
+            office.drain()
+            for _ in range(3):
+                office.later(3600)
+                office.drain()
+            assert len({session for session, *_ in relay.logins}) == 1
+            assert "wrong" not in office.state().reason
+
+            office.mail.settings.login = "shelter:right"
+            office.drain()
+            assert office.status(anne) == SENT
+            office.close()
+
+    def test_an_incident_is_told_once(self, small_office, caplog):
+        """ One log entry when mail is held, one when it flows again """
+
+        office = small_office
+        office.relay.stop()
+        office.queue(ANNE, BOB)
+        for _ in range(5):
+            office.drain()
+            office.later(400)
+        office.relay.start()
+        office.drain()
+
+        told = [record.message for record in caplog.records if record.name == "web2py.mails3"]
+        assert len(told) == 2
+        assert told[0].startswith("Mail is held: connect: Connection refused")
+        assert told[1].startswith("Mail is sent again")
+
+# =============================================================================
+class TestLease:
+    """ Any number of workers: nothing lost, nothing twice """
+
+    def test_two_workers_do_not_send_one_mail_twice(self, office):
+        """ While one sends, the other finds nothing left to send """
+
+        ids = office.queue(*["user%s@example.org" % n for n in range(10)])
+        office.relay.delay("DATA", 0.5, times=1)
+        found = []
+
+        def drain_as_well():
+            db = office.connection()
+            assert eventually(lambda: any(verb == "DATA"
+                                          for _, verb, _ in office.relay.commands))
+            found.append(office.mailer(db).drain())
+            db.close()
+
+        rival = Thread(target=drain_as_well)
+        rival.start()
+        office.drain()
+        rival.join()
+
+        assert found == [None]
+        assert len(office.relay.mails) == 10
+        assert {office.status(number) for number in ids} == {SENT}
+
+    def test_a_lost_workers_mail_is_sent_by_another(self, office):
+        """ After its lease, with the same Message-ID """
+
+        anne = office.queue(ANNE)
+        lost = office.connection()
+        worker = office.mailer(lost)
+        courier = worker._courier()
+        lease = courier._claim(1, 10)
+        delivery, = courier.outbox.claimed(lease)
+        courier.outbox.begin(delivery, courier.now(), courier.now() + courier.lease_time)
+        lost.commit()
+
+        office.drain()
+        assert office.relay.mails == []
+
+        office.later(3600)
+        office.drain()
+        assert office.status(anne) == SENT
+
+        # It wakes up again: what has happened since is not overwritten
+        assert not courier.outbox.deferred(delivery, "late", courier.now(), courier.now())
+        lost.commit()
+        lost.close()
+        assert office.status(anne) == SENT
+
+    def test_mail_in_doubt_can_be_kept_for_the_admin(self, office):
+        """ With in_doubt = keep, it is not sent a second time by itself """
+
+        anne = office.queue(ANNE)
+        courier = office.mail._courier()
+        delivery, = courier.outbox.claimed(courier._claim(1, 10))
+        courier.outbox.begin(delivery, courier.now(), courier.now() + courier.lease_time)
+        office.later(3600)
+
+        office.drain(in_doubt="keep")
+
+        assert office.status(anne) == DRAFT
+        assert "In doubt" in office.entry(anne).mails3_delivery.reply
+        assert office.relay.mails == []
+
+# END =========================================================================

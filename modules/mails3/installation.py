@@ -118,7 +118,8 @@ def uninstall(app, tell=print):
     manifest = read_manifest(app)
     try:
         environment = enter(app)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        # web2py prints an error of the app's models, and exits
         raise InstallError("The app does not run (%s: %s). Use the Python that "
                            "runs its web2py." % (type(error).__name__, error)) \
               from error
@@ -158,7 +159,7 @@ def enter(app):
             the environment of the models (dict)
 
         Raises:
-            Exception: whatever web2py or the app raises
+            Exception, SystemExit: whatever web2py or the app raises
     """
 
     app = Path(app).resolve()

@@ -343,11 +343,12 @@ class Session:
             # Certificate or protocol version: only a person repairs that
             raise ConfigTrouble(Reply(phase, None, "TLS impossible (%s)" %
                                       (error.reason or "?"))) from None
+        except smtplib.SMTPException as error:
+            # An extension is needed that the relay does not offer; before
+            # OSError, of which it is a kind
+            raise ConfigTrouble(Reply(phase, None, str(error))) from None
         except OSError as error:
             code, text = None, error.strerror or str(error) or type(error).__name__
-        except smtplib.SMTPException as error:
-            # An extension is needed that the relay does not offer
-            raise ConfigTrouble(Reply(phase, None, str(error))) from None
 
         if isinstance(text, bytes):
             text = text.decode("utf-8", "replace")

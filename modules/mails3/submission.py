@@ -29,6 +29,8 @@ ADDRESS = re.compile(r"""(?:%(atom)s(?:\.%(atom)s)*|"(?:[ !#-\[\]-~]|\\[ -~])*")
                      r"""@(?:%(label)s(?:\.%(label)s)*\.?|\[[0-9A-Za-z.:-]+\])"""
                      % {"atom": ATOM, "label": LABEL})
 
+QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+
 # RFC 5322 section 2.2: printable ASCII except colon
 HEADER_NAME = re.compile(r"[!-9;-~]+")
 
@@ -291,7 +293,9 @@ def read_addresses(name, value):
     for entry in value:
         text = read_line(name, entry).strip()
         found = getaddresses([text])
-        if not found:
+        # The parser forgives a bracket left open, relays need not
+        unquoted = QUOTED.sub("", text)
+        if not found or unquoted.count("<") != unquoted.count(">"):
             raise BadInput("Malformed address in %s" % name)
         for person, address in found:
             try:

@@ -1,0 +1,107 @@
+"""
+    The settings, and their sample
+"""
+
+import configparser
+import re
+
+from conftest import CLONE
+
+from mails3.settings import SETTINGS, read_file, read_settings
+
+SAMPLE = CLONE / "private" / "mails3.ini"
+
+# -----------------------------------------------------------------------------
+def read(**given):
+    """ The settings, and what was complained about """
+
+    complaints = []
+    return read_settings(given, complaints.append), complaints
+
+# =============================================================================
+class TestSettings:
+    """ A mistake costs its setting, not the mail """
+
+    def test_nothing_need_be_set(self):
+        """ Every setting has its default """
+
+        settings, complaints = read()
+
+        assert complaints == []
+        for setting in SETTINGS:
+            assert getattr(settings, setting.name) == setting.default
+
+    def test_a_setting_is_read_by_its_kind(self):
+        """ As text from a file, or as it is meant """
+
+        settings, complaints = read(max_retries="9", fallback="off", in_doubt="keep",
+                                    retry_limit=7, cafile=" /etc/ca.pem ")
+
+        assert complaints == []
+        assert settings.max_retries == 9
+        assert settings.fallback is False
+        assert settings.in_doubt == "keep"
+        assert settings.retry_limit == 7
+        assert settings.cafile == "/etc/ca.pem"
+
+    def test_no_limit_is_a_limit_of_none(self):
+        """ Eden's max_send_retries = None, in the words of a file """
+
+        assert read(max_retries="none")[0].max_retries is None
+        assert read(max_retries=None)[0].max_retries is None
+
+    def test_a_malformed_setting_is_named_and_its_default_used(self):
+        """ Words for numbers, negative times, a choice that is none """
+
+        for name, text in (("max_size", "10 MB"), ("lifetime", "-1"), ("fallback", "maybe"),
+                           ("in_doubt", "ask"), ("retry_limit", None), ("retry_limit", True)):
+            settings, complaints = read(**{name: text})
+
+            assert len(complaints) == 1 and name in complaints[0]
+            assert getattr(settings, name) == getattr(read()[0], name)
+
+    def test_an_unknown_setting_is_named(self):
+        """ A slip of the pen does not go unnoticed """
+
+        assert read(max_retires="3")[1] == ["Setting max_retires is unknown"]
+
+    def test_a_run_is_never_shorter_than_a_message(self):
+        """ The scheduler must not end it while it sends """
+
+        settings, complaints = read(task_timeout="100", reply_timeout="60")
+
+        assert settings.task_timeout > 4 * settings.reply_timeout
+        assert "task_timeout" in complaints[0]
+
+# =============================================================================
+class TestSample:
+    """ private/mails3.ini """
+
+    def test_it_names_every_setting_with_its_default(self):
+        """ And no other """
+
+        text = re.sub(r"(?m)^;(\w+ =)", r"\1", SAMPLE.read_text(encoding="utf-8"))
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read_string(text)
+
+        assert read(**parser["mails3"]) == read()
+        assert list(parser["mails3"]) == [setting.name for setting in SETTINGS]
+
+    def test_it_sets_nothing(self):
+        """ As long as nothing is changed, the defaults hold """
+
+        assert read_file(str(SAMPLE), None) == {}
+
+    def test_a_broken_file_costs_no_mail(self, tmp_path):
+        """ It is named, and the defaults hold; likewise if there is none """
+
+        complaints = []
+        broken = tmp_path / "mails3.ini"
+        broken.write_text("max_size = 5\n")
+
+        assert read_file(str(broken), complaints.append) == {}
+        assert "mails3.ini" in complaints[0]
+        assert read_file(str(tmp_path / "none.ini"), complaints.append) == {}
+        assert len(complaints) == 1
+
+# END =========================================================================

@@ -1,0 +1,271 @@
+"""
+    The session with the relay, against a relay that is told what to answer
+"""
+
+import socket
+
+import pytest
+
+from conftest import FakeRelay
+from gluon.storage import Storage
+
+from mails3.policy import ConfigTrouble, LoginRefused, Never, NotNow, RelayTrouble
+from mails3.smtp import Server, Session, as_sent
+
+ANNE, BOB = "anne@example.org", "bob@example.org"
+MAIL = "Subject: News\n\nThere is news.\n"
+
+# -----------------------------------------------------------------------------
+def session(relay, timeout=2, **settings):
+    """ A session with a relay """
+
+    return Session(Server(relay.host, relay.port, **settings), timeout)
+
+def transmit(session, *recipients, content=MAIL, **options):
+    """ Hand a mail over, and close """
+
+    try:
+        return session.transmit("shelter@example.org", recipients or (ANNE,), content,
+                                options.pop("within", 5), **options)
+    finally:
+        session.close()
+
+# =============================================================================
+class TestSession:
+    """ What the relay answers becomes an error of ours that says what happens next """
+
+    def test_content_arrives_as_it_was(self, relay):
+        """ Dots at the start of lines, any line ends, no line end at the end """
+
+        transmit(session(relay), content="Subject: x\r\n\n.\n..dots\rFrom me\n\nend")
+
+        assert relay.mails[0].content == b"Subject: x\r\n\r\n.\r\n..dots\r\nFrom me\r\n\r\nend\r\n"
+
+    def test_each_recipient_has_its_answer(self, relay):
+        """ Accepted, refused for now, refused for good """
+
+        relay.answer("RCPT", "450 4.2.0 Later", to=BOB)
+        relay.answer("RCPT", "550 5.1.1 Never", to="carl@example.org")
+
+        refused = transmit(session(relay), ANNE, BOB, "carl@example.org")
+
+        assert refused[ANNE] is None
+        assert isinstance(refused[BOB], NotNow)
+        assert isinstance(refused["carl@example.org"], Never)
+
+    def test_if_nobody_is_accepted_nothing_is_handed_over(self, relay):
+        """ And the session can be used again """
+
+        relay.answer("RCPT", "550 5.1.1 Never", to=BOB)
+        ours = session(relay)
+        assert isinstance(ours.transmit("shelter@example.org", [BOB], MAIL, 5)[BOB], Never)
+
+        transmit(ours, ANNE)
+
+        assert relay.connections == 1
+        assert len(relay.mails) == 1
+
+    @pytest.mark.parametrize("step", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "BODY"])
+    @pytest.mark.parametrize("fault", ["silence", "drop"])
+    def test_no_answer_is_the_relays_trouble(self, relay, step, fault):
+        """ At whatever point it falls silent or goes away """
+
+        getattr(relay, fault)(step)
+
+        with pytest.raises(RelayTrouble):
+            transmit(session(relay, timeout=0.3))
+
+    @pytest.mark.parametrize("step, reply, trouble", [
+        ("CONNECT", "554 5.3.2 No service", RelayTrouble),
+        ("CONNECT", "421 4.3.2 Busy", RelayTrouble),
+        ("MAIL", "550 5.1.8 Sender refused", ConfigTrouble),
+        ("MAIL", "452 4.3.1 Full", NotNow),
+        ("DATA", "451 4.3.0 Later", NotNow),
+        ("DATA", "554 5.5.1 Never", Never),
+        ("BODY", "451 4.3.0 Later", NotNow),
+        ("BODY", "554 5.7.1 Spam", Never),
+        ])
+    def test_a_refusal_is_judged_by_its_phase(self, relay, step, reply, trouble):
+        """ With the relay's words in it """
+
+        relay.answer(step, reply)
+
+        with pytest.raises(trouble) as error:
+            transmit(session(relay))
+        assert reply in str(error.value)
+
+    def test_one_refused_mail_does_not_spoil_the_session(self, relay):
+        """ The next one goes over the same connection """
+
+        relay.answer("BODY", "554 5.7.1 Spam", times=1)
+        ours = session(relay)
+        with pytest.raises(Never):
+            ours.transmit("shelter@example.org", [ANNE], MAIL, 5)
+
+        transmit(ours)
+
+        assert relay.connections == 1 and len(relay.mails) == 1
+
+    def test_a_relay_gone_after_its_yes_has_said_yes(self, relay):
+        """ What happens after the 250 does not matter any more """
+
+        relay.drop_after("BODY")
+
+        assert transmit(session(relay)) == {ANNE: None}
+
+    def test_a_mail_has_only_so_much_time(self, relay):
+        """ However little each single answer takes """
+
+        relay.delay("RCPT", 0.2)
+        users = ["user%s@example.org" % n for n in range(20)]
+
+        with pytest.raises(RelayTrouble):
+            transmit(session(relay), *users, within=0.5)
+        assert sum(verb == "RCPT" for _, verb, _ in relay.commands) < 10
+
+    def test_nobody_there_is_the_relays_trouble(self):
+        """ Connection refused, unknown host """
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        for server in (Server("127.0.0.1", port), Server("relay.invalid", 25)):
+            with pytest.raises(RelayTrouble):
+                transmit(Session(server, 1))
+
+    def test_a_session_is_not_used_for_ever(self, relay):
+        """ After some messages a new one is opened """
+
+        ours = session(relay)
+        ours.MESSAGES = 2
+        for _ in range(5):
+            ours.transmit("shelter@example.org", [ANNE], MAIL, 5)
+        ours.close()
+
+        assert relay.connections == 3 and len(relay.mails) == 5
+
+    def test_too_large_a_mail_is_refused_before_it_is_sent(self):
+        """ The relay is told its size, and that mail alone is refused """
+
+        with FakeRelay(size=1000) as relay:
+            with pytest.raises(Never):
+                transmit(session(relay), content=MAIL + "x" * 2000)
+            assert not any(verb == "DATA" for _, verb, _ in relay.commands)
+
+# =============================================================================
+class TestLogin:
+    """ Whom the relay knows """
+
+    def test_with_the_right_password(self):
+        """ The mail is taken """
+
+        with FakeRelay(login=("user", "right")) as relay:
+            assert transmit(session(relay, user="user", password="right")) == {ANNE: None}
+
+    def test_with_a_wrong_password(self):
+        """ It is a fault that must not be repeated """
+
+        with FakeRelay(login=("user", "right")) as relay:
+            with pytest.raises(LoginRefused):
+                transmit(session(relay, user="user", password="wrong"))
+
+    def test_without_a_login_where_one_is_needed(self):
+        """ The configuration is to blame, not the mail """
+
+        with FakeRelay(login=("user", "right")) as relay:
+            with pytest.raises(ConfigTrouble):
+                transmit(session(relay))
+
+    def test_with_a_login_that_nobody_asks_for(self, relay):
+        """ The relay offers no AUTH """
+
+        with pytest.raises(ConfigTrouble):
+            transmit(session(relay, user="user", password="right"))
+
+# =============================================================================
+class TestTLS:
+    """ Encryption, as far as web2py goes and further """
+
+    @pytest.mark.parametrize("kind", ["starttls", "ssl"])
+    def test_unverified_like_web2py(self, kind):
+        """ Any certificate is taken, as long as nothing else is set """
+
+        with FakeRelay(tls=kind) as relay:
+            assert transmit(session(relay, **{kind: True})) == {ANNE: None}
+
+    @pytest.mark.parametrize("kind", ["starttls", "ssl"])
+    def test_verified(self, kind):
+        """ Taken if an authority vouches for it, else the configuration is to blame """
+
+        with FakeRelay(tls=kind) as relay:
+            relay_known = session(relay, verify=True, cafile=relay.cafile, **{kind: True})
+            assert transmit(relay_known) == {ANNE: None}
+            with pytest.raises(ConfigTrouble):
+                transmit(session(relay, verify=True, **{kind: True}))
+
+    def test_not_offered(self, relay):
+        """ A mail that should be encrypted is not sent in clear """
+
+        with pytest.raises(ConfigTrouble):
+            transmit(session(relay, starttls=True))
+        assert relay.mails == []
+
+    def test_spoken_to_a_port_that_does_not(self, relay):
+        """ The configuration is to blame """
+
+        with pytest.raises((ConfigTrouble, RelayTrouble)):
+            transmit(session(relay, ssl=True))
+
+    def test_authorities_that_are_not_there(self, relay):
+        """ The configuration is to blame """
+
+        with pytest.raises(ConfigTrouble):
+            transmit(session(relay, starttls=True, verify=True, cafile="/nowhere.pem"))
+
+# =============================================================================
+class TestServer:
+    """ mail.settings, read """
+
+    @pytest.mark.parametrize("given, host, port", [
+        ("mail.example.org:587", "mail.example.org", 587),
+        ("mail.example.org", "mail.example.org", 25),
+        ("[::1]:2525", "::1", 2525),
+        ("[::1]", "::1", 25),
+        ])
+    def test_a_server_is_host_and_port(self, given, host, port):
+        """ As web2py takes it, and IPv6 """
+
+        server = Server.read(Storage(server=given))
+
+        assert (server.host, server.port) == (host, port)
+
+    def test_a_password_may_have_a_colon(self):
+        """ The user may not """
+
+        assert Server.read(Storage(server="x", login="user:a:b")).password == "a:b"
+
+    def test_the_fingerprint_tells_configurations_apart(self):
+        """ By everything that may have been repaired, and by nothing else """
+
+        base = dict(server="host:25", login="user:password", tls=True, ssl=False)
+        prints = {Server.read(Storage(base, **change)).fingerprint(sender, "salt")
+                  for change in ({}, {"server": "host:26"}, {"login": "user:other"},
+                                 {"tls": False}, {"ssl": True}, {"timeout": 9})
+                  for sender in ("a@example.org", "b@example.org")}
+
+        assert len(prints) == 10
+
+    def test_the_password_is_not_shown(self):
+        """ Neither by the server nor by its fingerprint """
+
+        server = Server.read(Storage(server="host", login="user:pass-word"))
+
+        assert "pass-word" not in repr(server) + server.fingerprint("a@example.org", "salt")
+
+# =============================================================================
+def test_an_empty_mail_can_be_sent():
+    """ It still ends with a line of its own """
+
+    assert as_sent("") == b"\r\n.\r\n"
+
+# END =========================================================================

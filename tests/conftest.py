@@ -186,9 +186,15 @@ class Office:
 
     def _fresh(self, given):
 
+        self.configure(**given)
+        return self.mail
+
+    # -------------------------------------------------------------------------
+    def configure(self, **given):
+        """ Change settings, as a new process reads them """
+
         self.given.update(given)
         self.mail._options = None
-        return self.mail
 
     # -------------------------------------------------------------------------
     def later(self, seconds):

@@ -205,8 +205,8 @@ class Office:
             for field in self.db[table]:
                 if field.type == "datetime":
                     for row in self.db(field != None).select(self.db[table].id, field):
-                        row.update_record(**{field.name: row[field.name] -
-                                                         timedelta(seconds=seconds)})
+                        earlier = row[field.name] - timedelta(seconds=seconds)
+                        row.update_record(**{field.name: earlier})
         self.db.commit()
 
     # -------------------------------------------------------------------------

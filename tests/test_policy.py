@@ -74,11 +74,11 @@ class TestNextTry:
 
     def delivery(self, waited=None, retries=None):
 
+        since = None if waited is None else NOW - timedelta(seconds=waited)
         return Delivery(id=1, outbox=1, message=1, address="anne@example.org",
                         attempts = 1,
                         retries = retries,
-                        deferred_on = None if waited is None
-                                      else NOW - timedelta(seconds=waited),
+                        deferred_on = since,
                         expires_on = None,
                         begun_on = None,
                         lease = "",

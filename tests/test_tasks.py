@@ -48,11 +48,11 @@ class Desk:
     def worker(self, group="main", seconds=0):
         """ A worker that gave its last heartbeat some time ago """
 
+        heartbeat = self.scheduler.now() - timedelta(seconds=seconds)
         self.db.scheduler_worker.insert(worker_name = "worker-%s" % seconds,
                                         status = "ACTIVE",
                                         group_names = [group],
-                                        last_heartbeat = self.scheduler.now() -
-                                                         timedelta(seconds=seconds),
+                                        last_heartbeat = heartbeat,
                                         )
         self.db.commit()
 

@@ -353,8 +353,7 @@ class MailS3(Mail):
             return None
         if self.tasks:
             # Answered by this run, as it looks for mail after this
-            self.tasks.forget_kicks()
-            self.tasks.scheduler.db.commit()
+            self._forget_kicks()
         return self._courier().drain() or None
 
     # -------------------------------------------------------------------------
@@ -367,6 +366,19 @@ class MailS3(Mail):
         """
 
         return self._courier().retry() or None
+
+    # -------------------------------------------------------------------------
+    def _forget_kicks(self):
+        """ Tidy up behind the kicks; commits """
+
+        db = self.tasks.scheduler.db
+        try:
+            self.tasks.forget_kicks()
+            db.commit()
+        except Exception as error:
+            # The scheduler may be at them: all they cost is an idle run
+            db.rollback()
+            log.info("Kicks can't be removed now (%s).", brief(error))
 
     # -------------------------------------------------------------------------
     def _courier(self, commit=None, message_time=None):
@@ -448,8 +460,8 @@ def carries_secret(arguments):
     """ Whether a call has something in it that must not be stored """
 
     keys = [arguments.get(key) for key in ("x509_sign_keyfile", "dkim")]
-    return bool(arguments.get("sign_passphrase")) or \
-           any("PRIVATE KEY" in str(getattr(key, "key", key)) for key in keys if key)
+    return bool(arguments.get("sign_passphrase") or
+                any("PRIVATE KEY" in str(getattr(key, "key", key)) for key in keys))
 
 # -----------------------------------------------------------------------------
 def brief(error):

@@ -245,8 +245,7 @@ class Outbox:
         """ Refused for now: the retry pass tries it again when due """
 
         return self._settle(delivery, UNSENT, now,
-                            retries = None if delivery.retries is None
-                                      else delivery.retries - 1,
+                            retries = delivery.retries and delivery.retries - 1,
                             lane = DEFERRED,
                             attempts = delivery.attempts + 1,
                             deferred_on = delivery.deferred_on or now,

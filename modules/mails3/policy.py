@@ -49,8 +49,9 @@ class DeliveryError(Exception):
         """ What the relay said, like smtplib tells it: (code, text) """
 
         reply = self.args[0]
-        return (reply.code, reply.text) if isinstance(reply, Reply) \
-               else (None, str(reply))
+        if isinstance(reply, Reply):
+            return reply.code, reply.text
+        return None, str(reply)
 
 class Trouble(DeliveryError):
     """ No fault of the message: hold the lane, leave the message alone """

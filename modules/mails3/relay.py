@@ -67,11 +67,11 @@ class Relay:
         """
 
         table = self.table
-        values = {"status": HELD,
-                 "reason": words(error),
-                 "login_refused": isinstance(error, LoginRefused),
-                 "fingerprint": fingerprint,
-                 }
+        values = dict(status = HELD,
+                      reason = words(error),
+                      login_refused = isinstance(error, LoginRefused),
+                      fingerprint = fingerprint,
+                      )
         began = self._update(table.status == OPEN,
                              held_on = now,
                              probes = 0,

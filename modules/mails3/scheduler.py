@@ -126,8 +126,8 @@ class Tasks:
 
         db = self.scheduler.db
         table = db.scheduler_worker
-        since = self.scheduler.now() - \
-                timedelta(seconds = self.mail.options.worker_timeout)
+        silence = timedelta(seconds=self.mail.options.worker_timeout)
+        since = self.scheduler.now() - silence
         rows = db((table.last_heartbeat > since) &
                   table.status.belongs(("ACTIVE", "PICK", "STOP_TASK"))
                   ).select(table.group_names)

@@ -364,8 +364,9 @@ class Session:
     def _reset(self):
         """ Forget a message that was begun; False if that fails """
 
-        return self.smtp is not None and \
-               judge(self._reply(MAIL, self.smtp.rset)) is None
+        if self.smtp is None:
+            return False
+        return judge(self._reply(MAIL, self.smtp.rset)) is None
 
 # -----------------------------------------------------------------------------
 def as_sent(content):

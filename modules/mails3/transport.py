@@ -155,10 +155,11 @@ class Transport:
     def _send_by(remote_server, sender, recipients, content):
         """ Hand a message over by a connection of the caller's """
 
-        replies = remote_server.sendmail(sender, recipients, content)
-        return {recipient: Never("%s %s" % replies[recipient])
-                           if recipient in replies else None
-                for recipient in recipients}
+        refused = dict.fromkeys(recipients)
+        for recipient, reply in remote_server.sendmail(sender, recipients,
+                                                       content).items():
+            refused[recipient] = Never("%s %s" % reply)
+        return refused
 
 # =============================================================================
 class Composer:

@@ -218,6 +218,16 @@ class Office:
         return self.db((outbox.id == number) &
                        (delivery.outbox_id == outbox.id)).select().first()
 
+    def change_message(self, number, **values):
+        """ Change what is stored of a delivery's message; the head as it was """
+
+        table = self.db.mails3_message
+        query = (table.id == self.entry(number).mails3_delivery.mail_id)
+        head = self.db(query).select().first().head
+        self.db(query).update(**values)
+        self.db.commit()
+        return head
+
     def status(self, number):
         """ What has become of a delivery """
 

@@ -134,18 +134,34 @@ class TestDrain:
     def test_a_mail_that_can_not_be_read_is_set_aside(self, office):
         """ That row alone is invalid, with its reason; the run goes on """
 
-        broken, newer, anne = office.queue(NOBODY, BOB, ANNE)
-        table = office.db.mails3_message
-        office.db(table.id == office.entry(broken).mails3_delivery.mail_id).update(head="{")
-        office.db(table.id == office.entry(newer).mails3_delivery.mail_id).update(
-                                                        head='{"version": 99}')
-        office.db.commit()
+        broken, anne = office.queue(NOBODY, ANNE)
+        office.change_message(broken, head="{")
 
         office.drain()
 
-        assert office.status(broken) == office.status(newer) == INVALID
-        assert "newer version" in office.entry(newer).mails3_delivery.reply
+        assert office.status(broken) == INVALID
+        assert "Not readable" in office.entry(broken).mails3_delivery.reply
         assert office.status(anne) == SENT
+
+    def test_a_mail_of_a_newer_version_is_left_to_a_newer_worker(self, office):
+        """ It waits, and costs no attempt """
+
+        newer, anne = office.queue(BOB, ANNE)
+        head = office.change_message(newer, head='{"version": 99}')
+
+        office.drain()
+
+        entry = office.entry(newer)
+        assert entry.msg_outbox.status == UNSENT
+        assert entry.mails3_delivery.attempts == 0
+        assert "newer version" in entry.mails3_delivery.reply
+        assert office.status(anne) == SENT
+
+        # After the upgrade
+        office.change_message(newer, head=head)
+        office.later(600)
+        office.retry()
+        assert office.status(newer) == SENT
 
     def test_nothing_is_written_when_there_is_nothing_to_do(self, small_office):
         """ An idle drain is one query """

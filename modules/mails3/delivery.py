@@ -16,8 +16,10 @@ from datetime import datetime, timedelta, timezone
 from itertools import groupby
 
 from .message import DEFERRED, NEW
-from .policy import DeliveryError, Never, NotNow, Trouble, next_try
+from .policy import BODY, DATA, DeliveryError, Never, NotNow, RelayTrouble, Trouble, \
+                    next_try
 from .relay import HELD
+from .submission import NewerVersion
 
 __all__ = ("Courier", "utcnow")
 
@@ -38,8 +40,9 @@ class Courier:
     """ Sends what is in the outbox, as long as a run may take """
 
     def __init__(self, outbox, relay, transport, settings, commit,
-                 message_time=None,
-                 now=utcnow, clock=time.monotonic, chance=random.random):
+                 recover=None, message_time=None,
+                 now=utcnow, clock=time.monotonic, sleep=time.sleep,
+                 chance=random.random):
         """
             Args:
                 outbox: the Outbox
@@ -52,8 +55,11 @@ class Courier:
                            - close()
                 settings: see settings.py
                 commit: commits what the outbox and the relay have written
+                recover: gets a usable connection to the database again,
+                         after it failed; None = it is not ours to do
                 message_time: what one message may take in all (seconds)
                 now, clock: tell the time (datetime), (seconds)
+                sleep: waits (seconds)
                 chance: a random number from 0 to 1
         """
 
@@ -62,14 +68,16 @@ class Courier:
         self.transport = transport
         self.settings = settings
         self.commit = commit
+        self.recover = recover
         self.now = now
         self.clock = clock
+        self.sleep = sleep
         self.chance = chance
 
         # To connect, log in and hand over
         self.message_time = message_time or 4 * settings.reply_timeout
-        # A lease outlasts that, though the database cuts times to seconds
-        self.lease_time = timedelta(seconds = self.message_time + 60)
+        # A lease outlasts that, and what it takes to write the result
+        self.lease_time = timedelta(seconds = 2 * self.message_time + 2)
         # No message is begun that the scheduler might not let us finish
         self.deadline = clock() + settings.task_timeout - self.message_time
 
@@ -97,7 +105,7 @@ class Courier:
         """
 
         now, settings = self.now(), self.settings
-        if not self.outbox.waiting(DEFERRED, 1, now):
+        if self.outbox.is_empty(DEFERRED, now):
             return 0
         may_run = self.relay.begin_retry_pass(settings.retry_interval, now)
         self.commit()
@@ -116,7 +124,7 @@ class Courier:
         now = self.now()
         if not self._may_send(now):
             return
-        lease = self.outbox.claim(ids, now, now + self.lease_time)
+        lease = self.outbox.claim_these(ids, now, now + self.lease_time)
         try:
             self._send_claimed(lease)
         except Trouble as trouble:
@@ -162,16 +170,15 @@ class Courier:
         """ Claim what waits in a lane; a single delivery if it is to probe """
 
         now = self.now()
-        waiting = self.outbox.waiting(lane, size, now)
-        if not waiting:
+        if self.outbox.is_empty(lane, now):
             return None
 
-        may_send = self._may_send(now)
-        if may_send:
-            lease = self.outbox.claim(waiting[:1] if self.held else waiting,
+        lease = None
+        if self._may_send(now):
+            lease = self.outbox.claim(lane, 1 if self.held else size,
                                       now, now + self.lease_time)
         self.commit()
-        return lease if may_send else None
+        return lease
 
     # -------------------------------------------------------------------------
     def _may_send(self, now):
@@ -190,17 +197,21 @@ class Courier:
     def _send_claimed(self, lease):
         """ Send what has been claimed, message by message """
 
-        settled = 0
+        settled, renewed = 0, self.now()
         for _, group in groupby(self.outbox.claimed(lease),
                                 key = lambda delivery: delivery.message):
             if self.clock() >= self.deadline:
                 break
-            settled += self.deliver(list(group))
+            now = self.now()
+            if abs(now - renewed) > self.lease_time / 2:
+                self.outbox.renew(lease, now + self.lease_time)
+                renewed = now
+            settled += self._deliver(list(group))
             self._open("the mail server takes mail")
         return settled
 
     # -------------------------------------------------------------------------
-    def deliver(self, deliveries):
+    def _deliver(self, deliveries):
         """
             Send one message to some of its recipients, and settle them
 
@@ -215,37 +226,56 @@ class Courier:
                          deliveries are back where they were
         """
 
+        number = len(deliveries)
         deliveries = [delivery for delivery in deliveries
-                      if self._may_begin(delivery)]
-        self.commit()
+                      if self._may_try(delivery)]
         if not deliveries:
-            return 0
+            self.commit()
+            return number
 
         try:
             submission, message_id = self.outbox.content(deliveries[0].message)
-            refused = self.transport.send(submission, message_id,
-                                          [delivery.address for delivery in deliveries],
-                                          self.message_time)
-        except Trouble:
+        except NewerVersion as error:
+            # Another worker can read it, after an upgrade this one as well
+            now = self.now()
+            due = now + timedelta(seconds=self.settings.shortest_wait)
             for delivery in deliveries:
-                self.outbox.returned(delivery)
+                self.outbox.postponed(delivery, error, due, now)
             self.commit()
-            raise
-        except DeliveryError as error:
-            refused = dict.fromkeys((delivery.address for delivery in deliveries),
-                                    error)
+            return number
         except ValueError as error:
             # Only this message can't be read: set it aside with the reason
-            refused = dict.fromkeys((delivery.address for delivery in deliveries),
-                                    Never(error))
-        for delivery in deliveries:
-            self._settle(delivery, refused[delivery.address])
+            unreadable = Never(error)
+            self._surely(lambda: self._settle_all(deliveries, unreadable))
+            return number
+
+        now = self.now()
+        deliveries = [delivery for delivery in deliveries
+                      if self.outbox.begin(delivery, now, now + self.lease_time)]
+        # In doubt from here on; and no transaction is open while we send
         self.commit()
-        return len(deliveries)
+        if not deliveries:
+            return number
+
+        try:
+            result = self.transport.send(submission, message_id,
+                                         [delivery.address for delivery in deliveries],
+                                         self.message_time)
+        except Trouble as error:
+            trouble = error
+            if not self._message_is_to_blame(deliveries, trouble):
+                self._surely(lambda: self._give_back(deliveries, trouble))
+                raise
+            result = NotNow(trouble)
+        except DeliveryError as error:
+            result = error
+
+        self._surely(lambda: self._settle_all(deliveries, result))
+        return number
 
     # -------------------------------------------------------------------------
-    def _may_begin(self, delivery):
-        """ Begin a delivery, unless its time is over or it is in doubt """
+    def _may_try(self, delivery):
+        """ Whether a delivery is to be tried; else it is settled """
 
         now = self.now()
         if delivery.expires_on and delivery.expires_on <= now:
@@ -253,9 +283,68 @@ class Courier:
         elif delivery.begun_on and self.settings.in_doubt == "keep":
             self.outbox.kept(delivery, "In doubt: its worker was lost while "
                                        "sending it", now)
+        elif delivery.begun_on and delivery.doubts:
+            # Once may have been chance
+            self.outbox.kept(delivery, "Two workers were lost while sending it", now)
         else:
-            return self.outbox.begin(delivery, now, now + self.lease_time)
+            return True
         return False
+
+    # -------------------------------------------------------------------------
+    def _message_is_to_blame(self, deliveries, trouble):
+        """
+            Whether a relay went away because of this very message: it has
+            done so before, and has taken others since
+        """
+
+        if not went_away_over_it(trouble):
+            return False
+        opened_on = self.relay.read().opened_on
+        troubled = [delivery.troubled_on for delivery in deliveries]
+        return opened_on is not None and None not in troubled and \
+            max(troubled) <= opened_on
+
+    # -------------------------------------------------------------------------
+    def _give_back(self, deliveries, trouble):
+        """ Put deliveries back where they were, for they are not to blame """
+
+        for delivery in deliveries:
+            if went_away_over_it(trouble):
+                self.outbox.suspected(delivery, self.now())
+            else:
+                self.outbox.returned(delivery)
+
+    # -------------------------------------------------------------------------
+    def _surely(self, write):
+        """
+            Write and commit what has become of a delivery; if the database
+            goes away meanwhile, until it is back, as long as the lease holds
+
+            Args:
+                write: function that writes it
+        """
+
+        end = self.clock() + self.message_time
+        while True:
+            try:
+                write()
+                self.commit()
+                return
+            except Exception as error:
+                if self.recover is None or self.clock() >= end:
+                    raise
+                log.warning("The database does not take a result (%s), trying "
+                            "again.", type(error).__name__)
+            self.sleep(1)
+            self.recover()
+
+    # -------------------------------------------------------------------------
+    def _settle_all(self, deliveries, result):
+        """ Write what has become of deliveries: an error, or one for each """
+
+        for delivery in deliveries:
+            error = result[delivery.address] if isinstance(result, dict) else result
+            self._settle(delivery, error)
 
     # -------------------------------------------------------------------------
     def _settle(self, delivery, error):
@@ -297,8 +386,15 @@ class Courier:
     def _open(self, why):
         """ Open the lane if it is held """
 
-        if self.held and self.relay.open():
+        if self.held and self.relay.open(self.now()):
             log.warning("Mail is sent again: %s.", why)
         self.held = False
+
+# -----------------------------------------------------------------------------
+def went_away_over_it(trouble):
+    """ Whether the relay went away while it was taking the message's content """
+
+    return isinstance(trouble, RelayTrouble) and \
+        getattr(trouble.args[0], "phase", None) in (DATA, BODY)
 
 # END =========================================================================

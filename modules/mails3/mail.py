@@ -19,11 +19,11 @@ from gluon.languages import lazyT
 from gluon.tools import Mail
 
 from .delivery import Courier, utcnow
-from .message import NEW
+from .message import FIRST, LAST, NEW, NORMAL
 from .outbox import Outbox
 from .policy import DeliveryError, Never
 from .relay import HELD, Relay
-from .schema import savepoint
+from .schema import recover, savepoint
 from .settings import read_settings
 from .submission import BadInput, Submission, address_of
 from .transport import Transport
@@ -176,8 +176,8 @@ class MailS3(Mail):
         key = arguments.pop("idempotency_key", None)
 
         if priority is None:
-            priority = 5
-        if not isinstance(priority, int) or not 0 <= priority <= 9:
+            priority = NORMAL
+        if not isinstance(priority, int) or not FIRST <= priority <= LAST:
             raise BadInput("priority is not a number from 0 to 9")
 
         if isinstance(expires, (int, float)) and not isinstance(expires, bool):
@@ -349,7 +349,7 @@ class MailS3(Mail):
                 how many deliveries were settled, None if there were none
         """
 
-        if not Outbox(self.db).waiting(NEW, 1, utcnow()):
+        if Outbox(self.db).is_empty(NEW, utcnow()):
             return None
         if self.tasks:
             # Answered by this run, as it looks for mail after this
@@ -385,10 +385,11 @@ class MailS3(Mail):
         """ A Courier for this database and this configuration """
 
         options = self.options
-        return Courier(Outbox(self.db), Relay(self.db),
+        return Courier(Outbox(self.db, options.longest_wait), Relay(self.db),
                        Transport(self, options.reply_timeout),
                        options,
                        commit = commit or self.db.commit,
+                       recover = None if commit else lambda: recover(self.db),
                        message_time = message_time,
                        )
 

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Optional
 
 __all__ = ("UNSENT", "SENT", "DRAFT", "INVALID", "FAILED",
-           "NEW", "DEFERRED",
-           "Delivery",
+           "NEW", "DEFERRED", "FIRST", "NORMAL", "LAST", "BEHIND",
+           "Delivery", "words",
            )
 
 # msg_outbox.status: Eden's codes and Eden's meaning (s3db/msg.py)
@@ -27,6 +27,10 @@ FAILED  = 5 # given up after its last attempt; final
 # mails3_delivery.lane: which run sends it; None = no run does
 NEW      = 1 # never attempted: the drain
 DEFERRED = 2 # attempted and refused for now: the retry pass
+
+# mails3_delivery.priority
+FIRST, NORMAL, LAST = 0, 5, 9
+BEHIND = LAST + 1 # what the relay has gone away over
 
 # =============================================================================
 @dataclass(frozen = True)
@@ -42,6 +46,15 @@ class Delivery:
     deferred_on: Optional[datetime] # first refused (UTC, as all times here)
     expires_on: Optional[datetime]  # not to be sent after that
     begun_on: Optional[datetime]  # in doubt: a worker was lost while sending it
+    doubts: int                   # how many were, before
+    troubled_on: Optional[datetime] # the relay went away when it took this
     lease: str                    # our claim: a result counts while it holds
+
+# -----------------------------------------------------------------------------
+def words(reason):
+    """ A reason for the database: one line, no codec can refuse it """
+
+    text = " ".join(str(reason).split())
+    return text.encode("ascii", "backslashreplace").decode("ascii")[:512]
 
 # END =========================================================================

@@ -8,9 +8,12 @@
     @license: MIT
 """
 
+from datetime import timedelta
 from uuid import uuid4
 
-from .message import DEFERRED, DRAFT, FAILED, INVALID, NEW, SENT, UNSENT, Delivery
+from .message import BEHIND, DEFERRED, DRAFT, FAILED, INVALID, NEW, NORMAL, SENT, \
+                     UNSENT, Delivery, words
+from .schema import skips_locked
 from .submission import Submission
 
 __all__ = ("Outbox",)
@@ -19,13 +22,17 @@ __all__ = ("Outbox",)
 class Outbox:
     """ The queue in the database; times are UTC, and passed in """
 
-    def __init__(self, db):
+    def __init__(self, db, longest_wait=14400):
         """
             Args:
                 db: the DAL, with the tables of schema.py
+                longest_wait: of a refused delivery (seconds)
         """
 
         self.db = db
+        # Nothing rightly waits for longer: a refused one with its spread, or
+        # one that was postponed to the next day
+        self.horizon = timedelta(seconds = 2 * longest_wait + 90000)
         self.mail = db.mails3_message
         self.attachment = db.mails3_attachment
         self.delivery = db.mails3_delivery
@@ -34,7 +41,7 @@ class Outbox:
     # -------------------------------------------------------------------------
     # Queueing: part of the caller's transaction
     #
-    def add(self, submission, message_id, now, retries=None, priority=5,
+    def add(self, submission, message_id, now, retries=None, priority=NORMAL,
             expires_on=None, idempotency_key=None):
         """
             Queue a message
@@ -90,34 +97,45 @@ class Outbox:
     # -------------------------------------------------------------------------
     # Claiming
     #
-    def waiting(self, lane, limit, now):
+    def is_empty(self, lane, now):
+        """ Whether nothing waits to be sent in a lane: one query, no write """
+
+        return self.db(self._due(lane, now)).isempty()
+
+    # -------------------------------------------------------------------------
+    def claim(self, lane, limit, now, until):
         """
-            What waits to be sent in a lane and is not claimed
+            Claim deliveries: what nobody has claimed, or no longer; to be
+            committed before any of it is sent
 
             Args:
                 lane: NEW or DEFERRED
                 limit: how many at most
                 now: the time
+                until: the end of the lease
 
             Returns:
-                list of ids of deliveries, in the order to send them
+                the lease (str), or None if nothing waits
         """
 
         table = self.delivery
-        query = (table.lane == lane) & self._free(now)
-        if lane == NEW:
-            order = table.priority | table.id
-        else:
-            query &= (table.due_on <= now)
-            order = table.due_on | table.id
-        rows = self.db(query).select(table.id, orderby=order, limitby=(0, limit))
-        return [row.id for row in rows]
+        query = self._due(lane, now) & self._free(now, until)
+        order = table.priority if lane == NEW else table.due_on
+        select = self.db(query)._select(table.id,
+                                        orderby = order | table.id,
+                                        limitby = (0, limit),
+                                        )
+        if skips_locked(self.db):
+            # What another worker is just claiming need not be waited for
+            select = "%s FOR UPDATE SKIP LOCKED;" % select.rstrip("; ")
+        ids = [row[0] for row in self.db.executesql(select)]
+
+        return self.claim_these(ids, now, until) if ids else None
 
     # -------------------------------------------------------------------------
-    def claim(self, ids, now, until):
+    def claim_these(self, ids, now, until):
         """
-            Claim deliveries that nobody else has claimed; to be committed
-            before any of them is sent
+            Claim certain deliveries, as far as nobody has claimed them
 
             Args:
                 ids: of the deliveries
@@ -130,15 +148,34 @@ class Outbox:
 
         lease = uuid4().hex
         self.db(self.delivery.id.belongs(ids) &
-                self._free(now)).update(lease=lease, leased_until=until)
+                self._free(now, until)).update(lease=lease, leased_until=until)
         return lease
 
     # -------------------------------------------------------------------------
-    def _free(self, now):
+    def renew(self, lease, until):
+        """ Keep what is claimed, for the run is still alive """
+
+        self.db(self.delivery.lease == lease).update(leased_until=until)
+
+    # -------------------------------------------------------------------------
+    def _due(self, lane, now):
+        """ Query for what waits in a lane, and need not wait any more """
+
+        table = self.delivery
+        if lane == NEW:
+            return table.lane == NEW
+        # Due beyond the horizon: the clock has been put back since
+        return (table.lane == lane) & ((table.due_on <= now) |
+                                       (table.due_on > now + self.horizon))
+
+    # -------------------------------------------------------------------------
+    def _free(self, now, until):
         """ Query for what nobody has claimed, or no longer """
 
         table = self.delivery
-        return (table.lease == None) | (table.leased_until < now)
+        # Leased for longer than leases are: the clock has been put back since
+        return (table.lease == None) | (table.leased_until < now) | \
+               (table.leased_until > until + timedelta(seconds=60))
 
     # -------------------------------------------------------------------------
     def claimed(self, lease):
@@ -156,7 +193,8 @@ class Outbox:
         table, outbox, mail = self.delivery, self.outbox, self.mail
         rows = self.db(table.lease == lease).select(
                     table.id, table.outbox_id, table.mail_id, table.attempts,
-                    table.deferred_on, table.begun_on,
+                    table.deferred_on, table.begun_on, table.doubts,
+                    table.troubled_on,
                     outbox.id, outbox.address, outbox.status, outbox.retries,
                     mail.expires_on,
                     left = (outbox.on(outbox.id == table.outbox_id),
@@ -180,6 +218,8 @@ class Outbox:
                                        deferred_on = own.deferred_on,
                                        expires_on = row.mails3_message.expires_on,
                                        begun_on = own.begun_on,
+                                       doubts = own.doubts or 0,
+                                       troubled_on = own.troubled_on,
                                        lease = lease,
                                        ))
         if withdrawn:
@@ -229,7 +269,12 @@ class Outbox:
     def begin(self, delivery, now, until):
         """ The message is being handed over: from here on it is in doubt """
 
-        return self._settle(delivery, begun_on=now, tried_on=now, leased_until=until)
+        return self._settle(delivery,
+                            begun_on = now,
+                            tried_on = now,
+                            leased_until = until,
+                            doubts = delivery.doubts + (delivery.begun_on is not None),
+                            )
 
     # -------------------------------------------------------------------------
     def sent(self, delivery, now):
@@ -285,6 +330,28 @@ class Outbox:
                             lease = None,
                             leased_until = None,
                             begun_on = delivery.begun_on,
+                            )
+
+    # -------------------------------------------------------------------------
+    def suspected(self, delivery, now):
+        """ As returned, but others first: the relay went away over this one """
+
+        return self._settle(delivery,
+                            lease = None,
+                            leased_until = None,
+                            begun_on = delivery.begun_on,
+                            troubled_on = now,
+                            priority = BEHIND,
+                            )
+
+    # -------------------------------------------------------------------------
+    def postponed(self, delivery, reason, due, now):
+        """ Not attempted, and not to be before a time """
+
+        return self._settle(delivery, UNSENT, now,
+                            lane = DEFERRED,
+                            due_on = due,
+                            reply = words(reason),
                             )
 
     # -------------------------------------------------------------------------
@@ -372,12 +439,5 @@ class Outbox:
         table = self.delivery
         query = (table.lane == NEW) & (table.due_on < since)
         return not self.db(query).isempty()
-
-# -----------------------------------------------------------------------------
-def words(reason):
-    """ A reason for the database: one line, no codec can refuse it """
-
-    text = " ".join(str(reason).split())
-    return text.encode("ascii", "backslashreplace").decode("ascii")[:512]
 
 # END =========================================================================

@@ -11,7 +11,7 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from .outbox import words
+from .message import words
 from .policy import LoginRefused, next_probe
 
 __all__ = ("Relay", "OPEN", "HELD")
@@ -82,9 +82,12 @@ class Relay:
         return bool(began)
 
     # -------------------------------------------------------------------------
-    def open(self):
+    def open(self, now):
         """
             Open the lane
+
+            Args:
+                now: the time
 
             Returns:
                 True if it was held (the incident is over)
@@ -92,6 +95,7 @@ class Relay:
 
         return bool(self._update(self.table.status == HELD,
                                  status = OPEN,
+                                 opened_on = now,
                                  held_on = None,
                                  probe_on = None,
                                  login_refused = False,
@@ -112,12 +116,14 @@ class Relay:
 
         table = self.table
         probes = (row.probes or 0) + 1
-        wait = next_probe(probes)
+        wait = timedelta(seconds=next_probe(probes))
+        # Due in more than a wait: the clock has been put back since
         return bool(self._update((table.status == HELD) &
                                  (table.login_refused == False) &
-                                 (table.probe_on <= now),
+                                 ((table.probe_on <= now) |
+                                  (table.probe_on > now + 2 * wait)),
                                  probes = probes,
-                                 probe_on = now + timedelta(seconds=wait),
+                                 probe_on = now + wait,
                                  ))
 
     # -------------------------------------------------------------------------
@@ -135,9 +141,10 @@ class Relay:
         """
 
         table = self.table
-        before = now - timedelta(seconds=interval)
+        # A pass in the future: the clock has been put back since
         return bool(self._update((table.retried_on == None) |
-                                 (table.retried_on <= before),
+                                 (table.retried_on <= now - timedelta(seconds=interval)) |
+                                 (table.retried_on > now + timedelta(seconds=60)),
                                  retried_on = now,
                                  ))
 

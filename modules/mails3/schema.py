@@ -7,12 +7,15 @@
     @license: MIT
 """
 
+import re
+
 from contextlib import contextmanager
 
 from .message import UNSENT
 from .relay import Relay
 
-__all__ = ("TABLES", "define", "create", "connection_of_our_own", "savepoint")
+__all__ = ("TABLES", "define", "create", "connection_of_our_own", "savepoint",
+           "recover", "skips_locked")
 
 TABLES = ("msg_outbox", "mails3_message", "mails3_attachment", "mails3_delivery",
           "mails3_relay")
@@ -75,6 +78,8 @@ def define(db):
                 Field("lease", length=36),       # who sends it now
                 Field("leased_until", "datetime"),
                 Field("begun_on", "datetime"),   # in doubt from here, if lost
+                Field("doubts", "integer", default=0), # workers lost over it
+                Field("troubled_on", "datetime"), # the relay went away over it
                 Field("tried_on", "datetime"),
                 Field("reply", length=512),      # the relay's last words
                 ),
@@ -84,6 +89,7 @@ def define(db):
                 Field("status", length=8),
                 Field("reason", length=512),
                 Field("held_on", "datetime"),
+                Field("opened_on", "datetime"),  # last took mail after a hold
                 Field("probe_on", "datetime"),
                 Field("probes", "integer", default=0),
                 Field("login_refused", "boolean", default=False),
@@ -162,6 +168,22 @@ def column_of(db, field):
                       db._adapter.types[field.type] % {"length": field.length})
 
 # -----------------------------------------------------------------------------
+def skips_locked(db):
+    """
+        Whether the database knows FOR UPDATE SKIP LOCKED
+        - PostgreSQL 9.5, MySQL 8.0, MariaDB 10.6; SQLite locks no rows
+    """
+
+    engine = db._adapter.dbengine
+    if engine == "postgres":
+        return db._adapter.connection.server_version >= 90500
+    if engine == "mysql":
+        version = db.executesql("SELECT VERSION()")[0][0]
+        number = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+        return number >= ((10, 6) if "MariaDB" in version else (8, 0))
+    return False
+
+# -----------------------------------------------------------------------------
 @contextmanager
 def connection_of_our_own(db):
     """
@@ -195,6 +217,21 @@ def connection_of_our_own(db):
         raise
     finally:
         own.close()
+
+# -----------------------------------------------------------------------------
+def recover(db):
+    """ Get a usable connection again, after the database failed; never raises """
+
+    try:
+        db.rollback()
+        db.executesql("SELECT 1")
+    except Exception:
+        try:
+            db._adapter.close(None)
+            db._adapter.get_connection(use_pool=False)
+        except Exception:
+            # It is still away: whoever needs it will notice
+            db._adapter.set_connection(None)
 
 # -----------------------------------------------------------------------------
 @contextmanager

@@ -17,7 +17,7 @@ from email.header import Header
 from email.message import Message
 from email.utils import formataddr, getaddresses
 
-__all__ = ("BadInput", "Submission", "address_of")
+__all__ = ("BadInput", "NewerVersion", "Submission", "address_of")
 
 # Version of the stored form; a reader refuses what is newer than itself
 VERSION = 1
@@ -37,6 +37,10 @@ HEADER_NAME = re.compile(r"[!-9;-~]+")
 # =============================================================================
 class BadInput(ValueError):
     """ The call can not become a mail; says why, never quotes a body """
+
+# =============================================================================
+class NewerVersion(ValueError):
+    """ Stored in a form that only a newer MailS3 can read """
 
 # =============================================================================
 @dataclass
@@ -196,17 +200,29 @@ class Submission:
                 the Submission
 
             Raises:
-                ValueError: not readable, or of a newer version
+                NewerVersion: of a newer version
+                ValueError: not readable
         """
 
-        head = json.loads(head)
+        try:
+            return cls._load(json.loads(head), body, attachments)
+        except NewerVersion:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError("Not readable: %s" % type(error).__name__) from None
+
+    # -------------------------------------------------------------------------
+    @classmethod
+    def _load(cls, head, body, attachments):
+        """ Read the stored form; as for load() """
+
         version = head.pop("version")
         if version > VERSION:
-            raise ValueError("Stored by a newer version of MailS3 (%s)" % version)
+            raise NewerVersion("Stored by a newer version of MailS3 (%s)" % version)
         number = head.pop("attachments")
         parts = attachments() if number else []
         if len(parts) != number:
-            raise ValueError("An attachment is missing")
+            raise KeyError("attachments")
 
         return cls(body=json.loads(body), attachments=parts, **head)
 

@@ -1,0 +1,83 @@
+"""
+    The Python environment that tests and demo make for themselves
+"""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CLONE = Path(__file__).resolve().parent.parent
+REQUIREMENTS = CLONE / "tests" / "requirements.txt"
+VERSION = "%d.%d" % sys.version_info[:2]
+VENV = CLONE / (".venv-" + VERSION)
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "requirements.sha256"
+
+# The gluon of PyPI imports this module, which Python 3.12 no longer has
+IMP = """import importlib.util
+get_magic = lambda: importlib.util.MAGIC_NUMBER
+"""
+
+# =============================================================================
+def enter():
+    """
+        Go on in the project's own environment, make it first if need be
+        - call it before importing anything that is not in the standard library
+    """
+
+    if Path(sys.prefix) == VENV:
+        return
+    if sys.version_info < (3, 9):
+        sys.exit("Python 3.9 or newer is needed, this is " + VERSION)
+
+    with open(REQUIREMENTS, "rb") as requirements:
+        # Another run may be making it right now
+        fcntl.flock(requirements, fcntl.LOCK_EX)
+        wanted = hashlib.sha256(requirements.read()).hexdigest()
+        if not (PYTHON.exists() and STAMP.exists()
+                and STAMP.read_text() == wanted):
+            make()
+            # Last: an environment without it was interrupted and is made anew
+            STAMP.write_text(wanted)
+
+    os.execv(PYTHON, [str(PYTHON)] + sys.argv)
+
+# =============================================================================
+def make():
+    """
+        Make the environment, from nothing
+    """
+
+    print("Making %s, once: this takes about a minute ..." % VENV.name,
+          file=sys.stderr, flush=True)
+
+    run([sys.executable, "-m", "venv", "--clear", VENV],
+        "Python's venv module does not work here. On Debian or Ubuntu it is "
+        "in a package of its own: apt install python%s-venv" % VERSION)
+
+    run([PYTHON, "-m", "pip", "install", "-qq",
+         "--disable-pip-version-check", "--requirement", REQUIREMENTS],
+        "The requirements could not be installed, see above: is there a "
+        "network? The next run starts over.")
+
+    if sys.version_info >= (3, 12):
+        site_packages = VENV / "lib" / ("python" + VERSION) / "site-packages"
+        (site_packages / "imp.py").write_text(IMP)
+
+# =============================================================================
+def run(command, trouble):
+    """
+        Run a command, end the program when it fails
+
+        Args:
+            command: the command and its arguments
+            trouble: what to say when it fails, below the command's own words
+    """
+
+    if subprocess.run(command).returncode:
+        sys.exit("\n" + trouble)
+
+# END =========================================================================

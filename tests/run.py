@@ -1,0 +1,34 @@
+"""
+    Run the tests: python3 tests/run.py [arguments of pytest]
+
+    Makes its own environment, from any directory; paths are relative to the
+    clone (tests/test_host.py). Without paths: all tests.
+
+    Environment variables:
+
+        WEB2PY_PATH                a checkout of web2py to run the sites with,
+                                   rather than the web2py-gluon of PyPI
+        POSTGRES_URI               servers to run the database tests on, where
+        MYSQL_URI                  databases may be made; as pydal writes them:
+                                   postgres:psycopg2://postgres:@127.0.0.1:5432/postgres
+                                   mysql:pymysql://root:@127.0.0.1:3306/mysql
+                                   are the defaults. The colon before @ must
+                                   be there: without one, pydal takes the
+                                   password for None and the scheduler dies
+        MAILS3_REQUIRE_DATABASES   1: a server that is missing fails its tests,
+                                   rather than having them skipped
+"""
+
+import os
+import sys
+
+import environment
+
+environment.enter()
+
+import pytest # noqa: E402
+
+os.chdir(environment.CLONE)
+sys.exit(pytest.main(["--rootdir=.", "-o", "testpaths=tests"] + sys.argv[1:]))
+
+# END =========================================================================

@@ -123,6 +123,14 @@ class TestSession:
             transmit(session(relay), *users, within=0.5)
         assert sum(verb == "RCPT" for _, verb, _ in relay.commands) < 10
 
+    def test_a_reply_that_trickles_in_takes_too_long(self, relay):
+        """ Though each of its bytes comes in time """
+
+        relay.slow("RCPT", 0.1)
+
+        with pytest.raises(RelayTrouble):
+            transmit(session(relay, timeout=0.5))
+
     def test_nobody_there_is_the_relays_trouble(self):
         """ Connection refused, unknown host """
 

@@ -126,7 +126,8 @@ class Session:
         self.smtp = None
         self.opened = 0
         self.messages = 0
-        self.deadline = None
+        self.deadline = None  # of the message
+        self.answer_by = None # the next reply
 
     # -------------------------------------------------------------------------
     def transmit(self, sender, recipients, content, within, own_sender=True):
@@ -208,7 +209,10 @@ class Session:
     def _send(self, content):
         """ Send the content and take the reply to it """
 
+        # A large one may take longer than a reply
+        self.smtp.sock.settimeout(max(self.deadline - self.clock(), 0.01))
         self.smtp.send(content)
+        self.answer_by = self.clock() + self.timeout
         return self.smtp.getreply()
 
     # -------------------------------------------------------------------------
@@ -260,13 +264,13 @@ class Session:
 
         server = self.server
         arguments = {"local_hostname": server.hostname,
-                     "timeout": self._patience(),
+                     "timeout": max(self._patience(), 0.01),
                      }
         if server.ssl:
-            self.smtp = smtplib.SMTP_SSL(server.host, server.port,
-                                         context=context, **arguments)
+            self.smtp = PunctualSSL(self._patience, server.host, server.port,
+                                    context=context, **arguments)
         else:
-            self.smtp = smtplib.SMTP(server.host, server.port, **arguments)
+            self.smtp = Punctual(self._patience, server.host, server.port, **arguments)
         return 220, b""
 
     # -------------------------------------------------------------------------
@@ -298,9 +302,9 @@ class Session:
 
     # -------------------------------------------------------------------------
     def _patience(self):
-        """ How long to wait for the next reply (seconds) """
+        """ How long to go on waiting for this reply (seconds) """
 
-        return max(min(self.timeout, self.deadline - self.clock()), 0.1)
+        return min(self.answer_by, self.deadline) - self.clock()
 
     # -------------------------------------------------------------------------
     def _ask(self, phase, command, *args, own_sender=True, **kwargs):
@@ -329,8 +333,9 @@ class Session:
 
         if self.clock() >= self.deadline:
             return Reply(phase, None, "took too long")
+        self.answer_by = self.clock() + self.timeout
         if self.smtp and self.smtp.sock:
-            self.smtp.sock.settimeout(self._patience())
+            self.smtp.sock.settimeout(max(self._patience(), 0.01))
         try:
             code, text = command(*args, **kwargs)
         except smtplib.SMTPResponseException as error:
@@ -367,6 +372,63 @@ class Session:
         if self.smtp is None:
             return False
         return judge(self._reply(MAIL, self.smtp.rset)) is None
+
+# =============================================================================
+class Punctual(smtplib.SMTP):
+    """ smtplib's SMTP, which waits for a whole reply only so long """
+
+    def __init__(self, patience, *args, **kwargs):
+        """
+            Args:
+                patience: function that tells how long to go on waiting for
+                          the reply (seconds)
+                and those of smtplib
+        """
+
+        self.patience = patience
+        super().__init__(*args, **kwargs)
+
+    # -------------------------------------------------------------------------
+    def getreply(self):
+        """ Take a reply; smtplib itself would wait anew for each byte of it """
+
+        if self.file is None:
+            self.file = Lines(self.sock, self.patience)
+        return super().getreply()
+
+class PunctualSSL(Punctual, smtplib.SMTP_SSL):
+    """ smtplib's SMTP_SSL, likewise """
+
+# =============================================================================
+class Lines:
+    """ What smtplib needs of a file: readline() and close() """
+
+    def __init__(self, sock, patience):
+
+        self.sock = sock
+        self.patience = patience
+        self.buffer = b""
+
+    # -------------------------------------------------------------------------
+    def readline(self, limit):
+
+        while b"\n" not in self.buffer and len(self.buffer) < limit:
+            patience = self.patience()
+            if patience <= 0:
+                raise TimeoutError("The reply took too long")
+            self.sock.settimeout(patience)
+            received = self.sock.recv(8192)
+            if not received:
+                break
+            self.buffer += received
+        end = self.buffer.find(b"\n") + 1 or len(self.buffer)
+        line, self.buffer = self.buffer[:end][:limit], self.buffer[end:]
+        return line
+
+    # -------------------------------------------------------------------------
+    def close(self):
+
+        self.buffer = b""
 
 # -----------------------------------------------------------------------------
 def as_sent(content):

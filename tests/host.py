@@ -331,18 +331,8 @@ def work(app):
     from gluon.globals import current
 
     models(app, is_scheduler=True)
-    scheduler = current._scheduler
-
-    def sleep():
-        # The heartbeat thread asks the loop to assign tasks, and withdraws that
-        # with its next beat: at one pace, as they come, the loop may look in
-        # the wrong moment each time, and no task is run for half a minute
-        pace = 1 if threading.current_thread() is scheduler else 0.5
-        time.sleep(pace * scheduler.w_stats.sleep)
-
-    scheduler.sleep = sleep
     print("working", flush=True)
-    scheduler.loop()
+    current._scheduler.loop()
 
 def shell(app):
     """ The code on stdin """

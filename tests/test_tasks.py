@@ -281,6 +281,21 @@ class TestWorkers:
         assert "seems to hang" not in caplog.text
 
 # =============================================================================
+def test_a_worker_looks_twice_in_a_heartbeat(small_office, monkeypatch):
+    """ So that it does not miss the moment when tasks are to be assigned """
+
+    slept = []
+    monkeypatch.setattr("mails3.scheduler.time.sleep", slept.append)
+    worker = Scheduler(small_office.db, migrate=False, heartbeat=3)
+    Tasks(worker, "shelter", small_office.mail).keep_pace()
+
+    worker.sleep()
+    monkeypatch.setattr("mails3.scheduler.threading.current_thread", lambda: worker)
+    worker.sleep()
+
+    assert slept == [1.5, 3]
+
+# -----------------------------------------------------------------------------
 def test_the_scheduler_finds_our_tasks(small_office):
     """ In its dict, if it has one; else in the environment of the models """
 

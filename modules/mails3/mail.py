@@ -23,7 +23,7 @@ from .message import FIRST, LAST, NEW, NORMAL
 from .outbox import Outbox
 from .policy import DeliveryError, Never
 from .relay import HELD, Relay
-from .schema import recover, savepoint
+from .schema import TransactionLost, recover, savepoint
 from .settings import read_settings
 from .submission import BadInput, Submission, address_of
 from .transport import Transport
@@ -129,6 +129,11 @@ class MailS3(Mail):
                                  **queueing)
         except BadInput as error:
             return self._refused(error)
+        except TransactionLost as error:
+            # What the mail is about does not exist any more, nor may the mail
+            log.error("Mail can't be queued, the transaction is lost (%s).",
+                      brief(error))
+            return self._done(False, UNABLE)
         except Exception as error:
             if key and self._has_key(key):
                 # Somebody else has just queued the same

@@ -10,6 +10,9 @@
     @license: MIT
 """
 
+import threading
+import time
+
 from datetime import timedelta
 from uuid import uuid4
 
@@ -50,6 +53,27 @@ class Tasks:
         # Without a dict, the scheduler finds them in the model environment
         if self.scheduler.tasks:
             self.scheduler.tasks.update(functions)
+
+    # -------------------------------------------------------------------------
+    def keep_pace(self):
+        """
+            Have a worker look for tasks twice in a heartbeat
+            - its heartbeat asks the loop to assign tasks, and withdraws that
+              with the next beat: at one and the same pace, the loop looks at
+              the wrong moment once in a while, then often several times in a
+              row, and no task is run for a minute
+        """
+
+        scheduler = self.scheduler
+        if scheduler.max_empty_runs:
+            # It counts its looks, to end after so many
+            return
+
+        def sleep():
+            looks = 1 if threading.current_thread() is scheduler else 2
+            time.sleep(scheduler.w_stats.sleep / looks)
+
+        scheduler.sleep = sleep
 
     # -------------------------------------------------------------------------
     def establish(self, db):

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from .message import UNSENT
 from .relay import Relay
 
-__all__ = ("TABLES", "define", "create", "connection_of_our_own", "savepoint",
-           "recover", "skips_locked")
+__all__ = ("TABLES", "define", "create", "TransactionLost",
+           "connection_of_our_own", "recover", "savepoint", "skips_locked")
 
 TABLES = ("msg_outbox", "mails3_message", "mails3_attachment", "mails3_delivery",
           "mails3_relay")
@@ -28,7 +28,11 @@ INDEXES = (("mails3_delivery", "mails3_delivery_new", ("lane", "priority", "id")
            ("mails3_attachment", "mails3_attachment_mail", ("mail_id",)),
            )
 
-# -----------------------------------------------------------------------------
+# =============================================================================
+class TransactionLost(Exception):
+    """ The caller's transaction is gone, with all that was written in it """
+
+# =============================================================================
 def define(db):
     """
         Define the tables for pydal, as far as db does not have them yet;
@@ -243,6 +247,11 @@ def savepoint(db, name):
         Args:
             db: the DAL
             name: of the savepoint
+
+        Raises:
+            TransactionLost: the database has undone all of it by itself, as
+                             SQLite does when the disk is full, and MySQL
+                             with one of two that wait for each other
     """
 
     if db._adapter.dbengine == "sqlite" and not db._adapter.connection.in_transaction:
@@ -251,9 +260,12 @@ def savepoint(db, name):
     db.executesql("SAVEPOINT %s" % name)
     try:
         yield
-    except Exception:
-        db.executesql("ROLLBACK TO SAVEPOINT %s" % name)
-        db.executesql("RELEASE SAVEPOINT %s" % name)
+    except Exception as error:
+        try:
+            db.executesql("ROLLBACK TO SAVEPOINT %s" % name)
+            db.executesql("RELEASE SAVEPOINT %s" % name)
+        except Exception:
+            raise TransactionLost(str(error)) from error
         raise
     db.executesql("RELEASE SAVEPOINT %s" % name)
 

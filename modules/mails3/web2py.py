@@ -58,6 +58,7 @@ def adopt(environment):
     mail = MailS3(db, settings, given=lambda: read_file(path, log.error))
     mail.tasks = Tasks(own_scheduler(db), request.application, mail)
     mail.tasks.register({Tasks.DRAIN: mail.drain, Tasks.RETRY: mail.retry})
+    mail.tasks.keep_pace()
 
     care = current.cache.ram
     if not care("mails3-care", lambda: look_after(mail), CARE):

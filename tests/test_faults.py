@@ -1,0 +1,302 @@
+"""
+    What may go wrong between the database, the workers and the relay
+"""
+
+from datetime import timedelta
+from threading import Thread
+
+import pytest
+
+from host import eventually
+
+from mails3.message import DRAFT, NEW, SENT, UNSENT
+from mails3.schema import savepoint
+
+ANNE, BOB, POISON = "anne@example.org", "bob@example.org", "poison@example.org"
+
+# -----------------------------------------------------------------------------
+def meanwhile(office, verb, action):
+    """
+        Do something while the relay has a command and has not answered yet;
+        on a connection of its own
+
+        Args:
+            verb: the command
+            action: function of a MailS3 like that of another process
+
+        Returns:
+            the thread, started
+    """
+
+    def wait_and_act():
+        assert eventually(lambda: any(seen == verb for _, seen, _ in office.relay.commands))
+        db = office.connection()
+        try:
+            action(office.mailer(db))
+        finally:
+            db.rollback()
+            db.close()
+
+    thread = Thread(target=wait_and_act)
+    thread.start()
+    return thread
+
+# -----------------------------------------------------------------------------
+def lose_a_worker(office, *ids):
+    """ A worker begins to send, and is never seen again """
+
+    courier = office.mail._courier()
+    now = courier.now()
+    lease = courier.outbox.claim(NEW, 100, now, now + courier.lease_time)
+    for delivery in courier.outbox.claimed(lease):
+        courier.outbox.begin(delivery, now, now + courier.lease_time)
+    office.db.commit()
+    office.later(3600)
+
+# =============================================================================
+class TestWorkerLost:
+    """ Nothing is lost, and what may have been sent is known """
+
+    def test_a_mail_that_ends_its_workers_is_set_aside(self, office):
+        """ After the second, with its reason; the others go on """
+
+        poison = office.queue(POISON)
+        lose_a_worker(office)
+        lose_a_worker(office)
+        anne = office.queue(ANNE)
+
+        office.drain()
+
+        assert office.status(poison) == DRAFT
+        assert "Two workers were lost" in office.entry(poison).mails3_delivery.reply
+        assert office.status(anne) == SENT
+
+    def test_only_what_was_begun_is_in_doubt(self, office):
+        """ The rest of what the worker had claimed is new mail """
+
+        first, second = office.queue(ANNE, BOB)
+        courier = office.mail._courier()
+        now = courier.now()
+        lease = courier.outbox.claim(NEW, 100, now, now + courier.lease_time)
+        courier.outbox.begin(courier.outbox.claimed(lease)[0], now, now + courier.lease_time)
+        office.db.commit()
+        office.later(3600)
+
+        office.drain(in_doubt="keep")
+
+        assert office.status(first) == DRAFT
+        assert office.status(second) == SENT
+
+    def test_a_worker_that_wakes_up_late_overwrites_nothing(self, office):
+        """ Its lease is over, and another worker has sent the mail """
+
+        anne = office.queue(ANNE)
+        courier = office.mail._courier()
+        now = courier.now()
+        delivery, = courier.outbox.claimed(courier.outbox.claim(NEW, 1, now,
+                                                                now + courier.lease_time))
+        courier.outbox.begin(delivery, now, now + courier.lease_time)
+        office.later(3600)
+        office.drain()
+
+        for verb, arguments in (("deferred", ("late", now, now)), ("invalid", ("late", now)),
+                                ("failed", ("late", now)), ("returned", ()),
+                                ("begin", (now, now))):
+            assert not getattr(courier.outbox, verb)(delivery, *arguments)
+
+        assert office.status(anne) == SENT
+        assert office.entry(anne).mails3_delivery.attempts == 1
+
+    def test_a_run_keeps_what_it_has_claimed(self, office):
+        """ A slow relay does not have it send with a lease that is over """
+
+        office.queue(*["user%s@example.org" % n for n in range(4)])
+        courier = office.mail._courier()
+        start = courier.now()
+        passed = iter(range(0, 10 ** 6, 6))
+        courier.now = lambda: start + timedelta(seconds=next(passed))
+        courier.lease_time = timedelta(seconds=10)
+        renewed = []
+        renew = courier.outbox.renew
+        courier.outbox.renew = lambda *args: (renewed.append(args), renew(*args))
+
+        courier.drain()
+
+        assert renewed
+        assert len(office.relay.mails) == 4
+
+# =============================================================================
+class TestRelayGone:
+    """ Per-message faults never hold the lane, relay faults never cost a message anything """
+
+    @pytest.mark.parametrize("fault", ["drop", "silence"])
+    def test_a_mail_that_the_relay_goes_away_over_does_not_hold_the_others(self, office, fault):
+        """ It goes behind the others; when they are taken, it is to blame itself """
+
+        getattr(office.relay, fault)("BODY", to=POISON)
+        poison = office.queue(POISON)
+        anne, bob = office.queue(ANNE, BOB)
+
+        for _ in range(6):
+            office.drain(reply_timeout=1)
+            office.later(400)
+
+        assert office.status(anne) == office.status(bob) == SENT
+        entry = office.entry(poison)
+        assert entry.msg_outbox.status == UNSENT
+        assert entry.mails3_delivery.attempts == 1
+        assert office.state().status == "open"
+
+    def test_a_relay_that_drops_every_mail_costs_none_an_attempt(self, office):
+        """ As long as it takes none, it is to blame """
+
+        office.relay.drop("BODY")
+        ids = office.queue(ANNE, BOB)
+
+        for _ in range(6):
+            office.drain()
+            office.later(400)
+
+        assert {office.entry(number).mails3_delivery.attempts for number in ids} == {0}
+        assert office.state().status == "held"
+
+        office.relay.reset()
+        office.drain()
+        assert {office.status(number) for number in ids} == {SENT}
+
+    def test_what_was_accepted_is_not_sent_again(self, office):
+        """ Though the relay is gone before QUIT """
+
+        office.relay.drop_after("BODY")
+        ids = office.queue(ANNE, BOB)
+
+        office.drain()
+        office.later(3600)
+        office.drain()
+
+        assert {office.status(number) for number in ids} == {SENT}
+        assert len(office.relay.mails) == 2
+
+    def test_a_relay_that_flaps_gets_every_mail_once(self, office):
+        """ Away for every other connection """
+
+        office.relay.limit(1)
+        ids = office.queue(*["user%s@example.org" % n for n in range(6)])
+        for n in range(30):
+            office.relay.drop("CONNECT", times=n % 2)
+            office.drain()
+            office.later(400)
+
+        assert {office.status(number) for number in ids} == {SENT}
+        assert len(office.relay.mails) == 6
+        assert {office.entry(number).mails3_delivery.attempts for number in ids} == {1}
+
+# =============================================================================
+class TestDatabase:
+    """ The database is the only truth """
+
+    def test_no_transaction_is_open_while_a_mail_is_sent(self, office):
+        """ Others can write, and see no lock of ours """
+
+        office.relay.delay("DATA", 0.5)
+        office.queue(ANNE)
+        seen = []
+
+        def look(mail):
+            db = mail.db
+            engine = db._adapter.dbengine
+            if engine == "postgres":
+                seen.append(db.executesql("SELECT count(*) FROM pg_stat_activity WHERE "
+                                          "datname = current_database() AND "
+                                          "pid <> pg_backend_pid() AND "
+                                          "state LIKE 'idle in transaction%'")[0][0])
+            elif engine == "mysql":
+                seen.append(db.executesql("SELECT count(*) FROM information_schema.innodb_trx "
+                                          "WHERE trx_mysql_thread_id <> connection_id()")[0][0])
+            else:
+                db.executesql("BEGIN EXCLUSIVE")
+                seen.append(0)
+
+        thread = meanwhile(office, "DATA", look)
+        office.drain()
+        thread.join()
+
+        assert seen == [0]
+
+    @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
+    def test_a_result_waits_for_the_database_to_come_back(self, office):
+        """ The connection is lost while the relay takes the mail """
+
+        office.relay.delay("BODY", 0.5)
+        anne = office.queue(ANNE)
+        engine = office.db._adapter.dbengine
+        number, = office.db.executesql("SELECT pg_backend_pid()" if engine == "postgres"
+                                       else "SELECT connection_id()")[0]
+        office.db.commit()
+
+        def cut(mail):
+            mail.db.executesql("SELECT pg_terminate_backend(%s)" % number
+                               if engine == "postgres" else "KILL %s" % number)
+
+        thread = meanwhile(office, "DATA", cut)
+        office.drain()
+        thread.join()
+
+        assert office.status(anne) == SENT
+        office.later(3600)
+        office.drain()
+        assert len(office.relay.mails) == 1
+
+    def test_a_clock_that_was_put_back_makes_nothing_wait(self, office):
+        """ What is leased, due or probed in years is so now """
+
+        office.relay.answer("RCPT", "451 4.3.0 Later", to=BOB, times=1)
+        anne, bob = office.queue(ANNE, BOB)
+        office.drain()
+        office.db(office.db.msg_outbox.id == anne).update(status=UNSENT)
+        office.db(office.db.mails3_delivery.outbox_id == anne).update(
+                                    lane=NEW, lease="of a worker that is gone",
+                                    leased_until=office.mail._courier().now())
+        office.later(-400 * 86400)
+
+        office.drain()
+        office.retry()
+
+        assert office.status(anne) == office.status(bob) == SENT
+
+    def test_a_full_disk_is_not_the_visitors_trouble(self, small_office, caplog):
+        """
+            No exception; SQLite itself has undone what the mail was about, so
+            the mail is not sent either, and the caller learns of it
+        """
+
+        office = small_office
+        office.db.msg_outbox.insert(address="before@example.org")
+        pages = office.db.executesql("PRAGMA page_count")[0][0]
+        office.db.executesql("PRAGMA max_page_count = %s" % pages)
+
+        assert office.mail.send(ANNE, "News", "x" * 1000000) is False
+
+        office.db.executesql("PRAGMA max_page_count = %s" % (pages + 1000))
+        office.db.commit()
+        assert office.db(office.db.msg_outbox).isempty()
+        assert office.relay.mails == []
+        assert "transaction is lost" in caplog.text
+        office.queue(ANNE)
+
+    def test_a_savepoint_undoes_what_was_done_in_it(self, office):
+        """ And nothing else, whatever broke the statement """
+
+        db = office.db
+        db.msg_outbox.insert(address="before@example.org")
+        with pytest.raises(Exception):
+            with savepoint(db, "test"):
+                db.msg_outbox.insert(address="within@example.org")
+                db.executesql("SELECT nothing FROM nowhere")
+        db.msg_outbox.insert(address="after@example.org")
+        db.commit()
+
+        assert [row.address for row in db(db.msg_outbox).select(orderby=db.msg_outbox.id)] == \
+               ["before@example.org", "after@example.org"]
+
+# END =========================================================================

@@ -23,7 +23,13 @@ class TestJudge:
         (CONNECT,  421,  RelayTrouble),
         (EHLO,     451,  RelayTrouble),
         (EHLO,     550,  RelayTrouble),
-        (STARTTLS, 454,  ConfigTrouble),
+        (STARTTLS, 454,  RelayTrouble),
+        (RCPT,     552,  NotNow),           # too many recipients
+        (RCPT,     503,  RelayTrouble),     # out of step with us
+        (DATA,     530,  ConfigTrouble),
+        (BODY,     552,  Never),
+        (RCPT,     199,  RelayTrouble),     # no code of SMTP's
+        (RCPT,     600,  RelayTrouble),
         (STARTTLS, 502,  ConfigTrouble),
         (AUTH,     535,  LoginRefused),
         (AUTH,     534,  LoginRefused),
@@ -51,6 +57,21 @@ class TestJudge:
         """ Configuration, relay, or the message alone """
 
         assert type(judge(Reply(phase, code, "said so"))) is meaning
+
+    @pytest.mark.parametrize("phase, code, text, meaning", [
+        (RCPT, 452, "4.3.1 Insufficient system storage", RelayTrouble),
+        (MAIL, 451, "4.3.2 Not accepting mail", RelayTrouble),
+        (RCPT, 452, "4.3.10 Something else", NotNow),
+        (RCPT, 450, "4.7.1 Greylisted", NotNow),
+        (MAIL, 550, "5.7.8 Log in first", ConfigTrouble),
+        (RCPT, 554, "5.7.11 Encryption required", ConfigTrouble),
+        (RCPT, 554, "5.7.1 Policy", Never),
+        (MAIL, 550, "5.3.4 Too large", Never),
+        ])
+    def test_an_enhanced_code_tells_more(self, phase, code, text, meaning):
+        """ As far as it changes whom the refusal concerns (RFC 3463) """
+
+        assert type(judge(Reply(phase, code, text))) is meaning
 
     def test_a_sender_given_in_the_call_is_the_messages_own_fault(self):
         """ It must not hold the mail of the others """
@@ -81,6 +102,8 @@ class TestNextTry:
                         deferred_on = since,
                         expires_on = None,
                         begun_on = None,
+                        doubts = 0,
+                        troubled_on = None,
                         lease = "",
                         )
 

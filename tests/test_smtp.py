@@ -79,7 +79,8 @@ class TestSession:
         ("CONNECT", "554 5.3.2 No service", RelayTrouble),
         ("CONNECT", "421 4.3.2 Busy", RelayTrouble),
         ("MAIL", "550 5.1.8 Sender refused", ConfigTrouble),
-        ("MAIL", "452 4.3.1 Full", NotNow),
+        ("MAIL", "451 4.5.0 Later", NotNow),
+        ("MAIL", "452 4.3.1 Full", RelayTrouble),
         ("DATA", "451 4.3.0 Later", NotNow),
         ("DATA", "554 5.5.1 Never", Never),
         ("BODY", "451 4.3.0 Later", NotNow),
@@ -176,6 +177,7 @@ class TestLogin:
         with FakeRelay(login=("user", "right")) as relay:
             with pytest.raises(LoginRefused):
                 transmit(session(relay, user="user", password="wrong"))
+            assert len(relay.logins) == 1
 
     def test_without_a_login_where_one_is_needed(self):
         """ The configuration is to blame, not the mail """

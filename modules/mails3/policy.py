@@ -11,6 +11,8 @@
     @license: MIT
 """
 
+import re
+
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Optional
@@ -25,6 +27,7 @@ __all__ = ("CONNECT", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BODY"
 # Where in the dialogue with the relay a reply was given (RFC 5321 section 3)
 CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BODY = \
     "connect", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "end of data"
+OWN_MAIL = "MAIL from the configured sender"
 
 # =============================================================================
 @dataclass(frozen = True)
@@ -72,50 +75,58 @@ class Never(DeliveryError):
     """ Refused for good: do not try this delivery again """
 
 # -----------------------------------------------------------------------------
+# What a refusal means: the first line that fits phase, code and enhanced
+# status code (RFC 3463), by how far its reason reaches
+#
+ANY = (CONNECT, EHLO, STARTTLS, AUTH, OWN_MAIL, MAIL, RCPT, DATA, BODY)
+MEANING = (
+    # phase           code        enhanced            what it means
+    (ANY,             "421",      "",                 RelayTrouble),  # RFC 5321 3.8: goes away
+    (ANY,             "4..",      r"4\.3\.[12]",      RelayTrouble),  # RFC 3463 3.4: full, closed
+    ((CONNECT, EHLO), "...",      "",                 RelayTrouble),  # RFC 5321 3.1, 4.2.1
+    ((STARTTLS,),     "4..",      "",                 RelayTrouble),  # RFC 3207 4: not now
+    ((STARTTLS,),     "5..",      "",                 ConfigTrouble), # RFC 3207 4: not here
+    ((AUTH,),         "4..",      "",                 RelayTrouble),  # RFC 4954 6: 454
+    ((AUTH,),         "5..",      "",                 LoginRefused),  # RFC 4954 6: 534, 535, 538
+    (ANY,             "530",      "",                 ConfigTrouble), # RFC 4954 6, RFC 3207 4
+    (ANY,             "5..",      r"5\.7\.(8|9|1[01])", ConfigTrouble), # RFC 4954 6, 5248
+    (ANY,             "50[0234]", "",                 RelayTrouble),  # RFC 5321 4.2.4: out of step
+    ((OWN_MAIL,),     "552",      "",                 Never),         # RFC 1870 6.1: too large
+    ((OWN_MAIL,),     "5..",      r"5\.3\.4",         Never),         # RFC 3463 3.4: too large
+    ((OWN_MAIL,),     "5..",      "",                 ConfigTrouble), # RFC 5321 3.3: our sender
+    ((RCPT,),         "552",      "",                 NotNow),        # RFC 5321 4.5.3.1.10: too many
+    (ANY,             "4..",      "",                 NotNow),        # RFC 5321 4.2.1
+    (ANY,             "5..",      "",                 Never),         # RFC 5321 4.2.1
+    )
+
+# -----------------------------------------------------------------------------
 def judge(reply, own_sender=True):
     """
-        Tell what a reply means, by how far its reason reaches
+        Tell what a reply means
 
         Args:
             reply: the Reply
-            own_sender: the envelope sender is the configured one, not one
-                        that came with the message
+            own_sender: the envelope sender is the configured one, which all
+                        mail shares, not one that came with the message
 
         Returns:
             the DeliveryError to act on, or None if the relay agreed
             (RFC 5321 section 4.2.1: 2yz and 3yz are positive)
     """
 
-    phase, code = reply.phase, reply.code
-
-    if code is not None and 200 <= code < 400:
+    if reply.code is None:
+        return RelayTrouble(reply)
+    if 200 <= reply.code < 400:
         return None
 
-    # No answer, or service not available (RFC 5321 section 3.8)
-    if code is None or code == 421:
-        return RelayTrouble(reply)
+    phase = OWN_MAIL if reply.phase == MAIL and own_sender else reply.phase
+    for phases, code, enhanced, meaning in MEANING:
+        if phase in phases and re.fullmatch(code, str(reply.code)) and \
+           re.match(enhanced and enhanced + r"\b", reply.text):
+            return meaning(reply)
 
-    permanent = code >= 500
-
-    # Whatever is refused before MAIL concerns every message alike
-    if phase in (CONNECT, EHLO):
-        return RelayTrouble(reply)
-    if phase == STARTTLS:
-        return ConfigTrouble(reply)
-    if phase == AUTH:
-        # RFC 4954 section 6: 454 is temporary, 535 and the other 5yz are not
-        return LoginRefused(reply) if permanent else RelayTrouble(reply)
-
-    # Authentication required (RFC 4954 section 6), in any later phase
-    if code == 530:
-        return ConfigTrouble(reply)
-
-    if phase == MAIL and permanent and own_sender and code != 552:
-        # 552 is the message's size (RFC 1870 section 6.1), all others
-        # are the sender, which all messages share
-        return ConfigTrouble(reply)
-
-    return Never(reply) if permanent else NotNow(reply)
+    # No code of SMTP's: nobody knows what that is
+    return RelayTrouble(reply)
 
 # -----------------------------------------------------------------------------
 def next_try(delivery, now, chance, shortest=300, longest=14400, lifetime=432000):

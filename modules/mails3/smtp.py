@@ -235,7 +235,7 @@ class Session:
                 self._ask(STARTTLS, self.smtp.starttls, context=context)
                 self._hello()
             if server.user is not None:
-                self._ask(AUTH, self.smtp.login, server.user, server.password)
+                self._ask(AUTH, self._login)
         except Exception:
             self.close()
             raise
@@ -272,6 +272,23 @@ class Session:
         else:
             self.smtp = Punctual(self._patience, server.host, server.port, **arguments)
         return 220, b""
+
+    # -------------------------------------------------------------------------
+    def _login(self):
+        """ Log in, with one attempt: smtplib's own login() makes several """
+
+        smtp = self.smtp
+        smtp.user, smtp.password = self.server.user, self.server.password
+        offered = smtp.esmtp_features.get("auth", "").upper().split()
+
+        # Without TLS rather in a way that does not show the password
+        ways = ["PLAIN", "LOGIN"]
+        ways.insert(2 if self.server.starttls or self.server.ssl else 0, "CRAM-MD5")
+        for way in ways:
+            if way in offered:
+                answer = getattr(smtp, "auth_" + way.lower().replace("-", "_"))
+                return smtp.auth(way, answer)
+        raise smtplib.SMTPNotSupportedError("The server offers no login that we know")
 
     # -------------------------------------------------------------------------
     def _hello(self):

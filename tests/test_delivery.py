@@ -390,7 +390,7 @@ class TestLease:
         anne = office.queue(ANNE)
         lost = office.connection()
         worker = office.mailer(lost)
-        courier = worker._courier()
+        courier = worker._run()
         lease = courier._claim(1, 10)
         delivery, = courier.outbox.claimed(lease)
         courier.outbox.begin(delivery, courier.now(), courier.now() + courier.lease_time)
@@ -413,7 +413,7 @@ class TestLease:
         """ With in_doubt = keep, it is not sent a second time by itself """
 
         anne = office.queue(ANNE)
-        courier = office.mail._courier()
+        courier = office.mail._run()
         delivery, = courier.outbox.claimed(courier._claim(1, 10))
         courier.outbox.begin(delivery, courier.now(), courier.now() + courier.lease_time)
         office.later(3600)

@@ -45,7 +45,7 @@ def meanwhile(office, verb, action):
 def lose_a_worker(office, *ids):
     """ A worker begins to send, and is never seen again """
 
-    courier = office.mail._courier()
+    courier = office.mail._run()
     now = courier.now()
     lease = courier.outbox.claim(NEW, 100, now, now + courier.lease_time)
     for delivery in courier.outbox.claimed(lease):
@@ -75,7 +75,7 @@ class TestWorkerLost:
         """ The rest of what the worker had claimed is new mail """
 
         first, second = office.queue(ANNE, BOB)
-        courier = office.mail._courier()
+        courier = office.mail._run()
         now = courier.now()
         lease = courier.outbox.claim(NEW, 100, now, now + courier.lease_time)
         courier.outbox.begin(courier.outbox.claimed(lease)[0], now, now + courier.lease_time)
@@ -91,7 +91,7 @@ class TestWorkerLost:
         """ Its lease is over, and another worker has sent the mail """
 
         anne = office.queue(ANNE)
-        courier = office.mail._courier()
+        courier = office.mail._run()
         now = courier.now()
         delivery, = courier.outbox.claimed(courier.outbox.claim(NEW, 1, now,
                                                                 now + courier.lease_time))
@@ -111,7 +111,7 @@ class TestWorkerLost:
         """ A slow relay does not have it send with a lease that is over """
 
         office.queue(*["user%s@example.org" % n for n in range(4)])
-        courier = office.mail._courier()
+        courier = office.mail._run()
         start = courier.now()
         passed = iter(range(0, 10 ** 6, 6))
         courier.now = lambda: start + timedelta(seconds=next(passed))
@@ -256,7 +256,7 @@ class TestDatabase:
         office.db(office.db.msg_outbox.id == anne).update(status=UNSENT)
         office.db(office.db.mails3_delivery.outbox_id == anne).update(
                                     lane=NEW, lease="of a worker that is gone",
-                                    leased_until=office.mail._courier().now())
+                                    leased_until=office.mail._run().now())
         office.later(-400 * 86400)
 
         office.drain()

@@ -23,7 +23,7 @@ from .message import FIRST, LAST, NEW, NORMAL
 from .outbox import Outbox
 from .policy import DeliveryError, Never
 from .relay import HELD, Relay
-from .schema import TransactionLost, recover, savepoint
+from .schema import TransactionLost, lock_rows_only, recover, savepoint
 from .settings import read_settings
 from .submission import BadInput, Submission, address_of
 from .transport import Transport
@@ -359,7 +359,7 @@ class MailS3(Mail):
         if self.tasks:
             # Answered by this run, as it looks for mail after this
             self._forget_kicks()
-        return self._courier().drain() or None
+        return self._run().drain() or None
 
     # -------------------------------------------------------------------------
     def retry(self):
@@ -370,7 +370,7 @@ class MailS3(Mail):
                 how many deliveries were settled, None if there were none
         """
 
-        return self._courier().retry() or None
+        return self._run().retry() or None
 
     # -------------------------------------------------------------------------
     def _forget_kicks(self):
@@ -386,17 +386,21 @@ class MailS3(Mail):
             log.info("Kicks can't be removed now (%s).", brief(error))
 
     # -------------------------------------------------------------------------
-    def _courier(self, commit=None, message_time=None):
+    def _run(self):
+        """ A Courier for a run, with a connection to itself """
+
+        lock_rows_only(self.db)
+        return self._courier(commit=self.db.commit, recover=lambda: recover(self.db))
+
+    # -------------------------------------------------------------------------
+    def _courier(self, **options):
         """ A Courier for this database and this configuration """
 
-        options = self.options
-        return Courier(Outbox(self.db, options.longest_wait), Relay(self.db),
-                       Transport(self, options.reply_timeout),
-                       options,
-                       commit = commit or self.db.commit,
-                       recover = None if commit else lambda: recover(self.db),
-                       message_time = message_time,
-                       )
+        settings = self.options
+        return Courier(Outbox(self.db, settings.longest_wait), Relay(self.db),
+                       Transport(self, settings.reply_timeout),
+                       settings,
+                       **options)
 
     # -------------------------------------------------------------------------
     # Looking

@@ -94,7 +94,7 @@ MEANING = (
     ((OWN_MAIL,),     "552",      "",                 Never),         # RFC 1870 6.1: too large
     ((OWN_MAIL,),     "5..",      r"5\.3\.4",         Never),         # RFC 3463 3.4: too large
     ((OWN_MAIL,),     "5..",      "",                 ConfigTrouble), # RFC 5321 3.3: our sender
-    ((RCPT,),         "552",      "",                 NotNow),        # RFC 5321 4.5.3.1.10: too many
+    ((RCPT,),         "552",      "",                 NotNow),        # RFC 5321 4.5.3.1.10
     (ANY,             "4..",      "",                 NotNow),        # RFC 5321 4.2.1
     (ANY,             "5..",      "",                 Never),         # RFC 5321 4.2.1
     )

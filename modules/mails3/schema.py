@@ -15,7 +15,8 @@ from .message import UNSENT
 from .relay import Relay
 
 __all__ = ("TABLES", "define", "create", "TransactionLost",
-           "connection_of_our_own", "recover", "savepoint", "skips_locked")
+           "connection_of_our_own", "lock_rows_only", "recover", "savepoint",
+           "skips_locked")
 
 TABLES = ("msg_outbox", "mails3_message", "mails3_attachment", "mails3_delivery",
           "mails3_relay")
@@ -223,6 +224,18 @@ def connection_of_our_own(db):
         own.close()
 
 # -----------------------------------------------------------------------------
+def lock_rows_only(db):
+    """
+        Have a run lock the rows that it changes, and nothing between them:
+        MySQL would else lock gaps, into which visitors queue their mail, and
+        undo the transaction of one of them (error 1213)
+    """
+
+    if db._adapter.dbengine == "mysql":
+        db.commit()
+        db.executesql("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+# -----------------------------------------------------------------------------
 def recover(db):
     """ Get a usable connection again, after the database failed; never raises """
 
@@ -233,6 +246,7 @@ def recover(db):
         try:
             db._adapter.close(None)
             db._adapter.get_connection(use_pool=False)
+            lock_rows_only(db)
         except Exception:
             # It is still away: whoever needs it will notice
             db._adapter.set_connection(None)
@@ -255,8 +269,10 @@ def savepoint(db, name):
     """
 
     if db._adapter.dbengine == "sqlite" and not db._adapter.connection.in_transaction:
-        # Else releasing it would commit (sqlite.org/lang_savepoint.html)
-        db.executesql("BEGIN")
+        # Else releasing it would commit (sqlite.org/lang_savepoint.html);
+        # IMMEDIATE: who reads first and writes then is not let wait for
+        # another writer, but told at once that the database is locked
+        db.executesql("BEGIN IMMEDIATE")
     db.executesql("SAVEPOINT %s" % name)
     try:
         yield

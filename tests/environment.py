@@ -5,6 +5,7 @@
 import fcntl
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -77,7 +78,15 @@ def run(command, trouble):
             trouble: what to say when it fails, below the command's own words
     """
 
-    if subprocess.run(command).returncode:
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        process.wait()
+    finally:
+        if process.returncode is None:
+            # Interrupted: what it has started ends with it
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if process.returncode:
         sys.exit("\n" + trouble)
 
 # END =========================================================================

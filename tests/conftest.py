@@ -32,6 +32,7 @@ from gluon.globals import Request   # noqa: E402
 from gluon.tools import Mail        # noqa: E402
 
 from mails3 import MailS3           # noqa: E402
+from mails3.relay import Relay      # noqa: E402
 from mails3.schema import TABLES, create, define # noqa: E402
 
 from fake_relay import FakeRelay    # noqa: E402
@@ -137,6 +138,8 @@ class Office:
 
         db = self.connection()
         create(db, TABLES)
+        Relay(db, "shelter").establish()
+        db.commit()
         db.close()
         self.db = self.connection()
         self.mail = self.mailer(self.db)
@@ -158,7 +161,7 @@ class Office:
                     tls = False,
                     )
         host.settings.timeout = 2
-        return MailS3(db, host.settings, given=lambda: self.given)
+        return MailS3(db, host.settings, given=lambda: self.given, site="shelter")
 
     # -------------------------------------------------------------------------
     def queue(self, *addresses, **arguments):
@@ -237,7 +240,7 @@ class Office:
         """ The relay's state """
 
         self.db.commit()
-        return self.db(self.db.mails3_relay).select().first()
+        return Relay(self.db, "shelter").read()
 
     # -------------------------------------------------------------------------
     def close(self):

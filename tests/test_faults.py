@@ -10,6 +10,7 @@ import pytest
 from host import eventually
 
 from mails3.message import DRAFT, NEW, SENT, UNSENT
+from mails3.relay import HELD, OPEN, Relay
 from mails3.schema import savepoint
 
 ANNE, BOB, POISON = "anne@example.org", "bob@example.org", "poison@example.org"
@@ -283,6 +284,25 @@ class TestDatabase:
         assert office.relay.mails == []
         assert "transaction is lost" in caplog.text
         office.queue(ANNE)
+
+    def test_two_sites_in_one_database_do_not_hold_each_others_mail(self, office):
+        """ One is configured wrongly, the other one sends it all the same """
+
+        ids = office.queue(ANNE, BOB)
+        db = office.connection()
+        other = office.mailer(db)
+        other.site = "another"
+        Relay(db, "another").establish()
+        other.settings.sender = None
+        db.commit()
+        other.drain()
+        assert Relay(db, "another").read().status == HELD
+        db.close()
+
+        office.drain()
+
+        assert {office.status(number) for number in ids} == {SENT}
+        assert office.state().status == OPEN
 
     def test_a_savepoint_undoes_what_was_done_in_it(self, office):
         """ And nothing else, whatever broke the statement """

@@ -9,6 +9,7 @@ import pytest
 from gluon import current
 from gluon.scheduler import Scheduler
 
+from mails3 import MailS3
 from mails3.scheduler import Tasks
 from mails3.schema import create
 
@@ -25,7 +26,7 @@ class Desk:
         self.db = office.db
         self.scheduler = Scheduler(self.db, migrate=False)
         create(self.db, SCHEDULER_TABLES)
-        self.tasks = office.mail.tasks = Tasks(self.scheduler, "shelter", office.mail)
+        self.tasks = office.mail.tasks = Tasks(self.scheduler, office.mail)
         self.tasks.establish(self.db)
         self.db.commit()
 
@@ -68,7 +69,7 @@ class Desk:
         """ The tasks as another process of the site has them """
 
         db = self.office.connection()
-        return Tasks(Scheduler(db, migrate=False), "shelter", self.office.mail)
+        return Tasks(Scheduler(db, migrate=False), self.office.mail)
 
 # -----------------------------------------------------------------------------
 @pytest.fixture
@@ -210,8 +211,7 @@ class TestKick:
     def test_another_app_of_the_database_is_none_of_our_business(self, desk):
         """ Not even with a name that begins like ours """
 
-        other = Tasks(desk.scheduler, "shelter-b", desk.office.mail)
-        other.kick()
+        Tasks(desk.scheduler, MailS3(desk.db, site="shelter-b")).kick()
 
         desk.tasks.kick()
         desk.tasks.forget_kicks()
@@ -287,7 +287,7 @@ def test_a_worker_looks_twice_in_a_heartbeat(small_office, monkeypatch):
     slept = []
     monkeypatch.setattr("mails3.scheduler.time.sleep", slept.append)
     worker = Scheduler(small_office.db, migrate=False, heartbeat=3)
-    Tasks(worker, "shelter", small_office.mail).keep_pace()
+    Tasks(worker, small_office.mail).keep_pace()
 
     worker.sleep()
     monkeypatch.setattr("mails3.scheduler.threading.current_thread", lambda: worker)
@@ -301,11 +301,11 @@ def test_the_scheduler_finds_our_tasks(small_office):
 
     hello = len
     with_dict = Scheduler(small_office.db, {"hello": hello}, migrate=False)
-    Tasks(with_dict, "shelter", small_office.mail).register({"mails3_drain": print})
+    Tasks(with_dict, small_office.mail).register({"mails3_drain": print})
     assert with_dict.tasks == {"hello": hello, "mails3_drain": print}
 
     without = Scheduler(small_office.connection(), migrate=False)
-    Tasks(without, "shelter", small_office.mail).register({"mails3_drain": print})
+    Tasks(without, small_office.mail).register({"mails3_drain": print})
     assert without.tasks is None
 
 # END =========================================================================

@@ -50,7 +50,7 @@ class MailS3(Mail):
         mail.retry()              sends what was refused and is due } scheduler
     """
 
-    def __init__(self, db, settings=None, given=None, tasks=None):
+    def __init__(self, db, settings=None, given=None, tasks=None, site="site"):
         """
             Args:
                 db: the DAL of the app, with the tables of schema.py
@@ -60,6 +60,7 @@ class MailS3(Mail):
                 given: function that returns the MailS3 settings as the site
                        has given them (dict); called when first needed
                 tasks: the Tasks in the scheduler; None = there is none
+                site: the name of the app
         """
 
         super().__init__()
@@ -68,6 +69,7 @@ class MailS3(Mail):
 
         self.db = db
         self.tasks = tasks
+        self.site = site
         self._given = given
         self._options = None
         self._worker_seen = None
@@ -270,11 +272,11 @@ class MailS3(Mail):
         if not self.tasks.workers():
             self._tell("No scheduler worker is alive: mail is queued but "
                        "nothing sends it. Start one: web2py.py -K %s" %
-                       self.tasks.application)
+                       self.site)
             return False
         since = utcnow() - timedelta(seconds=self.options.neglect_timeout)
         if Outbox(self.db).neglected(since) and \
-           Relay(self.db).read().status != HELD:
+           Relay(self.db, self.site).read().status != HELD:
             self._tell("A scheduler worker is alive, but mail has been waiting "
                        "since before %s UTC: the worker seems to hang. Restart "
                        "it." % since.replace(microsecond=0))
@@ -397,7 +399,7 @@ class MailS3(Mail):
         """ A Courier for this database and this configuration """
 
         settings = self.options
-        return Courier(Outbox(self.db, settings.longest_wait), Relay(self.db),
+        return Courier(Outbox(self.db, settings.longest_wait), Relay(self.db, self.site),
                        Transport(self, settings.reply_timeout),
                        settings,
                        **options)
@@ -415,7 +417,7 @@ class MailS3(Mail):
         """
 
         return {"counts": Outbox(self.db).counts(),
-                "relay": Relay(self.db).read(),
+                "relay": Relay(self.db, self.site).read(),
                 "workers": self.tasks.workers() if self.tasks else None,
                 }
 

@@ -21,25 +21,26 @@ HELD = "held" # known to be broken: one probe at a time
 
 # =============================================================================
 class Relay:
-    """ The one row of mails3_relay; commits are the caller's """
+    """ The row of a site in mails3_relay; commits are the caller's """
 
-    NAME = "relay"
-
-    def __init__(self, db):
+    def __init__(self, db, site):
         """
             Args:
                 db: the DAL, with the tables of schema.py
+                site: the name of the app: of two in one database, each has
+                      its configuration, and so its relay
         """
 
         self.db = db
+        self.site = site
         self.table = db.mails3_relay
 
     # -------------------------------------------------------------------------
     def establish(self):
         """ Make the row, if it is not there """
 
-        if self.db(self.table.name == self.NAME).isempty():
-            self.table.insert(name=self.NAME, status=OPEN, salt=uuid4().hex)
+        if self.db(self.table.site == self.site).isempty():
+            self.table.insert(site=self.site, status=OPEN, salt=uuid4().hex)
 
     # -------------------------------------------------------------------------
     def read(self):
@@ -50,7 +51,7 @@ class Relay:
                 the Row (status, reason, held_on, probe_on, ...)
         """
 
-        return self.db(self.table.name == self.NAME).select(limitby=(0, 1)).first()
+        return self.db(self.table.site == self.site).select(limitby=(0, 1)).first()
 
     # -------------------------------------------------------------------------
     def hold(self, error, fingerprint, now):
@@ -152,6 +153,6 @@ class Relay:
     def _update(self, condition, **values):
         """ Change the row if the condition still holds: 1 or 0 rows """
 
-        return self.db((self.table.name == self.NAME) & condition).update(**values)
+        return self.db((self.table.site == self.site) & condition).update(**values)
 
 # END =========================================================================

@@ -29,16 +29,14 @@ class Tasks:
     RETRY = "mails3_retry"
     KICK = "mails3_kick"
 
-    def __init__(self, scheduler, application, mail):
+    def __init__(self, scheduler, mail):
         """
             Args:
                 scheduler: the host's Scheduler
-                application: the name of the app
-                mail: the MailS3, whose options are ours
+                mail: the MailS3 of the app
         """
 
         self.scheduler = scheduler
-        self.application = application
         self.mail = mail
 
     # -------------------------------------------------------------------------
@@ -170,7 +168,7 @@ class Tasks:
     def _uuid(self, name):
         """ The fixed uuid by which a row is found """
 
-        return "%s-%s" % (name.replace("_", "-"), self.application)
+        return "%s-%s" % (name.replace("_", "-"), self.mail.site)
 
     # -------------------------------------------------------------------------
     def _kicks(self, db):
@@ -186,7 +184,7 @@ class Tasks:
         """ Where a worker runs our tasks """
 
         # Its request is anonymous: it needs a public controller
-        return "%s/default" % self.application
+        return "%s/default" % self.mail.site
 
     # -------------------------------------------------------------------------
     def _group(self):

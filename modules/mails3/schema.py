@@ -12,7 +12,6 @@ import re
 from contextlib import contextmanager
 
 from .message import UNSENT
-from .relay import Relay
 
 __all__ = ("TABLES", "define", "create", "TransactionLost",
            "connection_of_our_own", "lock_rows_only", "recover", "savepoint",
@@ -88,9 +87,9 @@ def define(db):
                 Field("tried_on", "datetime"),
                 Field("reply", length=512),      # the relay's last words
                 ),
-              # A single row
+              # One row for each site, that is app
               "mails3_relay": (
-                Field("name", length=32, unique=True),
+                Field("site", length=128, unique=True),
                 Field("status", length=8),
                 Field("reason", length=512),
                 Field("held_on", "datetime"),
@@ -148,10 +147,6 @@ def create(db, names):
                 if not answers(db, table.id):
                     raise
                 # Another process was faster
-        db.commit()
-
-    if "mails3_relay" in names:
-        Relay(db).establish()
         db.commit()
 
 # -----------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from gluon.scheduler import Scheduler
 from gluon.tools import Mail
 
 from .mail import MailS3, brief
+from .relay import Relay
 from .scheduler import Tasks
 from .schema import TABLES, connection_of_our_own, create, define
 from .settings import read_file
@@ -55,8 +56,11 @@ def adopt(environment):
 
     define(db)
     path = os.path.join(request.folder, "private", "mails3.ini")
-    mail = MailS3(db, settings, given=lambda: read_file(path, log.error))
-    mail.tasks = Tasks(own_scheduler(db), request.application, mail)
+    mail = MailS3(db, settings,
+                  given = lambda: read_file(path, log.error),
+                  site = request.application,
+                  )
+    mail.tasks = Tasks(own_scheduler(db), mail)
     mail.tasks.register({Tasks.DRAIN: mail.drain, Tasks.RETRY: mail.retry})
     mail.tasks.keep_pace()
 
@@ -99,6 +103,7 @@ def look_after(mail):
         with connection_of_our_own(mail.db) as db:
             define(db)
             create(db, TABLES)
+            Relay(db, mail.site).establish()
         with connection_of_our_own(tasks.scheduler.db) as db:
             tasks.scheduler.define_tables(db, migrate=False)
             if not mail.db._migrate_enabled:

@@ -7,9 +7,11 @@ from threading import Thread
 
 import pytest
 
+from conftest import FakeRelay, Office
 from host import eventually
 
-from mails3.message import DRAFT, NEW, SENT, UNSENT
+from mails3.message import DRAFT, FAILED, NEW, SENT, UNSENT
+from mails3.policy import LoginRefused, RelayTrouble
 from mails3.relay import HELD, OPEN, Relay
 from mails3.schema import savepoint
 
@@ -192,6 +194,156 @@ class TestRelayGone:
         assert len(office.relay.mails) == 6
         assert {office.entry(number).mails3_delivery.attempts for number in ids} == {1}
 
+    def test_a_trickling_relay_gets_a_long_list_by_and_by(self, office):
+        """ Recipients that time was too short for cost no attempt, and are next """
+
+        office.relay.delay("RCPT", 0.2)
+        users = ["user%s@example.org" % n for n in range(25)]
+        office.queue(users)
+
+        office.drain(reply_timeout=1)
+
+        assert sorted(sum((mail.recipients for mail in office.relay.mails), [])) == sorted(users)
+        assert len(office.relay.mails) > 1
+        assert {row.attempts for row in office.db(office.db.mails3_delivery).select()} == {1}
+
+    def test_no_answer_to_a_whole_mail_is_a_doubt(self, office):
+        """ With in_doubt = keep, it is kept: the relay may have it """
+
+        office.relay.silence("BODY")
+        anne = office.queue(ANNE)
+
+        office.drain(reply_timeout=1, in_doubt="keep")
+
+        assert office.status(anne) == DRAFT
+        assert "In doubt" in office.entry(anne).mails3_delivery.reply
+
+    def test_an_expired_mail_does_not_end_an_outage(self, office, caplog):
+        """ The lane is opened by an answer of the relay, and by nothing else """
+
+        office.relay.stop()
+        office.queue(ANNE)
+        office.drain()
+        office.later(60)
+        late = office.queue(BOB, expires=1, priority=0)
+        office.db(office.db.mails3_message.expires_on != None).update(
+                                                        expires_on="2000-01-01 00:00:00")
+        office.db.commit()
+
+        office.drain()
+
+        assert office.status(late) == FAILED
+        assert office.state().status == HELD
+        assert "sent again" not in caplog.text
+
+    def test_in_the_retry_pass_a_suspect_is_behind_the_others_as_well(self, office):
+        """ It does not make each probe fail """
+
+        office.relay.answer("RCPT", "451 4.2.1 Later")
+        poison, anne, bob = office.queue(POISON, ANNE, BOB)
+        office.drain()
+        office.relay.reset()
+        office.relay.drop("BODY", to=POISON)
+
+        for _ in range(6):
+            office.later(20000)
+            office.retry()
+
+        assert office.status(anne) == office.status(bob) == SENT
+
+    def test_a_login_that_was_refused_stays_so_whatever_fails_since(self, office):
+        """ Another worker's trouble does not have it tried again """
+
+        office.queue(ANNE)
+        run = office.mail._run()
+        run.relay.hold(LoginRefused("535"), "fingerprint", run.now())
+        run.relay.hold(RelayTrouble("421"), "fingerprint", run.now())
+        office.later(3600)
+
+        assert office.state().login_refused
+        assert not run.relay.probe(run.relay.read(), run.now())
+
+# =============================================================================
+class TestConfiguration:
+    """ What is wrong with it is never the mail's fault """
+
+    @pytest.mark.parametrize("setting, value", [("login", "anne:geheüm"),
+                                                ("hostname", "büro.example.org"),
+                                                ("server", "smtp.example..org:25"),
+                                                ("server", "a" * 70 + ".example.org:25")])
+    def test_what_can_not_be_encoded_holds_the_mail(self, setting, value, tmp_path):
+        """ And it leaves when that is repaired """
+
+        with FakeRelay(login=("shelter", "right")) as relay:
+            office = Office("sqlite://%s" % (tmp_path / "storage.sqlite"), relay)
+            settings = office.mail.settings
+            settings.login = "shelter:right"
+            right, settings[setting] = settings[setting], value
+            anne = office.queue(ANNE)
+            office.drain()
+            office.drain()
+            assert office.state().status == HELD
+
+            settings[setting] = right
+            office.drain()
+
+            assert office.status(anne) == SENT
+            office.close()
+
+    def test_the_configured_sender_given_in_the_call_is_still_the_configured_one(self, office):
+        """ Refused, it holds the mail """
+
+        office.relay.answer("MAIL", "550 5.1.8 Not you")
+        anne = office.queue(ANNE, sender=office.mail.settings.sender)
+
+        office.drain()
+
+        assert office.status(anne) == UNSENT
+        assert office.state().status == HELD
+
+    def test_one_lost_worker_and_an_outage_are_not_two_lost_workers(self, office):
+        """ The mail in doubt waits for the relay like all others """
+
+        anne = office.queue(ANNE)
+        lose_a_worker(office)
+        office.relay.stop()
+        for _ in range(3):
+            office.drain()
+            office.later(400)
+
+        office.relay.start()
+        office.drain()
+
+        assert office.status(anne) == SENT
+
+    def test_what_is_released_by_hand_is_sent(self, office):
+        """ Draft and back to Unsent, by whoever may write the table """
+
+        anne = office.queue(ANNE)
+        office.db(office.db.msg_outbox.id == anne).update(status=DRAFT)
+        office.db.commit()
+        office.drain()
+        office.db(office.db.msg_outbox.id == anne).update(status=UNSENT)
+        office.db.commit()
+
+        office.retry()
+        office.drain()
+
+        assert office.status(anne) == SENT
+
+    def test_other_settings_are_no_reason_to_take_over_a_lease(self, office):
+        """ Two servers need not have the same mails3.ini """
+
+        office.queue(ANNE)
+        courier = office.mail._run()
+        now = courier.now()
+        courier.outbox.claim(NEW, 1, now, now + timedelta(seconds=2000))
+        office.db.commit()
+
+        office.drain(reply_timeout=1)
+
+        assert office.relay.connections == 0
+
 # =============================================================================
 class TestDatabase:
     """ The database is the only truth """
@@ -303,6 +455,49 @@ class TestDatabase:
 
         assert {office.status(number) for number in ids} == {SENT}
         assert office.state().status == OPEN
+
+    @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
+    def test_the_fallback_locks_nothing_that_others_wait_for(self, office):
+        """ A visitor whose request goes on for long holds up nobody """
+
+        office.configure(fallback="yes", fallback_timeout=1)
+        office.relay.stop()
+        office.mail.send(ANNE, "News", "There is news.")
+
+        db = office.connection()
+        other = office.mailer(db)
+        other.send(BOB, "News", "There is news.")
+        db.commit()
+
+        assert office.state().status == HELD
+        db.close()
+
+    @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
+    def test_a_double_click_is_one_mail_whatever_the_requests_see(self, office):
+        """ Both have begun before either of them has queued it """
+
+        office.configure(fallback="no")
+        db = office.connection()
+        db(db.msg_outbox).count()
+        office.queue(ANNE, idempotency_key="click")
+
+        assert office.mailer(db).send(ANNE, "News", "There is news.", idempotency_key="click")
+        db.commit()
+        db.close()
+        office.drain()
+
+        assert len(office.relay.mails) == 1
+
+    @pytest.mark.parametrize("uri", ["postgres"], indirect=True)
+    def test_a_transaction_that_is_lost_takes_its_mail_with_it(self, office):
+        """ The app has swallowed a database error: nothing of it will be kept """
+
+        with pytest.raises(Exception):
+            office.db.executesql("SELECT nothing FROM nowhere")
+
+        assert office.mail.send(ANNE, "News", "There is news.") is False
+        office.db.rollback()
+        assert office.relay.mails == []
 
     def test_a_savepoint_undoes_what_was_done_in_it(self, office):
         """ And nothing else, whatever broke the statement """

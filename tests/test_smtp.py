@@ -115,14 +115,15 @@ class TestSession:
         assert transmit(session(relay)) == {ANNE: None}
 
     def test_a_mail_has_only_so_much_time(self, relay):
-        """ However little each single answer takes """
+        """ Those who could be asked for in half of it get it, the others wait """
 
         relay.delay("RCPT", 0.2)
         users = ["user%s@example.org" % n for n in range(20)]
 
-        with pytest.raises(RelayTrouble):
-            transmit(session(relay), *users, within=0.5)
-        assert sum(verb == "RCPT" for _, verb, _ in relay.commands) < 10
+        taken = transmit(session(relay), *users, within=2)
+
+        assert 0 < len(taken) < 20
+        assert relay.mails[0].recipients == list(taken)
 
     def test_a_reply_that_trickles_in_takes_too_long(self, relay):
         """ Though each of its bytes comes in time """

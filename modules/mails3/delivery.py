@@ -16,8 +16,8 @@ from datetime import datetime, timedelta, timezone
 from itertools import groupby
 
 from .message import DEFERRED, NEW
-from .policy import BODY, DATA, DeliveryError, Never, NotNow, RelayTrouble, Trouble, \
-                    next_try
+from .policy import BODY, DATA, DeliveryError, Never, NotNow, RelayTrouble, Reply, \
+                    Trouble, next_try
 from .relay import HELD
 from .submission import NewerVersion
 
@@ -75,7 +75,8 @@ class Courier:
         self.chance = chance
 
         # To connect, log in and hand over
-        self.message_time = message_time or 4 * settings.reply_timeout
+        self.message_time = 4 * settings.reply_timeout if message_time is None \
+            else message_time
         # A lease outlasts that, and what it takes to write the result
         self.lease_time = timedelta(seconds = 2 * self.message_time + 2)
         # No message is begun that the scheduler might not let us finish
@@ -175,6 +176,7 @@ class Courier:
 
         lease = None
         if self._may_send(now):
+            self.relay.drained(now)
             lease = self.outbox.claim(lane, 1 if self.held else size,
                                       now, now + self.lease_time)
         self.commit()
@@ -207,7 +209,6 @@ class Courier:
                 self.outbox.renew(lease, now + self.lease_time)
                 renewed = now
             settled += self._deliver(list(group))
-            self._open("the mail server takes mail")
         return settled
 
     # -------------------------------------------------------------------------
@@ -249,6 +250,10 @@ class Courier:
             self._surely(lambda: self._settle_all(deliveries, unreadable))
             return number
 
+        # A relay that is away leaves nothing in doubt
+        self.commit()
+        self.transport.open(self.message_time)
+
         now = self.now()
         deliveries = [delivery for delivery in deliveries
                       if self.outbox.begin(delivery, now, now + self.lease_time)]
@@ -269,7 +274,12 @@ class Courier:
             result = NotNow(trouble)
         except DeliveryError as error:
             result = error
+        except Exception as error:
+            # Whatever that is, it concerns this message alone
+            result = Never("It can not be sent (%s)" % type(error).__name__)
 
+        if relay_answered(result):
+            self._open("the mail server takes mail")
         self._surely(lambda: self._settle_all(deliveries, result))
         return number
 
@@ -309,7 +319,9 @@ class Courier:
         """ Put deliveries back where they were, for they are not to blame """
 
         for delivery in deliveries:
-            if went_away_over_it(trouble):
+            if may_have_it(trouble) and self.settings.in_doubt == "keep":
+                self.outbox.kept(delivery, "In doubt: %s" % trouble, self.now())
+            elif went_away_over_it(trouble):
                 self.outbox.suspected(delivery, self.now())
             else:
                 self.outbox.returned(delivery)
@@ -343,8 +355,13 @@ class Courier:
         """ Write what has become of deliveries: an error, or one for each """
 
         for delivery in deliveries:
-            error = result[delivery.address] if isinstance(result, dict) else result
-            self._settle(delivery, error)
+            if not isinstance(result, dict):
+                self._settle(delivery, result)
+            elif delivery.address in result:
+                self._settle(delivery, result[delivery.address])
+            else:
+                # Time ran short before it was asked for
+                self.outbox.returned(delivery)
 
     # -------------------------------------------------------------------------
     def _settle(self, delivery, error):
@@ -389,6 +406,19 @@ class Courier:
         if self.held and self.relay.open(self.now()):
             log.warning("Mail is sent again: %s.", why)
         self.held = False
+
+# -----------------------------------------------------------------------------
+def relay_answered(result):
+    """ Whether the relay itself has said what became of a message """
+
+    return isinstance(result, dict) or isinstance(result.args[0], Reply)
+
+# -----------------------------------------------------------------------------
+def may_have_it(trouble):
+    """ Whether the relay has got all of a message, and did not answer """
+
+    return isinstance(trouble, RelayTrouble) and \
+        getattr(trouble.args[0], "phase", None) == BODY
 
 # -----------------------------------------------------------------------------
 def went_away_over_it(trouble):

@@ -11,6 +11,7 @@ import inspect
 import logging
 import socket
 
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from uuid import uuid4
 
@@ -21,9 +22,10 @@ from gluon.tools import Mail
 from .delivery import Courier, utcnow
 from .message import FIRST, LAST, NEW, NORMAL
 from .outbox import Outbox
-from .policy import DeliveryError, Never
-from .relay import HELD, Relay
-from .schema import TransactionLost, lock_rows_only, recover, savepoint
+from .policy import DeliveryError, Never, NotNow
+from .relay import Relay
+from .schema import TransactionLost, connection_of_our_own, define, lock_rows_only, \
+                    recover, savepoint
 from .settings import read_settings
 from .submission import BadInput, Submission, address_of
 from .transport import Transport
@@ -129,6 +131,7 @@ class MailS3(Mail):
                                  utcnow(),
                                  retries = self.options.max_retries,
                                  **queueing)
+            self._start(ids)
         except BadInput as error:
             return self._refused(error)
         except TransactionLost as error:
@@ -137,14 +140,12 @@ class MailS3(Mail):
                       brief(error))
             return self._done(False, UNABLE)
         except Exception as error:
-            if key and self._has_key(key):
+            if key and is_duplicate(error):
                 # Somebody else has just queued the same
                 return self._done(True)
             log.error("Mail can't be queued (%s), so it is sent at once.",
                       brief(error))
             return self._send_now(submission)
-
-        self._start(ids)
         return self._done(True)
 
     # -------------------------------------------------------------------------
@@ -221,16 +222,6 @@ class MailS3(Mail):
         return "<%s@%s>" % (uuid4().hex, domain[:200])
 
     # -------------------------------------------------------------------------
-    def _has_key(self, key):
-        """ Whether a message with that key is queued, after an error """
-
-        try:
-            with savepoint(self.db, "mails3_key"):
-                return Outbox(self.db).has_key(key)
-        except Exception:
-            return False
-
-    # -------------------------------------------------------------------------
     def _start(self, ids):
         """ Have a worker send what was queued; or, without one, try it now """
 
@@ -239,10 +230,13 @@ class MailS3(Mail):
         if self.options.fallback:
             # A worker can't see it yet, so nobody else sends it
             try:
-                with savepoint(self.db, "mails3_try"):
-                    self._courier(commit = lambda: None,
+                with savepoint(self.db, "mails3_try"), self._relay_apart() as relay:
+                    self._courier(relay = relay,
+                                  commit = lambda: None,
                                   message_time = self.options.fallback_timeout,
                                   ).send_own(ids)
+            except TransactionLost:
+                raise
             except Exception as error:
                 log.error("Mail can't be tried now (%s), it stays queued.",
                           brief(error))
@@ -259,11 +253,27 @@ class MailS3(Mail):
                 tasks.kick()
                 if self._worker_seen is None:
                     self._worker_seen = self._worker_alive()
+        except TransactionLost:
+            raise
         except Exception as error:
-            # It costs delay: the periodic drain needs no kick
+            # It costs delay: the periodic drain needs no kick; if there is one
             log.error("The drain can't be kicked (%s).", brief(error))
-            return True
-        return self._worker_seen
+        return bool(self._worker_seen)
+
+    # -------------------------------------------------------------------------
+    @contextmanager
+    def _relay_apart(self):
+        """
+            The relay's state, apart from the caller's transaction: others
+            must not wait for its end. SQLite has one writer, who is us.
+        """
+
+        if self.db._adapter.dbengine == "sqlite":
+            yield Relay(self.db, self.site)
+            return
+        with connection_of_our_own(self.db) as db:
+            define(db)
+            yield Relay(db, self.site, commit=db.commit)
 
     # -------------------------------------------------------------------------
     def _worker_alive(self):
@@ -276,7 +286,7 @@ class MailS3(Mail):
             return False
         since = utcnow() - timedelta(seconds=self.options.neglect_timeout)
         if Outbox(self.db).neglected(since) and \
-           Relay(self.db, self.site).read().status != HELD:
+           Relay(self.db, self.site).is_idle(since):
             self._tell("A scheduler worker is alive, but mail has been waiting "
                        "since before %s UTC: the worker seems to hang. Restart "
                        "it." % since.replace(microsecond=0))
@@ -333,6 +343,8 @@ class MailS3(Mail):
         finally:
             transport.close()
 
+        for address in submission.recipients:
+            refused.setdefault(address, NotNow("Time ran short"))
         result = {address: error.reply
                   for address, error in refused.items() if error}
         error = next(filter(None, refused.values()), None)
@@ -358,10 +370,11 @@ class MailS3(Mail):
 
         if Outbox(self.db).is_empty(NEW, utcnow()):
             return None
+        run = self._run()
         if self.tasks:
             # Answered by this run, as it looks for mail after this
             self._forget_kicks()
-        return self._run().drain() or None
+        return run.drain() or None
 
     # -------------------------------------------------------------------------
     def retry(self):
@@ -372,7 +385,10 @@ class MailS3(Mail):
                 how many deliveries were settled, None if there were none
         """
 
-        return self._run().retry() or None
+        run = self._run()
+        run.outbox.adopt()
+        self.db.commit()
+        return run.retry() or None
 
     # -------------------------------------------------------------------------
     def _forget_kicks(self):
@@ -395,11 +411,12 @@ class MailS3(Mail):
         return self._courier(commit=self.db.commit, recover=lambda: recover(self.db))
 
     # -------------------------------------------------------------------------
-    def _courier(self, **options):
+    def _courier(self, relay=None, **options):
         """ A Courier for this database and this configuration """
 
         settings = self.options
-        return Courier(Outbox(self.db, settings.longest_wait), Relay(self.db, self.site),
+        return Courier(Outbox(self.db, settings.longest_wait),
+                       relay or Relay(self.db, self.site),
                        Transport(self, settings.reply_timeout),
                        settings,
                        **options)
@@ -474,6 +491,16 @@ def carries_secret(arguments):
     keys = [arguments.get(key) for key in ("x509_sign_keyfile", "dkim")]
     return bool(arguments.get("sign_passphrase") or
                 any("PRIVATE KEY" in str(getattr(key, "key", key)) for key in keys))
+
+# -----------------------------------------------------------------------------
+def is_duplicate(error):
+    """
+        Whether a database error is about a key that is there already; the
+        drivers share the name (PEP 249). To look for it would not help: MySQL
+        shows the transaction what was there when it began.
+    """
+
+    return any(kind.__name__ == "IntegrityError" for kind in type(error).__mro__)
 
 # -----------------------------------------------------------------------------
 def brief(error):

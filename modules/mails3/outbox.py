@@ -119,7 +119,7 @@ class Outbox:
         """
 
         table = self.delivery
-        query = self._due(lane, now) & self._free(now, until)
+        query = self._due(lane, now) & self._free(now)
         order = table.priority if lane == NEW else table.due_on
         select = self.db(query)._select(table.id,
                                         orderby = order | table.id,
@@ -148,7 +148,7 @@ class Outbox:
 
         lease = uuid4().hex
         self.db(self.delivery.id.belongs(ids) &
-                self._free(now, until)).update(lease=lease, leased_until=until)
+                self._free(now)).update(lease=lease, leased_until=until)
         return lease
 
     # -------------------------------------------------------------------------
@@ -156,6 +156,15 @@ class Outbox:
         """ Keep what is claimed, for the run is still alive """
 
         self.db(self.delivery.lease == lease).update(leased_until=until)
+
+    # -------------------------------------------------------------------------
+    def adopt(self):
+        """ Take what is unsent and in no lane: somebody has released it """
+
+        table, outbox = self.delivery, self.outbox
+        unsent = self.db(outbox.status == UNSENT)._select(outbox.id)
+        self.db((table.lane == None) &
+                table.outbox_id.belongs(unsent)).update(lane=NEW)
 
     # -------------------------------------------------------------------------
     def _due(self, lane, now):
@@ -169,13 +178,13 @@ class Outbox:
                                        (table.due_on > now + self.horizon))
 
     # -------------------------------------------------------------------------
-    def _free(self, now, until):
+    def _free(self, now):
         """ Query for what nobody has claimed, or no longer """
 
         table = self.delivery
-        # Leased for longer than leases are: the clock has been put back since
+        # Leased for days: the clock has been put back since
         return (table.lease == None) | (table.leased_until < now) | \
-               (table.leased_until > until + timedelta(seconds=60))
+               (table.leased_until > now + timedelta(days=1))
 
     # -------------------------------------------------------------------------
     def claimed(self, lease):
@@ -330,6 +339,7 @@ class Outbox:
                             lease = None,
                             leased_until = None,
                             begun_on = delivery.begun_on,
+                            doubts = delivery.doubts,
                             )
 
     # -------------------------------------------------------------------------
@@ -340,8 +350,11 @@ class Outbox:
                             lease = None,
                             leased_until = None,
                             begun_on = delivery.begun_on,
+                            doubts = delivery.doubts,
                             troubled_on = now,
+                            # Each lane has its order
                             priority = BEHIND,
+                            due_on = now,
                             )
 
     # -------------------------------------------------------------------------
@@ -356,7 +369,7 @@ class Outbox:
 
     # -------------------------------------------------------------------------
     def release(self, lease):
-        """ Give back what is still claimed and has not been begun """
+        """ Give back what is still claimed """
 
         self.db(self.delivery.lease == lease).update(lease = None,
                                                      leased_until = None,

@@ -23,16 +23,18 @@ HELD = "held" # known to be broken: one probe at a time
 class Relay:
     """ The row of a site in mails3_relay; commits are the caller's """
 
-    def __init__(self, db, site):
+    def __init__(self, db, site, commit=None):
         """
             Args:
                 db: the DAL, with the tables of schema.py
                 site: the name of the app: of two in one database, each has
                       its configuration, and so its relay
+                commit: commits each change at once; None = the caller does
         """
 
         self.db = db
         self.site = site
+        self.commit = commit
         self.table = db.mails3_relay
 
     # -------------------------------------------------------------------------
@@ -79,7 +81,10 @@ class Relay:
                              probe_on = now + timedelta(seconds=next_probe(0)),
                              **values)
         if not began:
-            self._update(table.status == HELD, **values)
+            # A login that was refused stays so, whatever else fails since
+            refused = (table.login_refused == True) & \
+                      (table.fingerprint == fingerprint)
+            self._update((table.status == HELD) & ~refused, **values)
         return bool(began)
 
     # -------------------------------------------------------------------------
@@ -150,9 +155,26 @@ class Relay:
                                  ))
 
     # -------------------------------------------------------------------------
+    def is_idle(self, since):
+        """ Whether no run has been at work since then, though it could be """
+
+        row = self.read()
+        return row.status == OPEN and \
+            (row.drained_on is None or row.drained_on < since)
+
+    # -------------------------------------------------------------------------
+    def drained(self, now):
+        """ A run is at work """
+
+        self._update(self.table.status == OPEN, drained_on=now)
+
+    # -------------------------------------------------------------------------
     def _update(self, condition, **values):
         """ Change the row if the condition still holds: 1 or 0 rows """
 
-        return self.db((self.table.site == self.site) & condition).update(**values)
+        changed = self.db((self.table.site == self.site) & condition).update(**values)
+        if self.commit:
+            self.commit()
+        return changed
 
 # END =========================================================================

@@ -98,7 +98,14 @@ class Tasks:
 
         row = db(table.uuid == wanted["uuid"]).select(limitby=(0, 1)).first()
         if row is None:
-            table.insert(start_time=now, next_run_time=now, **wanted)
+            try:
+                table.insert(start_time=now, next_run_time=now, **wanted)
+                db.commit()
+            except Exception:
+                db.rollback()
+                if db(table.uuid == wanted["uuid"]).isempty():
+                    raise
+                # Another process was faster
             return
 
         lost = now - timedelta(seconds = self.mail.options.task_timeout + 60)
@@ -126,7 +133,9 @@ class Tasks:
         if db(self._kicks(db) & (db.scheduler_task.status == "QUEUED") &
               (db.scheduler_task.next_run_time <= now)).isempty():
             row = self._row(self.DRAIN, "%s-%s" % (self._uuid(self.KICK), uuid4().hex), repeats=1)
-            db.scheduler_task.insert(start_time=now, next_run_time=now, **row)
+            # A worker takes what is due for longest first, one in two seconds
+            before = now - timedelta(days=1)
+            db.scheduler_task.insert(start_time=before, next_run_time=before, **row)
 
     # -------------------------------------------------------------------------
     def forget_kicks(self):

@@ -99,6 +99,7 @@ def define(db):
                 Field("login_refused", "boolean", default=False),
                 Field("fingerprint", length=64),
                 Field("salt", length=36),
+                Field("drained_on", "datetime"), # a run was last at work
                 Field("retried_on", "datetime"),
                 ),
               }
@@ -268,7 +269,11 @@ def savepoint(db, name):
         # IMMEDIATE: who reads first and writes then is not let wait for
         # another writer, but told at once that the database is locked
         db.executesql("BEGIN IMMEDIATE")
-    db.executesql("SAVEPOINT %s" % name)
+    try:
+        db.executesql("SAVEPOINT %s" % name)
+    except Exception as error:
+        # PostgreSQL: something has failed before, and nothing will be kept
+        raise TransactionLost(str(error)) from error
     try:
         yield
     except Exception as error:

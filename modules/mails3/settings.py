@@ -58,6 +58,8 @@ SETTINGS = tuple(Setting(*setting) for setting in (
 # Those that are one of a few words
 CHOICES = {"in_doubt": ("resend", "keep")}
 
+MAY_BE_ZERO = ("max_retries", "retry_interval", "shortest_wait")
+
 WORDS = {"yes": True, "on": True, "true": True, "1": True,
          "no": False, "off": False, "false": False, "0": False,
          }
@@ -117,7 +119,8 @@ def read_value(setting, value):
         good = isinstance(value, kind) and \
                value in CHOICES.get(setting.name, (value,))
     else:
-        good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        good = isinstance(value, int) and not isinstance(value, bool) and \
+            value >= (0 if setting.name in MAY_BE_ZERO else 1)
     if not good:
         raise ValueError(setting.name)
     return value

@@ -10,6 +10,7 @@
 import hashlib
 import re
 import smtplib
+import socket
 import ssl
 import time
 
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from .policy import AUTH, BODY, CONNECT, DATA, EHLO, MAIL, RCPT, STARTTLS, \
-                    ConfigTrouble, RelayTrouble, Reply, Trouble, judge
+                    ConfigTrouble, Never, RelayTrouble, Reply, Trouble, judge
 
 __all__ = ("Server", "Session")
 
@@ -96,7 +97,8 @@ class Server:
                 a hex text; equal for equal configurations
         """
 
-        parts = repr((self.host, self.port, self.starttls, self.ssl, self.user,
+        parts = repr((self.host, self.port, self.starttls, self.ssl,
+                      self.hostname, self.user,
                       self.password, self.verify, self.cafile, sender))
         # Slow on purpose: the login is in it, and may be guessable
         return hashlib.pbkdf2_hmac("sha256", parts.encode("utf-8"),
@@ -142,23 +144,21 @@ class Session:
                 own_sender: the sender is the configured one
 
             Returns:
-                dict {recipient: None if accepted, else a DeliveryError}
+                dict {recipient: None if accepted, else a DeliveryError};
+                without those that were not asked for, as time ran short
 
             Raises:
                 Trouble: the relay or the configuration is to blame
                 NotNow, Never: the message was refused for all recipients
         """
 
-        content = as_sent(content)
-        self.deadline = self.clock() + within
+        try:
+            content = as_sent(content)
+        except UnicodeEncodeError:
+            raise Never("The message can not be encoded") from None
 
-        if self.smtp and (self.messages >= self.MESSAGES or
-                          self.clock() - self.opened >= self.SECONDS):
-            self.close()
-
-        reused = self.smtp is not None
-        if not reused:
-            self.open()
+        self.open(within)
+        reused = self.messages > 0
         try:
             try:
                 self._mail(sender, len(content), own_sender)
@@ -167,7 +167,7 @@ class Session:
                     raise
                 # The relay has had enough of that session, not of us
                 self.close()
-                self.open()
+                self.open(within)
                 self._mail(sender, len(content), own_sender)
             return self._hand_over(recipients, content)
         except Exception as error:
@@ -182,6 +182,7 @@ class Session:
 
         # RFC 1870 section 6: too large is refused before it is sent
         options = ["SIZE=%s" % size] if self.smtp.has_extn("size") else []
+        self.messages += 1
         self._ask(MAIL, self.smtp.mail, sender, options, own_sender=own_sender)
 
     # -------------------------------------------------------------------------
@@ -189,7 +190,11 @@ class Session:
         """ RCPT, DATA and the content; as for transmit() """
 
         refused = {}
+        half = (self.clock() + self.deadline) / 2
         for recipient in recipients:
+            if self.clock() >= half and None in refused.values():
+                # The rest of the time is for handing it over to those
+                break
             error = judge(self._reply(RCPT, self.smtp.rcpt, recipient))
             if isinstance(error, Trouble):
                 raise error
@@ -202,7 +207,6 @@ class Session:
 
         self._ask(DATA, self.smtp.docmd, "DATA")
         self._ask(BODY, self._send, content)
-        self.messages += 1
         return refused
 
     # -------------------------------------------------------------------------
@@ -212,21 +216,30 @@ class Session:
         # A large one may take longer than a reply
         self.smtp.sock.settimeout(max(self.deadline - self.clock(), 0.01))
         self.smtp.send(content)
-        self.answer_by = self.clock() + self.timeout
+        # Nobody knows what became of it if that is not waited for: all the
+        # time that is left (RFC 5321 section 4.5.3.2.6 asks for 10 minutes)
+        self.answer_by = self.deadline
         return self.smtp.getreply()
 
     # -------------------------------------------------------------------------
-    def open(self):
+    def open(self, within):
         """
-            Open the session: connect, EHLO, STARTTLS, login
+            Open the session, if it is not: connect, EHLO, STARTTLS, login
+
+            Args:
+                within: the time for that and the next message (seconds)
 
             Raises:
                 Trouble: it can't be had
         """
 
+        self.deadline = self.clock() + within
+        if self.smtp and self.messages < self.MESSAGES and \
+           self.clock() - self.opened < self.SECONDS:
+            return
+        self.close()
+
         server = self.server
-        if self.deadline is None:
-            self.deadline = self.clock() + 4 * self.timeout
         try:
             context = self._context()
             self._ask(CONNECT, self._connect, context)
@@ -263,8 +276,12 @@ class Session:
         """ Connect and take the banner; smtplib raises if it is not 220 """
 
         server = self.server
+        # The time is for all addresses of that name together
+        addresses = {address for *_, address in
+                     socket.getaddrinfo(server.host, server.port,
+                                        type=socket.SOCK_STREAM)}
         arguments = {"local_hostname": server.hostname,
-                     "timeout": max(self._patience(), 0.01),
+                     "timeout": max(self._patience() / len(addresses), 0.01),
                      }
         if server.ssl:
             self.smtp = PunctualSSL(self._patience, server.host, server.port,
@@ -284,10 +301,14 @@ class Session:
         # Without TLS rather in a way that does not show the password
         ways = ["PLAIN", "LOGIN"]
         ways.insert(2 if self.server.starttls or self.server.ssl else 0, "CRAM-MD5")
-        for way in ways:
-            if way in offered:
-                answer = getattr(smtp, "auth_" + way.lower().replace("-", "_"))
+        for way in [way for way in ways if way in offered]:
+            answer = getattr(smtp, "auth_" + way.lower().replace("-", "_"))
+            try:
                 return smtp.auth(way, answer)
+            except smtplib.SMTPAuthenticationError:
+                # Many relays offer it who have no secrets for it
+                if way != "CRAM-MD5" or offered == [way]:
+                    raise
         raise smtplib.SMTPNotSupportedError("The server offers no login that we know")
 
     # -------------------------------------------------------------------------
@@ -365,6 +386,12 @@ class Session:
             # Certificate or protocol version: only a person repairs that
             raise ConfigTrouble(Reply(phase, None, "TLS impossible (%s)" %
                                       (error.reason or "?"))) from None
+        except ValueError as error:
+            # What can't be encoded, or decoded, is ours: the configuration,
+            # or this message
+            kind = ConfigTrouble if phase in (CONNECT, EHLO, STARTTLS, AUTH) else Never
+            raise kind(Reply(phase, None, "not possible (%s)" %
+                             type(error).__name__)) from None
         except smtplib.SMTPException as error:
             # An extension is needed that the relay does not offer; before
             # OSError, of which it is a kind

@@ -11,11 +11,12 @@
 import json
 import re
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email import message_from_bytes
 from email.header import Header
 from email.message import Message
 from email.utils import formataddr, getaddresses
+from inspect import signature
 
 __all__ = ("BadInput", "NewerVersion", "Submission", "address_of")
 
@@ -101,7 +102,10 @@ class Submission:
 
         attachments = read_attachments(arguments.pop("attachments", None))
         body = read_body(arguments.pop("message", None), encoding)
-        if not attachments and (body is None or body == [None, None]):
+        if isinstance(body, list) and body[0] is None and not body[1]:
+            # An empty html alone is none: Mail.send fails over it
+            body = None
+        if not attachments and body is None:
             raise BadInput("No message")
 
         if arguments.get("list_unsubscribe"):
@@ -158,6 +162,25 @@ class Submission:
                                         for part in self.attachments]
         arguments.update(self.options)
         return arguments
+
+    # -------------------------------------------------------------------------
+    def only_to(self, recipients):
+        """
+            The same message, to some of its recipients
+
+            Args:
+                recipients: bare addresses
+
+            Returns:
+                a Submission
+        """
+
+        lists = {key: [text for text in getattr(self, key)
+                       if address_of(text) in recipients]
+                 for key in ("to", "cc", "bcc")}
+        # Mail.send insists on one
+        lists["to"] = lists["to"] or list(recipients)
+        return replace(self, recipients=list(recipients), **lists)
 
     # -------------------------------------------------------------------------
     def dump(self):
@@ -224,7 +247,15 @@ class Submission:
         if len(parts) != number:
             raise KeyError("attachments")
 
-        return cls(body=json.loads(body), attachments=parts, **head)
+        submission = cls(body=json.loads(body), attachments=parts, **head)
+        if not (isinstance(submission.headers, dict) and
+                isinstance(submission.options, dict) and
+                isinstance(submission.sender, (str, type(None))) and
+                all(isinstance(text, str) for texts in
+                    (submission.to, submission.recipients, submission.cc,
+                     submission.bcc, submission.reply_to) for text in texts)):
+            raise TypeError("stored form")
+        return submission
 
 # =============================================================================
 def address_of(text):
@@ -241,10 +272,23 @@ def address_of(text):
             BadInput: not exactly one well-formed address
     """
 
-    found = getaddresses([text])
+    found = parse(text)
     if len(found) != 1:
         raise BadInput("Malformed address")
     return check_address(found[0][1])
+
+# -----------------------------------------------------------------------------
+def parse(text):
+    """
+        The names and addresses in a header text
+        - as any Python reads them: from 3.13 on (and with the fixes of
+          CVE-2023-27043 in earlier ones) the parser refuses all of a text
+          with a domain literal, or with a comma too many
+    """
+
+    if "strict" in signature(getaddresses).parameters:
+        return getaddresses([text], strict=False)
+    return getaddresses([text])
 
 # -----------------------------------------------------------------------------
 def check_address(address):
@@ -276,7 +320,9 @@ def read_line(name, value):
         raise BadInput("%s is no text" % name)
     if any(char in value for char in "\r\n\0"):
         raise BadInput("Line break or NUL in %s" % name)
-    return check_unicode(name, str(value))
+    # The email package ends a header's line at other characters as well, like
+    # a vertical tab: what follows must not pass for another header
+    return check_unicode(name, " ".join(value.splitlines()))
 
 # -----------------------------------------------------------------------------
 def check_unicode(name, text):
@@ -308,10 +354,12 @@ def read_addresses(name, value):
     result = []
     for entry in value:
         text = read_line(name, entry).strip()
-        found = getaddresses([text])
-        # The parser forgives a bracket left open, relays need not
+        found = parse(text)
+        # The parser forgives a bracket left open, relays need not; and it
+        # takes a name with an @ in it for one more recipient
         unquoted = QUOTED.sub("", text)
-        if not found or unquoted.count("<") != unquoted.count(">"):
+        if not found or unquoted.count("<") != unquoted.count(">") or \
+           len(found) > unquoted.count(",") + 1:
             raise BadInput("Malformed address in %s" % name)
         for person, address in found:
             try:

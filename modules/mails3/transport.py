@@ -7,6 +7,7 @@
     @license: MIT
 """
 
+from email.errors import MessageError
 from email.mime.text import MIMEText
 from types import FunctionType
 
@@ -17,6 +18,9 @@ from .smtp import Server, Session
 from .submission import BadInput, address_of
 
 __all__ = ("Transport",)
+
+# What the email package raises over a message that it can not write
+UNFIT = (MessageError, ValueError, TypeError, AttributeError)
 
 # Mail.send delivers by itself when settings.server is one of these
 NATIVE = ("logging", "gae", "aws")
@@ -57,8 +61,8 @@ class Transport:
                 NotNow, Never: the message was refused for all recipients
         """
 
-        settings = self.mail.settings
-        sender = submission.sender or settings.sender
+        configured = self.mail.settings.sender
+        sender = submission.sender or configured
         if not sender or not isinstance(sender, str):
             raise ConfigTrouble("No sender configured")
         try:
@@ -66,21 +70,41 @@ class Transport:
         except BadInput:
             raise ConfigTrouble("The configured sender is no address") from None
 
-        if str(settings.server).partition(":")[0] in NATIVE:
-            self._compose(submission, message_id, sender)
+        if self._is_native():
+            self._compose(submission.only_to(recipients), message_id, sender)
             return dict.fromkeys(recipients)
 
-        server = None if self.remote_server else self._server()
         content = self._compose(submission, message_id, sender)
         if self.remote_server:
             return self._send_by(self.remote_server, envelope, recipients, content)
+
+        self.open(within)
+        return self.session.transmit(envelope, recipients, content, within,
+                                     own_sender = is_address(configured, envelope))
+
+    # -------------------------------------------------------------------------
+    def open(self, within):
+        """
+            Have a session ready
+
+            Args:
+                within: the time for that and the next message (seconds)
+
+            Raises:
+                Trouble: it can't be had
+        """
+
+        if self.remote_server or self._is_native():
+            return
         if self.session is None:
-            self.session = Session(server, self.timeout)
-        try:
-            return self.session.transmit(envelope, recipients, content, within,
-                                         own_sender = not submission.sender)
-        except UnicodeEncodeError:
-            raise Never("The message can not be encoded") from None
+            self.session = Session(self._server(), self.timeout)
+        self.session.open(within)
+
+    # -------------------------------------------------------------------------
+    def _is_native(self):
+        """ Whether Mail.send is to deliver by itself """
+
+        return str(self.mail.settings.server).partition(":")[0] in NATIVE
 
     # -------------------------------------------------------------------------
     def fingerprint(self, salt):
@@ -147,7 +171,10 @@ class Transport:
             raise Never("The message can not be composed (%s)" %
                         type(error).__name__) from None
         if not composed:
-            raise NotNow("The message can not be composed: %s" % self.mail.error)
+            # An exception is about the message; a text is about gpg or x509,
+            # which the admin may repair
+            kind = Never if isinstance(self.mail.error, UNFIT) else NotNow
+            raise kind("The message can not be composed: %s" % self.mail.error)
         return composer.content
 
     # -------------------------------------------------------------------------
@@ -160,6 +187,15 @@ class Transport:
                                                        content).items():
             refused[recipient] = Never("%s %s" % reply)
         return refused
+
+# -----------------------------------------------------------------------------
+def is_address(text, address):
+    """ Whether a header text, if it is one, has that address """
+
+    try:
+        return address_of(text) == address
+    except (BadInput, TypeError, AttributeError):
+        return False
 
 # =============================================================================
 class Composer:

@@ -13,6 +13,7 @@ import os
 from gluon import current
 from gluon.scheduler import Scheduler
 from gluon.tools import Mail
+from pydal.contrib.portalocker import LockedFile
 
 from .mail import MailS3, brief
 from .relay import Relay
@@ -66,8 +67,8 @@ def adopt(environment):
 
     care = current.cache.ram
     if not care("mails3-care", lambda: look_after(mail), CARE):
-        # Try again at the next request
-        care("mails3-care", None)
+        # Again before long, but not with each request
+        care("mails3-care", lambda: look_after(mail), CARE / 10)
 
     current.mail = mail
     if auth:
@@ -82,7 +83,13 @@ def own_scheduler(db):
     # In a shell, it may still be that of another app
     if scheduler is None or \
        scheduler.db._adapter.folder != db._adapter.folder:
-        scheduler = Scheduler(db, migrate=db._migrate)
+        # The first requests may come at the same time: one makes the tables,
+        # the others wait for it, for pydal's migration is not safe there
+        lock = LockedFile(os.path.join(db._adapter.folder, "mails3.lock"), "wb")
+        try:
+            scheduler = Scheduler(db, migrate=db._migrate)
+        finally:
+            lock.close()
     return scheduler
 
 # -----------------------------------------------------------------------------

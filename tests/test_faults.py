@@ -167,6 +167,20 @@ class TestRelayGone:
         office.drain()
         assert {office.status(number) for number in ids} == {SENT}
 
+    def test_a_relay_that_drops_in_the_middle_of_a_mail_has_not_got_it(self, office):
+        """ It is sent again, whole, and once """
+
+        office.relay.drop("BODY", midway=True, times=1)
+        assert office.mail.send(ANNE, "News", "There is news.\n" * 20000)
+        office.db.commit()
+
+        for _ in range(3):
+            office.drain()
+            office.later(400)
+
+        mail, = office.relay.mails
+        assert mail.content.count(b"There is news.") == 20000
+
     def test_what_was_accepted_is_not_sent_again(self, office):
         """ Though the relay is gone before QUIT """
 
@@ -399,6 +413,25 @@ class TestDatabase:
         office.later(3600)
         office.drain()
         assert len(office.relay.mails) == 1
+
+    def test_a_busy_database_does_not_end_a_run(self, office):
+        """ A claim that fails is made again """
+
+        anne = office.queue(ANNE)
+        run = office.mail._run()
+        run.sleep = lambda seconds: None
+        claim, failed = run.outbox.claim, []
+
+        def fail_once(*args):
+            if not failed:
+                failed.append(True)
+                office.db.executesql("SELECT nothing FROM nowhere")
+            return claim(*args)
+
+        run.outbox.claim = fail_once
+        run.drain()
+
+        assert office.status(anne) == SENT
 
     def test_a_clock_that_was_put_back_makes_nothing_wait(self, office):
         """ What is leased, due or probed in years is so now """

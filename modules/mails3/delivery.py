@@ -151,7 +151,7 @@ class Courier:
         try:
             while self.clock() < self.deadline and settled != limit:
                 size = BATCH if limit is None else min(BATCH, limit - settled)
-                lease = self._claim(lane, size)
+                lease = self._patiently(lambda: self._claim(lane, size))
                 if lease is None:
                     break
                 try:
@@ -325,6 +325,23 @@ class Courier:
                 self.outbox.suspected(delivery, self.now())
             else:
                 self.outbox.returned(delivery)
+
+    # -------------------------------------------------------------------------
+    def _patiently(self, action):
+        """
+            Do what is lost with nothing if it fails, like a claim; again if
+            the database was busy (locked, deadlock, serialisation failure)
+        """
+
+        for patience in (0.1, 0.5, 2):
+            try:
+                return action()
+            except Exception:
+                if self.recover is None:
+                    raise
+            self.sleep(patience)
+            self.recover()
+        return action()
 
     # -------------------------------------------------------------------------
     def _surely(self, write):

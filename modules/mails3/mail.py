@@ -92,8 +92,9 @@ class MailS3(Mail):
     def send(self, to=None, subject="[no subject]", message="[no message]",
              *args, **kwargs):
         """
-            Queue a mail within the caller's transaction; takes no time, and
-            never raises
+            Queue a mail within the caller's transaction; never raises
+            - without a worker, it is tried at once (see the setting fallback)
+            - if the database can't take it, it is sent directly
 
             Args:
                 to, subject, message and all others: as for Mail.send, of

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Optional
 
-__all__ = ("UNSENT", "SENT", "DRAFT", "INVALID", "FAILED",
+__all__ = ("EMAIL", "UNSENT", "SENT", "DRAFT", "INVALID", "FAILED",
            "NEW", "DEFERRED", "FIRST", "NORMAL", "LAST", "BEHIND",
            "Delivery", "words",
            )
@@ -23,6 +23,9 @@ SENT    = 2 # the relay has accepted it; final
 DRAFT   = 3 # held back by a person, until released
 INVALID = 4 # the relay will never take it; final
 FAILED  = 5 # given up after its last attempt; final
+
+# msg_outbox.contact_method, mails3_delivery.channel: by which way it is sent
+EMAIL = "EMAIL"
 
 # mails3_delivery.lane: which run sends it; None = no run does
 NEW      = 1 # never attempted: the drain

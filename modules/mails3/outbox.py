@@ -11,8 +11,8 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from .message import BEHIND, DEFERRED, DRAFT, FAILED, INVALID, NEW, NORMAL, SENT, \
-                     UNSENT, Delivery, words
+from .message import BEHIND, DEFERRED, DRAFT, EMAIL, FAILED, INVALID, NEW, NORMAL, \
+                     SENT, UNSENT, Delivery, words
 from .schema import skips_locked
 from .submission import Submission
 
@@ -22,14 +22,16 @@ __all__ = ("Outbox",)
 class Outbox:
     """ The queue in the database; times are UTC, and passed in """
 
-    def __init__(self, db, longest_wait=14400):
+    def __init__(self, db, longest_wait=14400, channel=EMAIL):
         """
             Args:
                 db: the DAL, with the tables of schema.py
                 longest_wait: of a refused delivery (seconds)
+                channel: the way of sending whose deliveries are meant
         """
 
         self.db = db
+        self.channel = channel
         # Nothing rightly waits for longer: a refused one with its spread, or
         # one that was postponed to the next day
         self.horizon = timedelta(seconds = 2 * longest_wait + 90000)
@@ -73,7 +75,7 @@ class Outbox:
         deliveries = []
         for address in submission.recipients:
             outbox_id = self.outbox.insert(address = address,
-                                           contact_method = "EMAIL",
+                                           contact_method = EMAIL,
                                            status = UNSENT,
                                            retries = retries,
                                            created_on = now,
@@ -171,11 +173,12 @@ class Outbox:
         """ Query for what waits in a lane, and need not wait any more """
 
         table = self.delivery
+        waiting = (table.channel == self.channel) & (table.lane == lane)
         if lane == NEW:
-            return table.lane == NEW
+            return waiting
         # Due beyond the horizon: the clock has been put back since
-        return (table.lane == lane) & ((table.due_on <= now) |
-                                       (table.due_on > now + self.horizon))
+        return waiting & ((table.due_on <= now) |
+                          (table.due_on > now + self.horizon))
 
     # -------------------------------------------------------------------------
     def _free(self, now):
@@ -429,7 +432,7 @@ class Outbox:
 
         outbox, table = self.outbox, self.delivery
         number = outbox.id.count()
-        rows = self.db(outbox.contact_method == "EMAIL").select(
+        rows = self.db(outbox.contact_method == self.channel).select(
                     outbox.status, table.lane, number,
                     left = table.on(table.outbox_id == outbox.id),
                     groupby = outbox.status | table.lane,
@@ -450,7 +453,8 @@ class Outbox:
         """ Whether new mail has been waiting since before that time """
 
         table = self.delivery
-        query = (table.lane == NEW) & (table.due_on < since)
+        query = (table.channel == self.channel) & (table.lane == NEW) & \
+                (table.due_on < since)
         return not self.db(query).isempty()
 
 # END =========================================================================

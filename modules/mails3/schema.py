@@ -11,7 +11,7 @@ import re
 
 from contextlib import contextmanager
 
-from .message import UNSENT
+from .message import EMAIL, UNSENT
 
 __all__ = ("TABLES", "define", "create", "TransactionLost",
            "connection_of_our_own", "lock_rows_only", "recover", "savepoint",
@@ -21,8 +21,9 @@ TABLES = ("msg_outbox", "mails3_message", "mails3_attachment", "mails3_delivery"
           "mails3_relay")
 
 # What the runs look things up by
-INDEXES = (("mails3_delivery", "mails3_delivery_new", ("lane", "priority", "id")),
-           ("mails3_delivery", "mails3_delivery_due", ("lane", "due_on")),
+INDEXES = (("mails3_delivery", "mails3_delivery_new",
+            ("channel", "lane", "priority", "id")),
+           ("mails3_delivery", "mails3_delivery_due", ("channel", "lane", "due_on")),
            ("mails3_delivery", "mails3_delivery_lease", ("lease",)),
            ("mails3_delivery", "mails3_delivery_mail", ("mail_id",)),
            ("mails3_attachment", "mails3_attachment_mail", ("mail_id",)),
@@ -50,7 +51,7 @@ def define(db):
     tables = {"msg_outbox": (
                 Field("message_id", "integer"),
                 Field("address", length=512),
-                Field("contact_method", length=32, default="EMAIL"),
+                Field("contact_method", length=32, default=EMAIL),
                 Field("status", "integer", notnull=True, default=UNSENT),
                 Field("retries", "integer"),
                 Field("created_on", "datetime"),
@@ -74,6 +75,7 @@ def define(db):
               "mails3_delivery": (
                 Field("outbox_id", "integer", unique=True),
                 Field("mail_id", "integer"),
+                Field("channel", length=32, default=EMAIL),
                 Field("lane", "integer"),        # None: no run sends it
                 Field("priority", "integer", default=5), # 0 first, 9 last
                 Field("due_on", "datetime"),

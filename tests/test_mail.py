@@ -2,16 +2,20 @@
     What send() promises to its caller
 """
 
+import inspect
 import io
 import json
 import smtplib
+import textwrap
 
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from conftest import FakeRelay, Office
+from gluon import tools
 from gluon.html import DIV
+from gluon.storage import Storage
 from gluon.tools import Mail
 
 from mails3.message import SENT, UNSENT
@@ -31,6 +35,21 @@ class Broken:
 
         raise RuntimeError("secret words")
 
+# -----------------------------------------------------------------------------
+def newer_send(signature):
+    """ Mail.send as it may be one day, with one more argument: importance """
+
+    source = textwrap.dedent(inspect.getsource(Mail.send))
+    head, docstring, body = source.split('"""', 2)
+    head = head.replace("\n):", "\n    %s):" % signature)
+    value = "more['importance']" if "more" in signature else "importance"
+    body = "\n    headers = dict(headers, **{'X-Importance': str(%s)})%s" % (value, body)
+
+    names = {}
+    exec('"""'.join((head, docstring, body)), vars(tools), names)
+    return names["send"]
+
+# -----------------------------------------------------------------------------
 # What can't be a mail, and a word of the answer
 BAD_INPUT = {
     "no recipient":             (dict(to=None), "recipient"),
@@ -61,6 +80,9 @@ BAD_INPUT = {
     "CR in the subject":        (dict(subject="News\rX"), "subject"),
     "NUL in the subject":       (dict(subject="News\0"), "subject"),
     "LF in a header":           (dict(headers={"X-A": "b\nBcc: x@example.org"}), "X-A"),
+    "CR in a header":          (dict(headers={"X-A": "b\rBcc: x@example.org"}), "X-A"),
+    "NUL in a header":         (dict(headers={"X-A": "b\0"}), "X-A"),
+    "NUL in a header's name":  (dict(headers={"X-A\0": "b"}), "header"),
     "LF in a header's name":    (dict(headers={"X-A\nBcc": "x"}), "header"),
     "a colon in a header's name": (dict(headers={"X-A:": "x"}), "header"),
     "LF in list_unsubscribe":   (dict(list_unsubscribe="a@example.org>\nX: <"), "unsubscribe"),
@@ -201,14 +223,28 @@ class TestEnqueue:
         for row in office.db(table).select():
             assert abs(row.expires_on - row.queued_on - timedelta(hours=1)).total_seconds() < 5
 
-    def test_secrets_are_not_stored(self, small_office):
+    @pytest.mark.parametrize("secret", [
+        {"sign_passphrase": "secret"},
+        {"x509_sign_keyfile": "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----"},
+        ])
+    def test_secrets_are_not_stored(self, small_office, secret):
         """ A call that carries one is sent directly """
 
         office = small_office
-        assert office.mail.send(ANNE, "News", "There is news.", sign_passphrase="secret")
+        assert office.mail.send(ANNE, "News", "There is news.", **secret)
 
         assert office.db(office.db.msg_outbox).isempty()
         assert len(office.relay.mails) == 1
+
+    def test_the_key_of_dkim_is_not_stored(self, small_office, caplog):
+        """ In whatever form; nor is it told when Mail.send fails over it """
+
+        office = small_office
+        assert office.mail.send(ANNE, "News", "There is news.",
+                                dkim = Storage(key="secret", selector="shelter")) is False
+
+        assert office.db(office.db.msg_outbox).isempty()
+        assert "secret" not in caplog.text + office.mail.error
 
     def test_a_live_connection_is_used_at_once(self, small_office):
         """ remote_server can't be stored """
@@ -230,6 +266,29 @@ class TestEnqueue:
 
         news = small_office.relay.mails[1].message
         assert news.get_payload(decode=True).decode("utf-8").strip() == "Übung"
+
+    @pytest.mark.parametrize("signature", ["importance=None", "**more"])
+    def test_an_argument_of_a_newer_web2py_reaches_its_send(self, small_office, signature,
+                                                            monkeypatch):
+        """ Whether it is named there, or one of any """
+
+        monkeypatch.setattr(Mail, "send", newer_send(signature))
+
+        small_office.queue(ANNE, importance="high")
+        small_office.drain()
+
+        assert small_office.relay.mails[0].message["X-Importance"] == "high"
+
+    def test_what_can_not_be_stored_is_sent_at_once(self, small_office, monkeypatch, caplog):
+        """ Like an object that only this web2py's send() knows what to do with """
+
+        monkeypatch.setattr(Mail, "send", newer_send("importance=None"))
+
+        assert small_office.mail.send(ANNE, "News", "There is news.", importance=object())
+
+        assert small_office.relay.mails[0].message["X-Importance"].startswith("<object")
+        assert small_office.db(small_office.db.msg_outbox).isempty()
+        assert "can't be queued" in caplog.text
 
     def test_the_stored_form_is_no_pickle(self, small_office):
         """ JSON with a version, readable for those who come later """

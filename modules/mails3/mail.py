@@ -133,8 +133,6 @@ class MailS3(Mail):
                                  retries = self.options.max_retries,
                                  **queueing)
             self._start(ids)
-        except BadInput as error:
-            return self._refused(error)
         except TransactionLost as error:
             # What the mail is about does not exist any more, nor may the mail
             log.error("Mail can't be queued, the transaction is lost (%s).",
@@ -161,14 +159,18 @@ class MailS3(Mail):
                 BadInput: there is one too many
         """
 
-        names = list(inspect.signature(Mail.send).parameters)[1:]
+        parameters = list(inspect.signature(Mail.send).parameters.values())[1:]
+        names = [parameter.name for parameter in parameters
+                 if parameter.kind == parameter.POSITIONAL_OR_KEYWORD]
         arguments = dict(zip(names[3:], args))
         if len(args) > len(names) - 3 or any(key in arguments for key in kwargs):
             raise BadInput("Too many arguments")
 
-        unknown = set(kwargs).difference(names, DIALECTS, ("priority", "expires",
+        # Whatever this web2py's own Mail.send takes is passed on to it
+        known = {parameter.name for parameter in parameters}
+        unknown = set(kwargs).difference(known, DIALECTS, ("priority", "expires",
                                                            "idempotency_key"))
-        if unknown:
+        if unknown and parameters[-1].kind != parameters[-1].VAR_KEYWORD:
             raise BadInput("Unknown argument: %s" % ", ".join(sorted(unknown)))
 
         arguments.update(kwargs, to=to, subject=subject, message=message)
@@ -489,9 +491,9 @@ def plain(value):
 def carries_secret(arguments):
     """ Whether a call has something in it that must not be stored """
 
-    keys = [arguments.get(key) for key in ("x509_sign_keyfile", "dkim")]
-    return bool(arguments.get("sign_passphrase") or
-                any("PRIVATE KEY" in str(getattr(key, "key", key)) for key in keys))
+    # With dkim comes its key; a keyfile may be a path, or the key itself
+    return bool(arguments.get("sign_passphrase") or arguments.get("dkim") or
+                "PRIVATE KEY" in str(arguments.get("x509_sign_keyfile")))
 
 # -----------------------------------------------------------------------------
 def is_duplicate(error):

@@ -194,7 +194,7 @@ class Submission:
                 tuple (head, body, attachments): JSON, JSON, list of bytes
 
             Raises:
-                BadInput: an argument that can not be stored
+                TypeError: an argument that can not be stored
         """
 
         head = {"version": VERSION,
@@ -203,10 +203,7 @@ class Submission:
         for key in ("to", "recipients", "subject", "cc", "bcc", "reply_to",
                     "sender", "from_address", "headers", "raw", "options"):
             head[key] = getattr(self, key)
-        try:
-            return json.dumps(head), json.dumps(self.body), self.attachments
-        except TypeError:
-            raise BadInput("An argument can not be stored") from None
+        return json.dumps(head), json.dumps(self.body), self.attachments
 
     # -------------------------------------------------------------------------
     @classmethod

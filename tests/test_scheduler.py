@@ -177,6 +177,34 @@ class TestRows:
         assert [row["uuid"] for row in shelter.tasks()] == ["mails3-drain-shelter",
                                                             "mails3-retry-shelter"]
 
+    @pytest.mark.parametrize("way", ["migrate=False", "migrate_enabled=False"])
+    def test_a_site_that_does_not_migrate_has_them_as_well(self, shelter, relay, way):
+        """ All that MailS3 needs comes into being without pydal's migration """
+
+        # The app's own tables
+        shelter.shell("pass")
+        model = shelter.app_path / "models" / "db.py"
+        model.write_text(model.read_text().replace('"uri"))', '"uri"), %s)' % way))
+
+        shelter.open(relay, "none")
+
+        assert shelter.accepts()
+        assert len(relay.mails) == 1
+        assert len(shelter.tasks("drain") + shelter.tasks("retry")) == 2
+        assert shelter.tickets() == []
+
+    def test_an_app_may_get_a_scheduler_of_its_own(self, shelter, relay):
+        """ Which finds the tables that were made without it """
+
+        shelter.open(relay, "none")
+        assert shelter.accepts()
+
+        shelter.configure(scheduler={"mode": "dict"})
+
+        assert shelter.accepts()
+        assert shelter.tickets() == []
+        assert not list(shelter.app_path.glob("databases/*.lock"))
+
     def test_they_are_repaired(self, shelter, relay):
         """ What the scheduler would leave as it is for ever """
 

@@ -139,9 +139,6 @@ def uninstall(app, tell=print):
             path.unlink()
             tell("removed compiled/%s" % path.name)
 
-    # Its lock against others (see web2py.py)
-    remove(app, "databases/mails3.lock")
-
     # Not earlier: a running server would bring its tasks into being again
     unsent = environment["mail"].retire()
     environment["db"].commit()

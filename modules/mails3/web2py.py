@@ -13,7 +13,6 @@ import os
 from gluon import current
 from gluon.scheduler import Scheduler
 from gluon.tools import Mail
-from pydal.contrib.portalocker import LockedFile
 
 from .mail import MailS3, brief
 from .relay import Relay
@@ -61,14 +60,17 @@ def adopt(environment):
                   given = lambda: read_file(path, log.error),
                   site = request.application,
                   )
-    mail.tasks = Tasks(own_scheduler(db), mail)
+    own = scheduler_of(db)
+    # The first requests may come at the same time, for which pydal's migration
+    # is not safe: look_after() makes the tables
+    mail.tasks = Tasks(own or Scheduler(db, migrate=False), mail)
     mail.tasks.register({Tasks.DRAIN: mail.drain, Tasks.RETRY: mail.retry})
     mail.tasks.keep_pace()
 
     care = current.cache.ram
-    if not care("mails3-care", lambda: look_after(mail), CARE):
+    if not care("mails3-care", lambda: look_after(mail, own), CARE):
         # Again before long, but not with each request
-        care("mails3-care", lambda: look_after(mail), CARE / 10)
+        care("mails3-care", lambda: look_after(mail, own), CARE / 10)
 
     current.mail = mail
     if auth:
@@ -76,29 +78,23 @@ def adopt(environment):
     return mail
 
 # -----------------------------------------------------------------------------
-def own_scheduler(db):
-    """ The app's Scheduler; or one of ours, if the app has none """
+def scheduler_of(db):
+    """ The app's own Scheduler, if it has one """
 
     scheduler = getattr(current, "_scheduler", None)
     # In a shell, it may still be that of another app
-    if scheduler is None or \
-       scheduler.db._adapter.folder != db._adapter.folder:
-        # The first requests may come at the same time: one makes the tables,
-        # the others wait for it, for pydal's migration is not safe there
-        lock = LockedFile(os.path.join(db._adapter.folder, "mails3.lock"), "wb")
-        try:
-            scheduler = Scheduler(db, migrate=db._migrate)
-        finally:
-            lock.close()
-    return scheduler
+    if scheduler and scheduler.db._adapter.folder == db._adapter.folder:
+        return scheduler
+    return None
 
 # -----------------------------------------------------------------------------
-def look_after(mail):
+def look_after(mail, own_scheduler=None):
     """
         Bring our tables and tasks into being, repair what has become stuck
 
         Args:
             mail: the MailS3
+            own_scheduler: the Scheduler of the app, if it has one
 
         Returns:
             True if all is well; else the log says why, and mail is sent
@@ -113,12 +109,27 @@ def look_after(mail):
             Relay(db, mail.site).establish()
         with connection_of_our_own(tasks.scheduler.db) as db:
             tasks.scheduler.define_tables(db, migrate=False)
-            if not mail.db._migrate_enabled:
-                create(db, SCHEDULER_TABLES)
+            create(db, SCHEDULER_TABLES)
             tasks.establish(db)
+        if own_scheduler is None and mail.db._migrate_enabled:
+            tell_pydal(tasks.scheduler)
     except Exception as error:
         log.error("The tables or tasks of MailS3 can't be made (%s).", brief(error))
         return False
     return True
+
+# -----------------------------------------------------------------------------
+def tell_pydal(scheduler):
+    """
+        Have pydal note down that the scheduler's tables are there: it would
+        try to make them once the app gets a Scheduler of its own
+
+        Args:
+            scheduler: the Scheduler
+    """
+
+    with connection_of_our_own(scheduler.db) as db:
+        db._migrate_enabled = db._fake_migrate_all = True
+        scheduler.define_tables(db, migrate=scheduler.db._migrate)
 
 # END =========================================================================

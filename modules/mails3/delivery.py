@@ -40,7 +40,7 @@ class Courier:
     """ Sends what is in the outbox, as long as a run may take """
 
     def __init__(self, outbox, relay, transport, settings, commit,
-                 recover=None, message_time=None,
+                 recover=None, message_time=None, insist=False,
                  now=utcnow, clock=time.monotonic, sleep=time.sleep,
                  chance=random.random):
         """
@@ -58,6 +58,7 @@ class Courier:
                 recover: gets a usable connection to the database again,
                          after it failed; None = it is not ours to do
                 message_time: what one message may take in all (seconds)
+                insist: probe a relay that is held before it is time
                 now, clock: tell the time (datetime), (seconds)
                 sleep: waits (seconds)
                 chance: a random number from 0 to 1
@@ -69,6 +70,7 @@ class Courier:
         self.settings = settings
         self.commit = commit
         self.recover = recover
+        self.insist = insist
         self.now = now
         self.clock = clock
         self.sleep = sleep
@@ -193,7 +195,8 @@ class Courier:
         if state.fingerprint != self.transport.fingerprint(state.salt):
             self._open("the configuration has changed")
             return True
-        return self.relay.probe(state, now)
+        return (self.insist and not state.login_refused) or \
+            self.relay.probe(state, now)
 
     # -------------------------------------------------------------------------
     def _send_claimed(self, lease):
@@ -201,7 +204,7 @@ class Courier:
 
         settled, renewed = 0, self.now()
         for _, group in groupby(self.outbox.claimed(lease),
-                                key = lambda delivery: delivery.message):
+                                key = one_mail):
             if self.clock() >= self.deadline:
                 break
             now = self.now()
@@ -423,6 +426,12 @@ class Courier:
         if self.held and self.relay.open(self.now()):
             log.warning("Mail is sent again: %s.", why)
         self.held = False
+
+# -----------------------------------------------------------------------------
+def one_mail(delivery):
+    """ What the deliveries that are handed over as one have in common """
+
+    return delivery.message, delivery.individual and delivery.id
 
 # -----------------------------------------------------------------------------
 def relay_answered(result):

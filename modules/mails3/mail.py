@@ -20,12 +20,12 @@ from gluon.languages import lazyT
 from gluon.tools import Mail
 
 from .delivery import Courier, utcnow
-from .message import FIRST, LAST, NEW, NORMAL
+from .message import EMAIL, FIRST, LAST, NEW, NORMAL
 from .outbox import Outbox
 from .policy import DeliveryError, Never, NotNow
 from .relay import Relay
-from .schema import TransactionLost, connection_of_our_own, define, lock_rows_only, \
-                    recover, savepoint
+from .schema import COMPANIONS, TransactionLost, connection_of_our_own, define, \
+                    lock_rows_only, recover, savepoint
 from .settings import read_settings
 from .submission import BadInput, Submission, address_of
 from .transport import Transport
@@ -51,6 +51,9 @@ class MailS3(Mail):
         mail.drain()              sends what is new    } tasks of the
         mail.retry()              sends what was refused and is due } scheduler
     """
+
+    # By what ways it sends
+    channels = (EMAIL,)
 
     def __init__(self, db, settings=None, given=None, tasks=None, site="site"):
         """
@@ -125,14 +128,14 @@ class MailS3(Mail):
         key = queueing["idempotency_key"]
         try:
             with savepoint(self.db, "mails3_queue"):
-                outbox = Outbox(self.db)
-                if key and outbox.has_key(key):
+                outbox = self._outbox()
+                if key and outbox.find(key):
                     return self._done(True)
-                ids = outbox.add(submission, self._message_id(submission),
+                ids = outbox.add(submission, self.message_id(submission),
                                  utcnow(),
                                  retries = self.options.max_retries,
                                  **queueing)
-            self._start(ids)
+            self._start(lambda: ids)
         except TransactionLost as error:
             # What the mail is about does not exist any more, nor may the mail
             log.error("Mail can't be queued, the transaction is lost (%s).",
@@ -211,8 +214,16 @@ class MailS3(Mail):
                 }
 
     # -------------------------------------------------------------------------
-    def _message_id(self, submission):
-        """ The Message-ID of a mail, for all its attempts (RFC 5322 3.6.4) """
+    def message_id(self, submission):
+        """
+            Give a mail its Message-ID, for all its attempts (RFC 5322 3.6.4)
+
+            Args:
+                submission: the Submission
+
+            Returns:
+                the header's text; that of the mail's own headers, if it has one
+        """
 
         for name, value in submission.headers.items():
             if name.lower() == "message-id":
@@ -225,19 +236,27 @@ class MailS3(Mail):
         return "<%s@%s>" % (uuid4().hex, domain[:200])
 
     # -------------------------------------------------------------------------
-    def _start(self, ids):
-        """ Have a worker send what was queued; or, without one, try it now """
+    def _start(self, queued, channel=EMAIL):
+        """
+            Have a worker send what was queued; or, without one, try it now
 
-        if self._kick():
+            Args:
+                queued: function that returns the ids of its deliveries
+                channel: the way they go
+        """
+
+        if self._kick(channel):
             return
         if self.options.fallback:
             # A worker can't see it yet, so nobody else sends it
             try:
-                with savepoint(self.db, "mails3_try"), self._relay_apart() as relay:
-                    self._courier(relay = relay,
+                with savepoint(self.db, "mails3_try"), \
+                     self._relay_apart(channel) as relay:
+                    self._courier(channel,
+                                  relay = relay,
                                   commit = lambda: None,
                                   message_time = self.options.fallback_timeout,
-                                  ).send_own(ids)
+                                  ).send_own(queued())
             except TransactionLost:
                 raise
             except Exception as error:
@@ -245,7 +264,7 @@ class MailS3(Mail):
                           brief(error))
 
     # -------------------------------------------------------------------------
-    def _kick(self):
+    def _kick(self, channel=EMAIL):
         """ Wake the workers; False if none is there to hear it """
 
         tasks = self.tasks
@@ -253,7 +272,7 @@ class MailS3(Mail):
             return False
         try:
             with savepoint(tasks.scheduler.db, "mails3_kick"):
-                tasks.kick()
+                tasks.kick(channel)
                 if self._worker_seen is None:
                     self._worker_seen = self._worker_alive()
         except TransactionLost:
@@ -265,18 +284,18 @@ class MailS3(Mail):
 
     # -------------------------------------------------------------------------
     @contextmanager
-    def _relay_apart(self):
+    def _relay_apart(self, channel):
         """
             The relay's state, apart from the caller's transaction: others
             must not wait for its end. SQLite has one writer, who is us.
         """
 
         if self.db._adapter.dbengine == "sqlite":
-            yield Relay(self.db, self.site)
+            yield self._relay(channel)
             return
         with connection_of_our_own(self.db) as db:
-            define(db)
-            yield Relay(db, self.site, commit=db.commit)
+            define(db, COMPANIONS)
+            yield Relay(db, self.lane_of(channel), commit=db.commit)
 
     # -------------------------------------------------------------------------
     def _worker_alive(self):
@@ -288,8 +307,7 @@ class MailS3(Mail):
                        self.site)
             return False
         since = utcnow() - timedelta(seconds=self.options.neglect_timeout)
-        if Outbox(self.db).neglected(since) and \
-           Relay(self.db, self.site).is_idle(since):
+        if self._outbox().neglected(since) and self._relay().is_idle(since):
             self._tell("A scheduler worker is alive, but mail has been waiting "
                        "since before %s UTC: the worker seems to hang. Restart "
                        "it." % since.replace(microsecond=0))
@@ -337,7 +355,7 @@ class MailS3(Mail):
         timeout = self.settings.timeout or 5
         transport = Transport(self, timeout, remote_server)
         try:
-            refused = transport.send(submission, self._message_id(submission),
+            refused = transport.send(submission, self.message_id(submission),
                                      submission.recipients, 6 * timeout)
         except Exception as error:
             if not isinstance(error, DeliveryError):
@@ -371,13 +389,7 @@ class MailS3(Mail):
                 how many deliveries were settled, None if there were none
         """
 
-        if Outbox(self.db).is_empty(NEW, utcnow()):
-            return None
-        run = self._run()
-        if self.tasks:
-            # Answered by this run, as it looks for mail after this
-            self._forget_kicks()
-        return run.drain() or None
+        return self._drain(EMAIL) or None
 
     # -------------------------------------------------------------------------
     def retry(self):
@@ -388,18 +400,50 @@ class MailS3(Mail):
                 how many deliveries were settled, None if there were none
         """
 
-        run = self._run()
-        run.outbox.adopt()
-        self.db.commit()
-        return run.retry() or None
+        return self._retry(EMAIL) or None
 
     # -------------------------------------------------------------------------
-    def _forget_kicks(self):
+    def _drain(self, channel):
+        """ Send what is new by a channel; how many deliveries were settled """
+
+        self._pick_up(channel)
+        if self._outbox(channel).is_empty(NEW, utcnow()):
+            return 0
+        run = self._run(channel)
+        if self.tasks:
+            # Answered by this run, as it looks for mail after this
+            self._forget_kicks(channel)
+        return run.drain()
+
+    # -------------------------------------------------------------------------
+    def _retry(self, channel):
+        """ Send what was refused; how many deliveries were settled """
+
+        self._pick_up(channel, everything=True)
+        return self._run(channel).retry()
+
+    # -------------------------------------------------------------------------
+    def _pick_up(self, channel, everything=False):
+        """
+            Take what others have put into the outbox; commits
+
+            Args:
+                channel: the way it goes
+                everything: also what was left over or released, for which
+                            all that is unsent has to be looked at
+        """
+
+        if everything:
+            self._outbox(channel).adopt()
+            self.db.commit()
+
+    # -------------------------------------------------------------------------
+    def _forget_kicks(self, channel):
         """ Tidy up behind the kicks; commits """
 
         db = self.tasks.scheduler.db
         try:
-            self.tasks.forget_kicks()
+            self.tasks.forget_kicks(channel)
             db.commit()
         except Exception as error:
             # The scheduler may be at them: all they cost is an idle run
@@ -407,22 +451,48 @@ class MailS3(Mail):
             log.info("Kicks can't be removed now (%s).", brief(error))
 
     # -------------------------------------------------------------------------
-    def _run(self):
+    def _run(self, channel=EMAIL, **options):
         """ A Courier for a run, with a connection to itself """
 
         lock_rows_only(self.db)
-        return self._courier(commit=self.db.commit, recover=lambda: recover(self.db))
+        return self._courier(channel,
+                             commit = self.db.commit,
+                             recover = lambda: recover(self.db),
+                             **options)
 
     # -------------------------------------------------------------------------
-    def _courier(self, relay=None, **options):
+    def _courier(self, channel, relay=None, transport=None, **options):
         """ A Courier for this database and this configuration """
 
-        settings = self.options
-        return Courier(Outbox(self.db, settings.longest_wait),
-                       relay or Relay(self.db, self.site),
-                       Transport(self, settings.reply_timeout),
-                       settings,
+        return Courier(self._outbox(channel),
+                       relay or self._relay(channel),
+                       transport or self._transport(channel),
+                       self.options,
                        **options)
+
+    # -------------------------------------------------------------------------
+    def _outbox(self, channel=EMAIL):
+        """ The Outbox of a channel """
+
+        return Outbox(self.db, self.options.longest_wait, channel)
+
+    # -------------------------------------------------------------------------
+    def _relay(self, channel=EMAIL):
+        """ The Relay of a channel """
+
+        return Relay(self.db, self.lane_of(channel))
+
+    # -------------------------------------------------------------------------
+    def _transport(self, channel):
+        """ Who hands over what goes by a channel """
+
+        return Transport(self, self.options.reply_timeout)
+
+    # -------------------------------------------------------------------------
+    def lane_of(self, channel):
+        """ The name of a channel's lanes in mails3_relay """
+
+        return self.site if channel == EMAIL else "%s %s" % (self.site, channel)
 
     # -------------------------------------------------------------------------
     # Looking
@@ -436,8 +506,8 @@ class MailS3(Mail):
                 workers (how many are alive, None without a scheduler)
         """
 
-        return {"counts": Outbox(self.db).counts(),
-                "relay": Relay(self.db, self.site).read(),
+        return {"counts": self._outbox().counts(),
+                "relay": self._relay().read(),
                 "workers": self.tasks.workers() if self.tasks else None,
                 }
 
@@ -453,7 +523,7 @@ class MailS3(Mail):
 
         if self.tasks:
             self.tasks.remove()
-        outbox = Outbox(self.db)
+        outbox = self._outbox()
         outbox.release_all()
         counts = outbox.counts()
         return counts["new"] + counts["deferred"]

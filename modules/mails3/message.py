@@ -43,6 +43,7 @@ class Delivery:
     id: int
     outbox: int                   # its row in msg_outbox
     message: Optional[int]        # its row in mails3_message
+    individual: bool              # each recipient is handed a mail of their own
     address: str                  # of the recipient, without a name
     attempts: int                 # made so far
     retries: Optional[int]        # left, counted down like in Eden; None = no limit

@@ -61,17 +61,7 @@ class Outbox:
                 list of the ids of its deliveries
         """
 
-        head, body, attachments = submission.dump()
-        mail_id = self.mail.insert(message_id = message_id,
-                                   idempotency_key = idempotency_key,
-                                   queued_on = now,
-                                   expires_on = expires_on,
-                                   head = head,
-                                   body = body,
-                                   )
-        for number, content in enumerate(attachments):
-            self.attachment.insert(mail_id=mail_id, part_no=number, payload=content)
-
+        mail_id = self.store(submission, message_id, now, expires_on, idempotency_key)
         deliveries = []
         for address in submission.recipients:
             outbox_id = self.outbox.insert(address = address,
@@ -82,7 +72,7 @@ class Outbox:
                                            modified_on = now,
                                            )
             deliveries.append(self.delivery.insert(outbox_id = int(outbox_id),
-                                                   mail_id = int(mail_id),
+                                                   mail_id = mail_id,
                                                    lane = NEW,
                                                    priority = priority,
                                                    due_on = now,
@@ -90,11 +80,35 @@ class Outbox:
         return deliveries
 
     # -------------------------------------------------------------------------
-    def has_key(self, idempotency_key):
-        """ Whether a message with that key has been queued """
+    def store(self, submission, message_id, now, expires_on=None,
+              idempotency_key=None):
+        """
+            Store a message, without deliveries; as for add()
+
+            Returns:
+                its id
+        """
+
+        head, body, attachments = submission.dump()
+        mail_id = int(self.mail.insert(message_id = message_id,
+                                       idempotency_key = idempotency_key,
+                                       queued_on = now,
+                                       expires_on = expires_on,
+                                       individual = not submission.to,
+                                       head = head,
+                                       body = body,
+                                       ))
+        for number, content in enumerate(attachments):
+            self.attachment.insert(mail_id=mail_id, part_no=number, payload=content)
+        return mail_id
+
+    # -------------------------------------------------------------------------
+    def find(self, idempotency_key):
+        """ The id of the message that has been queued with a key, or None """
 
         query = (self.mail.idempotency_key == idempotency_key)
-        return not self.db(query).isempty()
+        row = self.db(query).select(self.mail.id, limitby=(0, 1)).first()
+        return row and row.id
 
     # -------------------------------------------------------------------------
     # Claiming
@@ -169,6 +183,14 @@ class Outbox:
                 table.outbox_id.belongs(unsent)).update(lane=NEW)
 
     # -------------------------------------------------------------------------
+    def hasten(self):
+        """ What was refused need not wait any more """
+
+        table = self.delivery
+        self.db((table.channel == self.channel) &
+                (table.lane == DEFERRED)).update(lane=NEW)
+
+    # -------------------------------------------------------------------------
     def _due(self, lane, now):
         """ Query for what waits in a lane, and need not wait any more """
 
@@ -208,7 +230,7 @@ class Outbox:
                     table.deferred_on, table.begun_on, table.doubts,
                     table.troubled_on,
                     outbox.id, outbox.address, outbox.status, outbox.retries,
-                    mail.expires_on,
+                    mail.expires_on, mail.individual,
                     left = (outbox.on(outbox.id == table.outbox_id),
                             mail.on(mail.id == table.mail_id)),
                     orderby = table.priority | table.mail_id | table.id,
@@ -224,6 +246,7 @@ class Outbox:
             deliveries.append(Delivery(id = own.id,
                                        outbox = own.outbox_id,
                                        message = own.mail_id,
+                                       individual = row.mails3_message.individual,
                                        address = entry.address,
                                        attempts = own.attempts,
                                        retries = entry.retries,

@@ -16,6 +16,8 @@ import time
 from datetime import timedelta
 from uuid import uuid4
 
+from .message import EMAIL
+
 __all__ = ("Tasks",)
 
 # Where a task of ours must not stay (gluon/scheduler.py)
@@ -27,6 +29,7 @@ class Tasks:
 
     DRAIN = "mails3_drain"
     RETRY = "mails3_retry"
+    CHANNELS = "mails3_channels" # what goes by another way than mail
     KICK = "mails3_kick"
 
     def __init__(self, scheduler, mail):
@@ -87,6 +90,8 @@ class Tasks:
         options = self.mail.options
         self._establish(db, self.DRAIN, options.drain_interval)
         self._establish(db, self.RETRY, options.retry_interval)
+        if len(self.mail.channels) > 1:
+            self._establish(db, self.CHANNELS, options.drain_interval)
 
     # -------------------------------------------------------------------------
     def _establish(self, db, function, period):
@@ -120,9 +125,9 @@ class Tasks:
             db(table.id == row.id).update(**changes)
 
     # -------------------------------------------------------------------------
-    def kick(self):
+    def kick(self, channel=EMAIL):
         """
-            Have the drain run soon; part of the caller's transaction
+            Have the drain of a channel run soon; part of the caller's transaction
             - a row of its own, which no other transaction has to wait for,
               and which a worker sees at the very moment when it sees the mail
             - none if one is waiting already: once per burst
@@ -130,20 +135,22 @@ class Tasks:
 
         db = self.scheduler.db
         now = self.scheduler.now()
-        if db(self._kicks(db) & (db.scheduler_task.status == "QUEUED") &
+        function = self._function(channel)
+        if db(self._kicks(db, function) & (db.scheduler_task.status == "QUEUED") &
               (db.scheduler_task.next_run_time <= now)).isempty():
-            row = self._row(self.DRAIN, "%s-%s" % (self._uuid(self.KICK), uuid4().hex), repeats=1)
+            uuid = "%s-%s" % (self._kick_uuid(function), uuid4().hex)
+            row = self._row(function, uuid, repeats=1)
             # A worker takes what is due for longest first, one in two seconds
             before = now - timedelta(days=1)
             db.scheduler_task.insert(start_time=before, next_run_time=before, **row)
 
     # -------------------------------------------------------------------------
-    def forget_kicks(self):
+    def forget_kicks(self, channel=EMAIL):
         """ Remove the kicks that are done, or that the running drain answers """
 
         db = self.scheduler.db
         # Not those assigned to a worker: it would stumble over the gap
-        db(self._kicks(db) &
+        db(self._kicks(db, self._function(channel)) &
            db.scheduler_task.status.belongs(ENDED + ("QUEUED",))).delete()
 
     # -------------------------------------------------------------------------
@@ -169,9 +176,11 @@ class Tasks:
         """ Remove our rows, for good """
 
         db = self.scheduler.db
-        db(self._kicks(db)).delete()
+        for function in (self.DRAIN, self.CHANNELS):
+            db(self._kicks(db, function)).delete()
         db(db.scheduler_task.uuid.belongs((self._uuid(self.DRAIN),
-                                           self._uuid(self.RETRY)))).delete()
+                                           self._uuid(self.RETRY),
+                                           self._uuid(self.CHANNELS)))).delete()
 
     # -------------------------------------------------------------------------
     def _uuid(self, name):
@@ -180,11 +189,24 @@ class Tasks:
         return "%s-%s" % (name.replace("_", "-"), self.mail.site)
 
     # -------------------------------------------------------------------------
-    def _kicks(self, db):
-        """ Query for our kicks; a range, for uuid is what is indexed """
+    def _function(self, channel):
+        """ The task that drains a channel """
+
+        return self.DRAIN if channel == EMAIL else self.CHANNELS
+
+    # -------------------------------------------------------------------------
+    def _kick_uuid(self, function):
+        """ How the uuids of the kicks of a task begin """
+
+        return self._uuid(self.KICK if function == self.DRAIN
+                          else "%s_%s" % (self.KICK, function))
+
+    # -------------------------------------------------------------------------
+    def _kicks(self, db, function):
+        """ Query for the kicks of a task; a range, for uuid is what is indexed """
 
         table = db.scheduler_task
-        prefix = self._uuid(self.KICK)
+        prefix = self._kick_uuid(function)
         return (table.uuid > prefix + "-") & (table.uuid < prefix + "-g") & \
                (table.application_name == self._application())
 

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 
 from .message import EMAIL, UNSENT
 
-__all__ = ("TABLES", "define", "create", "TransactionLost",
+__all__ = ("COMPANIONS", "TABLES", "define", "create", "TransactionLost",
            "connection_of_our_own", "lock_rows_only", "recover", "savepoint",
            "skips_locked")
 
-TABLES = ("msg_outbox", "mails3_message", "mails3_attachment", "mails3_delivery",
-          "mails3_relay")
+COMPANIONS = ("mails3_message", "mails3_attachment", "mails3_delivery", "mails3_relay")
+TABLES = ("msg_outbox",) + COMPANIONS
 
 # What the runs look things up by
 INDEXES = (("mails3_delivery", "mails3_delivery_new",
@@ -34,7 +34,7 @@ class TransactionLost(Exception):
     """ The caller's transaction is gone, with all that was written in it """
 
 # =============================================================================
-def define(db):
+def define(db, names=TABLES):
     """
         Define the tables for pydal, as far as db does not have them yet;
         makes nothing in the database (see create)
@@ -43,6 +43,7 @@ def define(db):
 
         Args:
             db: the DAL
+            names: of the tables to define
     """
 
     Field = db.Field # the host's, without importing web2py
@@ -63,6 +64,7 @@ def define(db):
                 Field("idempotency_key", length=128, unique=True),
                 Field("queued_on", "datetime"),
                 Field("expires_on", "datetime"),
+                Field("individual", "boolean", default=False), # each gets their own
                 Field("head", "text"),           # Submission.dump()
                 Field("body", "text"),
                 ),
@@ -109,9 +111,9 @@ def define(db):
     # Fields that the app adds to all its tables are not for ours
     common_fields, db._common_fields = db._common_fields, []
     try:
-        for name, fields in tables.items():
+        for name in names:
             if name not in db.tables:
-                db.define_table(name, *fields, migrate=False)
+                db.define_table(name, *tables[name], migrate=False)
     finally:
         db._common_fields = common_fields
 
@@ -133,6 +135,8 @@ def create(db, names):
 
     for name in names:
         table = db[name]
+        if answers(db, *table):
+            continue
         if answers(db, table.id):
             for field in table:
                 if not answers(db, field):
@@ -153,11 +157,11 @@ def create(db, names):
         db.commit()
 
 # -----------------------------------------------------------------------------
-def answers(db, field):
-    """ Whether the database knows the table and the field """
+def answers(db, *fields):
+    """ Whether the database knows the table and all the fields """
 
     try:
-        db(field._table.id < 0).select(field, limitby=(0, 1))
+        db(fields[0]._table.id < 0).select(*fields, limitby=(0, 1))
     except Exception:
         db.rollback()
         return False

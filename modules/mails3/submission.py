@@ -48,7 +48,8 @@ class NewerVersion(ValueError):
 class Submission:
     """ One message, as the caller handed it over """
 
-    to: list                   # as they appear in the header
+    # As they appear in the header; none: each recipient gets a mail of their own
+    to: list
     recipients: list           # of the envelope: to, cc and bcc, each once
     subject: str = ""
     body: object = None        # str, [text, html] or None, as in Mail.send

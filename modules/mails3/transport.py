@@ -61,6 +61,10 @@ class Transport:
                 NotNow, Never: the message was refused for all recipients
         """
 
+        if not submission.to:
+            # A mail of their own
+            submission = submission.only_to(recipients)
+
         configured = self.mail.settings.sender
         sender = submission.sender or configured
         if not sender or not isinstance(sender, str):

@@ -20,7 +20,7 @@ from .scheduler import Tasks
 from .schema import TABLES, connection_of_our_own, create, define
 from .settings import read_file
 
-__all__ = ("adopt",)
+__all__ = ("adopt", "establish", "scheduler_of")
 
 log = logging.getLogger("web2py.mails3")
 
@@ -66,16 +66,31 @@ def adopt(environment):
     mail.tasks = Tasks(own or Scheduler(db, migrate=False), mail)
     mail.tasks.register({Tasks.DRAIN: mail.drain, Tasks.RETRY: mail.retry})
     mail.tasks.keep_pace()
-
-    care = current.cache.ram
-    if not care("mails3-care", lambda: look_after(mail, own), CARE):
-        # Again before long, but not with each request
-        care("mails3-care", lambda: look_after(mail, own), CARE / 10)
+    establish(mail, own)
 
     current.mail = mail
     if auth:
         auth.settings.mailer = mail
     return mail
+
+# -----------------------------------------------------------------------------
+def establish(mail, own_scheduler, names=TABLES):
+    """
+        Have our tables and tasks looked after, now and then
+
+        Args:
+            mail: the MailS3, with its tasks
+            own_scheduler: the Scheduler of the app, if it has one
+            names: of the tables that are ours
+    """
+
+    def look():
+        return look_after(mail, own_scheduler, names)
+
+    care = current.cache.ram
+    if not care("mails3-care", look, CARE):
+        # Again before long, but not with each request
+        care("mails3-care", look, CARE / 10)
 
 # -----------------------------------------------------------------------------
 def scheduler_of(db):
@@ -88,13 +103,12 @@ def scheduler_of(db):
     return None
 
 # -----------------------------------------------------------------------------
-def look_after(mail, own_scheduler=None):
+def look_after(mail, own_scheduler, names):
     """
         Bring our tables and tasks into being, repair what has become stuck
 
         Args:
-            mail: the MailS3
-            own_scheduler: the Scheduler of the app, if it has one
+            as for establish()
 
         Returns:
             True if all is well; else the log says why, and mail is sent
@@ -104,9 +118,10 @@ def look_after(mail, own_scheduler=None):
     tasks = mail.tasks
     try:
         with connection_of_our_own(mail.db) as db:
-            define(db)
-            create(db, TABLES)
-            Relay(db, mail.site).establish()
+            define(db, names)
+            create(db, names)
+            for channel in mail.channels:
+                Relay(db, mail.lane_of(channel)).establish()
         with connection_of_our_own(tasks.scheduler.db) as db:
             tasks.scheduler.define_tables(db, migrate=False)
             create(db, SCHEDULER_TABLES)

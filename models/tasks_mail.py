@@ -8,7 +8,10 @@
 
 if "db" in globals():
 
-    from mails3.web2py import adopt
+    if "s3db" in globals():
+        from mails3.eden import adopt
+    else:
+        from mails3.web2py import adopt
 
     mail = adopt(globals())
 

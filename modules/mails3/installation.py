@@ -54,7 +54,7 @@ def install(app, link=False, tell=print):
     app = check_app(app)
     before = read_manifest(app)
     files = [path.relative_to(SOURCE).as_posix()
-             for path in sorted((SOURCE / PACKAGE).glob("*.py"))]
+             for path in sorted((SOURCE / PACKAGE).rglob("*.py"))]
     files.extend(SINGLE_FILES)
 
     foreign = [name for name in files if not may_replace(app, name, before)]

@@ -1,0 +1,176 @@
+# -*- coding: utf-8 -*-
+
+"""
+    What goes by another way than mail: Eden's own senders, in the lanes of
+    MailS3; and Eden's own way of sending mail, for who calls it directly
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import hashlib
+
+from gluon import current
+
+from ..policy import ConfigTrouble, NotNow
+from ..transport import Transport
+
+__all__ = ("ChannelTransport", "EdenTransport")
+
+# =============================================================================
+class ChannelTransport:
+    """ Hands a text over to one of Eden's gateways (S3Msg.process_outbox) """
+
+    def __init__(self, mail, channel):
+        """
+            Args:
+                mail: the EdenMail, by which a gateway sends that takes mail
+                channel: a contact_method of Eden's other than EMAIL
+        """
+
+        self.mail = mail
+        self.channel = channel
+
+    # -------------------------------------------------------------------------
+    def send(self, submission, message_id, recipients, within):
+        """
+            Hand a text over; as Transport.send()
+            - Eden's senders tell no more than whether they did it
+        """
+
+        options = submission.options
+        send = self._sender(options.get("organisation_id"), options.get("message_id"))
+        return {recipient: self.mail.attempt(lambda: send(recipient, submission.body))
+                for recipient in recipients}
+
+    # -------------------------------------------------------------------------
+    def open(self, within):
+        """ Have a gateway; raises Trouble if there is none """
+
+        if self.channel == "SMS" and not self._gateways():
+            raise ConfigTrouble("No SMS gateway configured")
+        if self.channel == "TWITTER" and not current.msg.get_twitter_api():
+            raise ConfigTrouble("No Twitter API configured")
+
+    # -------------------------------------------------------------------------
+    def fingerprint(self, salt):
+        """ Tell this configuration from another """
+
+        gateways = repr([salt, self.channel, self._gateways()])
+        return hashlib.sha256(gateways.encode("utf-8")).hexdigest()
+
+    # -------------------------------------------------------------------------
+    def close(self):
+        """ Nothing is kept open """
+
+    # -------------------------------------------------------------------------
+    def _gateways(self):
+        """ The enabled gateways: list of (organisation_id, kind, channel_id) """
+
+        if self.channel != "SMS":
+            return []
+        s3db = current.s3db
+        gateway, channel = s3db.msg_sms_outbound_gateway, s3db.msg_channel
+        rows = current.db((gateway.deleted == False) &
+                          (gateway.channel_id == channel.channel_id)).select(
+                                gateway.organisation_id,
+                                gateway.channel_id,
+                                channel.instance_type,
+                                orderby = gateway.id,
+                                )
+        return [(row.msg_sms_outbound_gateway.organisation_id,
+                 row.msg_channel.instance_type,
+                 row.msg_sms_outbound_gateway.channel_id) for row in rows]
+
+    # -------------------------------------------------------------------------
+    def _sender(self, organisation_id, message_id):
+        """
+            Choose the sender: a function of address and text
+
+            Raises:
+                NotNow: there is none for that organisation
+                ConfigTrouble: it is not for us to use
+        """
+
+        msg = current.msg
+        if self.channel == "TWITTER":
+            return lambda address, text: msg.send_tweet(text, address)
+
+        kind, channel_id = self._gateway(organisation_id)
+        if kind == "msg_sms_webapi_channel":
+            return lambda address, text: msg.send_sms_via_api(address, text,
+                                                              message_id, channel_id)
+        if kind == "msg_sms_smtp_channel":
+            return lambda address, text: msg.send_sms_via_smtp(address, text, channel_id)
+        if kind == "msg_sms_modem_channel":
+            if msg.modem is None:
+                # cron/sms_handler_modem.py has it, and a queue run of its own
+                raise ConfigTrouble("The modem is with its own process")
+            return lambda address, text: msg.send_sms_via_modem(address, text, channel_id)
+        if kind == "msg_sms_tropo_channel":
+            return lambda address, text: self._by_tropo(address, text,
+                                                        message_id, channel_id)
+        raise ConfigTrouble("No sender for %s" % kind)
+
+    # -------------------------------------------------------------------------
+    @staticmethod
+    def _by_tropo(address, text, message_id, channel_id):
+        """ Tropo collects the text later, and names the row by then """
+
+        table = current.s3db.msg_outbox
+        row = current.db((table.message_id == message_id) &
+                         (table.address == address)).select(table.id, limitby=(0, 1)).first()
+        # Returns nothing if all is well
+        return current.msg.send_sms_via_tropo(row.id, message_id, address, text,
+                                              channel_id=channel_id) is not False
+
+    # -------------------------------------------------------------------------
+    def _gateway(self, organisation_id):
+        """ The gateway for an organisation: tuple (kind, channel_id) """
+
+        gateways = self._gateways()
+        if len(gateways) == 1:
+            return gateways[0][1:]
+
+        by_organisation = {gateway[0]: gateway[1:] for gateway in gateways}
+        candidates = [organisation_id]
+        if organisation_id and current.deployment_settings.get_org_branches():
+            candidates.extend(current.s3db.org_parents(organisation_id))
+        for candidate in candidates + [None]:
+            if candidate in by_organisation:
+                return by_organisation[candidate]
+        raise NotNow("No SMS gateway for that organisation")
+
+# =============================================================================
+class EdenTransport(Transport):
+    """ Sends what Eden has queued by Eden's own msg.send_email """
+
+    def send(self, submission, message_id, recipients, within):
+        """ As Transport.send() """
+
+        if submission.to:
+            # Queued by MailS3.send
+            return super().send(submission, message_id, recipients, within)
+
+        arguments = submission.arguments()
+        attachments = arguments.get("attachments", [])
+        for attachment in attachments:
+            # Eden-ASP makes its Content-Disposition anew, from this
+            attachment.my_filename = attachment.get_filename()
+
+        def send(recipient):
+            return current.msg.send_email(recipient,
+                                          submission.subject,
+                                          submission.body,
+                                          sender = submission.sender,
+                                          attachments = attachments,
+                                          )
+
+        return {recipient: self.mail.attempt(lambda: send(recipient))
+                for recipient in recipients}
+
+    # -------------------------------------------------------------------------
+    def open(self, within):
+        """ msg.send_email opens its own """
+
+# END =========================================================================

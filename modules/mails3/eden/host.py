@@ -1,0 +1,337 @@
+# -*- coding: utf-8 -*-
+
+"""
+    MailS3 in Eden: takes the place of its mail, its way into and out of
+    msg_outbox, and its task; without a change to a file of Eden's
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import functools
+import logging
+import os
+
+from gluon import current
+
+from ..delivery import utcnow
+from ..mail import MailS3
+from ..message import EMAIL
+from ..policy import DeliveryError, NotNow, Trouble
+from ..schema import COMPANIONS, define
+from ..scheduler import Tasks
+from ..settings import SETTINGS, read_file
+from ..web2py import establish, scheduler_of
+from .channels import ChannelTransport, EdenTransport
+from .pickup import Pickup
+
+__all__ = ("adopt",)
+
+log = logging.getLogger("web2py.mails3")
+
+# What Eden may send by another way than mail (S3Msg.process_outbox)
+CHANNELS = ("SMS", "TWITTER")
+
+# Eden does not even try without a sender; RFC 2606: nobody has that address
+UNCONFIGURED = "no-sender-configured@site.invalid"
+
+# What Eden looks up by the way for each message or kick, and has no index for
+INDEXES = (("msg_outbox", "mails3_outbox_message", ("message_id",)),
+           ("msg_email", "mails3_email_message", ("message_id",)),
+           ("pr_contact", "mails3_contact_entity", ("pe_id",)),
+           )
+
+# -----------------------------------------------------------------------------
+def adopt(environment):
+    """
+        Take the place of Eden's mail; to be called from a model that sorts
+        after 00_settings.py and tasks.py
+
+        Args:
+            environment: the globals of the model
+
+        Returns:
+            the EdenMail, which is current.mail and the mailer of auth now
+    """
+
+    db, auth = environment["db"], environment["auth"]
+    request, settings = current.request, current.deployment_settings
+
+    define(db, COMPANIONS)
+    mail = EdenMail(db, environment["mail"].settings,
+                    given = lambda: read_given(request.folder),
+                    site = request.application,
+                    )
+    mail.configure(settings)
+    scheduler = scheduler_of(db)
+    mail.tasks = Tasks(scheduler, mail)
+    mail.tasks.register({Tasks.DRAIN: mail.drain,
+                         Tasks.RETRY: mail.retry,
+                         Tasks.CHANNELS: mail.send_channels,
+                         "msg_process_outbox": mail.process_task,
+                         })
+    mail.tasks.keep_pace()
+    mail.take_over(current.msg, current.s3task)
+    establish(mail, scheduler, COMPANIONS)
+
+    current.mail = auth.settings.mailer = mail
+    return mail
+
+# -----------------------------------------------------------------------------
+def read_given(folder):
+    """ The MailS3 settings, of private/mails3.ini and of 000_config.py """
+
+    given = read_file(os.path.join(folder, "private", "mails3.ini"), log.error)
+    settings = current.deployment_settings
+    names = [setting.name for setting in SETTINGS]
+    given.update((name, value) for name, value in settings.mail.items() if name in names)
+    given.setdefault("max_retries", settings.get_msg_max_send_retries())
+    return given
+
+# =============================================================================
+class EdenMail(MailS3):
+    """ The Mail of an Eden """
+
+    channels = (EMAIL,) + CHANNELS
+
+    def __init__(self, *args, **kwargs):
+
+        super().__init__(*args, **kwargs)
+        self.own_senders = ()   # the configured one, as Eden hands it over
+        self.is_direct = False  # send() sends
+        self.daily_limit = None
+
+    # -------------------------------------------------------------------------
+    def configure(self, settings):
+        """
+            Read Eden's settings (s3cfg.py, Mail settings), which it heeds
+            only if there is a sender
+
+            Args:
+                settings: the deployment settings
+        """
+
+        sender = settings.get_mail_sender()
+        self.settings.sender = sender
+        # Eden asks for a server before it hands anything over
+        self.settings.server = settings.get_mail_server() or ":"
+        self.settings.tls = settings.get_mail_server_tls()
+        self.settings.login = settings.get_mail_server_login() or None
+        self.daily_limit = settings.get_mail_limit()
+
+        # What is queued waits for the sender, and does not count yet
+        self.own_senders = (UNCONFIGURED, sender, current.msg.sanitize_sender(sender))
+        settings.get_mail_sender = lambda: sender or UNCONFIGURED
+        settings.get_mail_limit = lambda: None
+
+    # -------------------------------------------------------------------------
+    def take_over(self, msg, s3task):
+        """
+            Stand in for what Eden does with its outbox
+
+            Args:
+                msg: the S3Msg of this request
+                s3task: the S3Task of this request
+        """
+
+        send_email, send_by_pe_id = msg.send_email, msg.send_by_pe_id
+        run_async = s3task.run_async
+
+        @functools.wraps(send_email)
+        def queue_email(*args, **kwargs):
+            # Stock shows the visitor what went wrong, or that nothing did
+            error = current.session.error
+            try:
+                return send_email(*args, **kwargs)
+            finally:
+                current.session.error = error
+
+        @functools.wraps(send_by_pe_id)
+        def queue_by_pe_id(pe_id, subject="", message="", contact_method=EMAIL,
+                           *args, **kwargs):
+            # As long as its column is, or PostgreSQL undoes the transaction
+            message_id = send_by_pe_id(pe_id, str(subject or "")[:78], message,
+                                       contact_method, *args, **kwargs)
+            self.start_message(message_id, contact_method)
+            return message_id
+
+        @functools.wraps(msg.send_email_by_pe_id)
+        def queue_email_by_pe_id(pe_id, subject="", message="", from_address=None,
+                                 system_generated=False):
+            # Stock mistakes its sender for a document
+            return msg.send_by_pe_id(pe_id, subject, message, EMAIL,
+                                     from_address = from_address,
+                                     system_generated = system_generated,
+                                     )
+
+        @functools.wraps(run_async)
+        def kick_or_run(task, args=None, *others, **kwargs):
+            if task == "msg_process_outbox":
+                self._kick(args[0] if args else EMAIL)
+                return None
+            return run_async(task, args, *others, **kwargs)
+
+        msg.send_email = queue_email
+        msg.send_by_pe_id = queue_by_pe_id
+        msg.send_email_by_pe_id = queue_email_by_pe_id
+        msg.process_outbox = self.process_outbox
+        s3task.run_async = kick_or_run
+
+    # -------------------------------------------------------------------------
+    def sender_of(self, sender):
+        """
+            A sender as handed over, None if it is the configured one: that
+            is read when the mail is sent, so that a repair takes effect
+
+            Args:
+                sender: the header text, or None
+        """
+
+        return None if sender in self.own_senders else sender
+
+    # -------------------------------------------------------------------------
+    # Queueing
+    #
+    def _arguments(self, *args):
+
+        arguments = super()._arguments(*args)
+        arguments["sender"] = self.sender_of(arguments.get("sender"))
+        return arguments
+
+    # -------------------------------------------------------------------------
+    def send(self, *args, **kwargs):
+        """ As MailS3.send(); sends if Eden is just processing its outbox """
+
+        if self.is_direct:
+            return self.send_direct_email(*args, **kwargs)
+        return super().send(*args, **kwargs)
+
+    # -------------------------------------------------------------------------
+    def start_message(self, message_id, channel):
+        """
+            Have a worker send what Eden has queued; or, without one, try it
+            now
+
+            Args:
+                message_id: as in msg_outbox
+                channel: its contact_method
+        """
+
+        if message_id and channel in self.channels:
+            pickup = Pickup(self, self._outbox(channel))
+            self._start(lambda: pickup.message(message_id, utcnow()), channel)
+
+    # -------------------------------------------------------------------------
+    # Sending
+    #
+    def attempt(self, send):
+        """
+            Have Eden send something now
+
+            Args:
+                send: function that does it, and tells whether it did
+
+            Returns:
+                None if it was sent, else a DeliveryError
+
+            Raises:
+                Trouble: the relay or the configuration is to blame
+        """
+
+        self.error = None
+        self.is_direct = True
+        try:
+            if send():
+                return None
+            error = self.error
+        except Exception as failure:
+            error = type(failure).__name__
+        finally:
+            self.is_direct = False
+
+        if isinstance(error, Trouble):
+            raise error
+        if isinstance(error, DeliveryError):
+            return error
+        return NotNow("Eden could not send it (%s)" % (error or "see its log"))
+
+    # -------------------------------------------------------------------------
+    def send_channels(self):
+        """
+            Send what goes by other channels than mail: what is new, then
+            what was refused and is due; commits. A task of the scheduler.
+
+            Returns:
+                how many deliveries were settled, None if there were none
+        """
+
+        return sum(self._drain(channel) + self._retry(channel)
+                   for channel in CHANNELS) or None
+
+    # -------------------------------------------------------------------------
+    def process_task(self, contact_method=EMAIL, user_id=None):
+        """
+            Eden's own task: the drain of a channel
+
+            Args:
+                contact_method: the channel
+                user_id: who has asked for it; is of no importance
+        """
+
+        return self._drain(contact_method) or None
+
+    # -------------------------------------------------------------------------
+    def process_outbox(self, contact_method=EMAIL):
+        """
+            Try all that is unsent, now; what S3Msg.process_outbox() is for.
+            A visitor of msg/process_email_outbox gets no more than the two
+            runs would do by themselves.
+
+            Args:
+                contact_method: the channel
+        """
+
+        if current.request.env.request_method:
+            self._drain(contact_method)
+            self._retry(contact_method)
+            return
+
+        self._pick_up(contact_method, everything=True)
+        outbox = self._outbox(contact_method)
+        outbox.hasten()
+        self.db.commit()
+        transport = None
+        if contact_method == EMAIL:
+            transport = EdenTransport(self, self.options.reply_timeout)
+        self._run(contact_method, transport=transport, insist=True).drain()
+
+    # -------------------------------------------------------------------------
+    def _pick_up(self, channel=EMAIL, everything=False):
+        """ Take what Eden has queued since; commits """
+
+        pickup = Pickup(self, self._outbox(channel))
+        if everything or not pickup.is_empty():
+            pickup.run(utcnow(), everything)
+
+    # -------------------------------------------------------------------------
+    def _outbox(self, channel=EMAIL):
+        """ The Outbox; Eden defines its tables when they are asked for """
+
+        current.s3db.table("msg_outbox")
+        return super()._outbox(channel)
+
+    # -------------------------------------------------------------------------
+    def _transport(self, channel=EMAIL):
+        """ Who hands messages over """
+
+        if channel == EMAIL:
+            return super()._transport(channel)
+        return ChannelTransport(self, channel)
+
+    # -------------------------------------------------------------------------
+    def is_admin(self):
+        """ Whether the user may see the queue, and steer it """
+
+        return current.auth.s3_has_role("ADMIN")
+
+# END =========================================================================

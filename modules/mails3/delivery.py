@@ -40,7 +40,7 @@ class Courier:
     """ Sends what is in the outbox, as long as a run may take """
 
     def __init__(self, outbox, relay, transport, settings, commit,
-                 recover=None, message_time=None, insist=False,
+                 recover=None, message_time=None, insist=False, quota=None,
                  now=utcnow, clock=time.monotonic, sleep=time.sleep,
                  chance=random.random):
         """
@@ -59,6 +59,10 @@ class Courier:
                          after it failed; None = it is not ours to do
                 message_time: what one message may take in all (seconds)
                 insist: probe a relay that is held before it is time
+                quota: how many messages may be handed over; None = any.
+                       Has
+                       - check(now), which raises Trouble if it is used up
+                       - spend(now), for each message that is handed over
                 now, clock: tell the time (datetime), (seconds)
                 sleep: waits (seconds)
                 chance: a random number from 0 to 1
@@ -71,6 +75,7 @@ class Courier:
         self.commit = commit
         self.recover = recover
         self.insist = insist
+        self.quota = quota
         self.now = now
         self.clock = clock
         self.sleep = sleep
@@ -253,6 +258,9 @@ class Courier:
             self._surely(lambda: self._settle_all(deliveries, unreadable))
             return number
 
+        if self.quota:
+            self.quota.check(self.now())
+
         # A relay that is away leaves nothing in doubt
         self.commit()
         self.transport.open(self.message_time)
@@ -260,6 +268,8 @@ class Courier:
         now = self.now()
         deliveries = [delivery for delivery in deliveries
                       if self.outbox.begin(delivery, now, now + self.lease_time)]
+        if self.quota and deliveries:
+            self.quota.spend(now)
         # In doubt from here on; and no transaction is open while we send
         self.commit()
         if not deliveries:

@@ -12,12 +12,14 @@ import functools
 import logging
 import os
 
+from datetime import timedelta
+
 from gluon import current
 
 from ..delivery import utcnow
 from ..mail import MailS3
 from ..message import EMAIL
-from ..policy import DeliveryError, NotNow, Trouble
+from ..policy import DeliveryError, NotNow, RelayTrouble, Trouble
 from ..schema import COMPANIONS, define
 from ..scheduler import Tasks
 from ..settings import SETTINGS, read_file
@@ -118,7 +120,6 @@ class EdenMail(MailS3):
         self.settings.tls = settings.get_mail_server_tls()
         self.settings.login = settings.get_mail_server_login() or None
         self.daily_limit = settings.get_mail_limit()
-
         # What is queued waits for the sender, and does not count yet
         self.own_senders = (UNCONFIGURED, sender, current.msg.sanitize_sender(sender))
         settings.get_mail_sender = lambda: sender or UNCONFIGURED
@@ -329,9 +330,46 @@ class EdenMail(MailS3):
         return ChannelTransport(self, channel)
 
     # -------------------------------------------------------------------------
+    def _courier(self, channel, **options):
+        """ A Courier, which heeds Eden's daily limit """
+
+        if channel == EMAIL and self.daily_limit:
+            options["quota"] = DailyLimit(self.db, self.daily_limit)
+        return super()._courier(channel, **options)
+
+    # -------------------------------------------------------------------------
     def is_admin(self):
         """ Whether the user may see the queue, and steer it """
 
         return current.auth.s3_has_role("ADMIN")
+
+# =============================================================================
+class DailyLimit:
+    """ Eden's settings.mail.limit, counted where Eden counts (msg_channel_limit) """
+
+    def __init__(self, db, limit):
+        """
+            Args:
+                db: the DAL
+                limit: how many messages may be sent in 24 hours
+        """
+
+        self.db = db
+        self.limit = limit
+        self.table = current.s3db.msg_channel_limit
+
+    # -------------------------------------------------------------------------
+    def check(self, now):
+        """ Whether one more may be sent; raises RelayTrouble if not """
+
+        since = now - timedelta(hours=24)
+        if self.db(self.table.created_on > since).count() >= self.limit:
+            raise RelayTrouble("The daily limit of %s mails is reached" % self.limit)
+
+    # -------------------------------------------------------------------------
+    def spend(self, now):
+        """ Note down that one is sent """
+
+        self.table.insert(created_on=now)
 
 # END =========================================================================

@@ -60,6 +60,8 @@ def adopt(environment):
     db, auth = environment["db"], environment["auth"]
     request, settings = current.request, current.deployment_settings
 
+    if not settings.has_module("msg"):
+        load_outbox(settings.modules)
     define(db, COMPANIONS)
     mail = EdenMail(db, environment["mail"].settings,
                     given = lambda: read_given(request.folder),
@@ -86,6 +88,21 @@ def adopt(environment):
 
     current.mail = auth.settings.mailer = mail
     return mail
+
+# -----------------------------------------------------------------------------
+def load_outbox(modules):
+    """
+        Have Eden define its outbox where the template does without messages
+
+        Args:
+            modules: settings.modules
+    """
+
+    modules["msg"] = Storage(module_type=None)
+    try:
+        current.s3db.table("msg_outbox")
+    finally:
+        del modules["msg"]
 
 # -----------------------------------------------------------------------------
 def read_given(folder):
@@ -318,6 +335,10 @@ class EdenMail(MailS3):
     def _pick_up(self, channel=EMAIL, everything=False):
         """ Take what Eden has queued since; commits """
 
+        if not current.deployment_settings.has_module("msg"):
+            # Nothing in it but ours
+            super()._pick_up(channel, everything)
+            return
         pickup = Pickup(self, self._outbox(channel))
         if everything or not pickup.is_empty():
             pickup.run(utcnow(), everything)

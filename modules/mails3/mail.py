@@ -19,6 +19,7 @@ from gluon import current
 from gluon.languages import lazyT
 from gluon.tools import Mail
 
+from .address import BadInput, address_of
 from .delivery import Courier, utcnow
 from .message import EMAIL, FIRST, LAST, NEW, NORMAL
 from .outbox import Outbox
@@ -27,7 +28,7 @@ from .relay import Relay
 from .schema import COMPANIONS, TransactionLost, connection_of_our_own, define, \
                     lock_rows_only, recover, savepoint
 from .settings import read_settings
-from .submission import BadInput, Submission, address_of
+from .submission import Submission
 from .transport import Transport
 
 __all__ = ("MailS3",)

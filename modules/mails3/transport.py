@@ -13,9 +13,9 @@ from types import FunctionType
 
 from gluon.tools import Mail
 
+from .address import BadInput, address_of
 from .policy import ConfigTrouble, Never, NotNow
 from .smtp import Server, Session
-from .submission import BadInput, address_of
 
 __all__ = ("Transport",)
 

@@ -16,8 +16,9 @@ from gluon import current
 from gluon.tools import Mail
 from pydal.objects import Expression
 
+from ..address import BadInput, address_of
 from ..message import DEFERRED, EMAIL, INVALID, NEW, SENT, UNSENT
-from ..submission import BadInput, Submission, address_of
+from ..submission import Submission
 
 __all__ = ("Pickup",)
 

@@ -2,8 +2,10 @@
     What may go wrong between the database, the workers and the relay
 """
 
+import time
+
 from datetime import timedelta
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -55,6 +57,18 @@ def lose_a_worker(office, *ids):
         courier.outbox.begin(delivery, now, now + courier.lease_time)
     office.db.commit()
     office.later(3600)
+
+# -----------------------------------------------------------------------------
+def somebody_waits(db):
+    """ Whether a transaction waits for another one's lock """
+
+    waiting = {"postgres": "SELECT count(*) FROM pg_locks WHERE NOT granted",
+               "mysql": "SELECT count(*) FROM information_schema.innodb_trx "
+                        "WHERE trx_state = 'LOCK WAIT'",
+               }[db._adapter.dbengine]
+    number = db.executesql(waiting)[0][0]
+    db.rollback()
+    return number
 
 # =============================================================================
 class TestWorkerLost:
@@ -109,6 +123,29 @@ class TestWorkerLost:
 
         assert office.status(anne) == SENT
         assert office.entry(anne).mails3_delivery.attempts == 1
+
+    def test_a_run_that_is_ended_keeps_the_results_it_had(self, office):
+        """ Only what it was sending is in doubt; the rest is new mail """
+
+        ids = office.queue(*["user%s@example.org" % n for n in range(4)])
+        run = office.mail._run()
+        send = run.transport.send
+
+        def send_until_ended(submission, message_id, recipients, within):
+            if recipients == ["user2@example.org"]:
+                # As the scheduler ends a task
+                raise KeyboardInterrupt()
+            return send(submission, message_id, recipients, within)
+
+        run.transport.send = send_until_ended
+        with pytest.raises(KeyboardInterrupt):
+            run.drain()
+        office.db.rollback()
+
+        assert [office.status(number) for number in ids] == [SENT, SENT, UNSENT, UNSENT]
+        office.drain(in_doubt="keep")
+        assert [office.status(number) for number in ids] == [SENT, SENT, DRAFT, SENT]
+        assert len(office.relay.mails) == 3
 
     def test_a_run_keeps_what_it_has_claimed(self, office):
         """ A slow relay does not have it send with a lease that is over """
@@ -207,6 +244,38 @@ class TestRelayGone:
         assert {office.status(number) for number in ids} == {SENT}
         assert len(office.relay.mails) == 6
         assert {office.entry(number).mails3_delivery.attempts for number in ids} == {1}
+
+    def test_a_relay_that_slows_to_a_byte_a_second_ends_the_run(self, office):
+        """ In time, whatever waits; it costs no attempt, and all of it leaves in the end """
+
+        office.relay.slow("RCPT", 1)
+        ids = office.queue(*["user%s@example.org" % n for n in range(5)])
+        start = time.monotonic()
+        office.drain(reply_timeout=1)
+
+        assert time.monotonic() - start < 5
+        assert office.state().status == HELD
+        assert {office.entry(number).mails3_delivery.attempts for number in ids} == {0}
+
+        office.relay.reset()
+        office.later(60)
+        office.drain()
+        assert {office.status(number) for number in ids} == {SENT}
+        assert len(office.relay.mails) == 5
+
+    def test_a_mail_has_so_much_time_in_all(self, small_office):
+        """ From the connection to the last reply: four times that of one """
+
+        relay = small_office.relay
+        relay.delay("CONNECT", 0.9)
+        relay.delay("EHLO", 0.9)
+        relay.silence("BODY")
+        small_office.queue(ANNE)
+        start = time.monotonic()
+
+        small_office.drain(reply_timeout=1)
+
+        assert time.monotonic() - start < 5
 
     def test_a_trickling_relay_gets_a_long_list_by_and_by(self, office):
         """ Recipients that time was too short for cost no attempt, and are next """
@@ -449,6 +518,99 @@ class TestDatabase:
         office.retry()
 
         assert office.status(anne) == office.status(bob) == SENT
+
+    def test_a_clock_that_jumps_while_a_run_is_at_work_loses_nothing(self, office):
+        """ By hours ahead, back again and further back; each mail arrives once """
+
+        office.relay.answer("RCPT", "451 4.2.1 Later", to=BOB, times=1)
+        bob, *others = office.queue(BOB, *["user%s@example.org" % n for n in range(4)])
+        run = office.mail._run()
+        now, send = run.now, run.transport.send
+        hours = iter((5, 5, 0, -7, -7))
+        jumped = [timedelta(0)]
+
+        def send_and_jump(*args):
+            jumped[0] = timedelta(hours=next(hours))
+            return send(*args)
+
+        run.transport.send = send_and_jump
+        run.now = lambda: now() + jumped[0]
+        run.drain()
+
+        assert {office.status(number) for number in others} == {SENT}
+        assert office.entry(bob).mails3_delivery.attempts == 1
+        office.later(6 * 3600)
+        office.retry()
+        office.drain()
+        assert office.status(bob) == SENT
+        assert len(office.relay.mails) == 5
+
+    @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
+    def test_a_deadlock_does_not_end_a_run(self, office):
+        """ Somebody else changes the same rows, in another order """
+
+        office.queue([ANNE, BOB])
+        run = office.mail._run()
+        claimed, crossing = run.outbox.claimed, Event()
+
+        def cross(first, second):
+            db, watch = office.connection(), office.connection()
+            table = db.mails3_delivery
+            # The database undoes the transaction that has written less
+            for n in range(50):
+                db.msg_outbox.insert(address=ANNE, status=SENT)
+            db(table.id == second).update(tried_on=None)
+            crossing.set()
+            eventually(lambda: somebody_waits(watch))
+            db(table.id == first).update(tried_on=None)
+            db.commit()
+            db.close()
+            watch.close()
+
+        def claimed_and_crossed(lease):
+            deliveries = claimed(lease)
+            Thread(target=cross, args=[delivery.id for delivery in deliveries]).start()
+            crossing.wait()
+            return deliveries
+
+        run.outbox.claimed = claimed_and_crossed
+        run.drain()
+
+        assert [mail.recipients for mail in office.relay.mails] == [[ANNE, BOB]]
+        assert office.db(office.db.msg_outbox.status == UNSENT).isempty()
+
+    @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
+    def test_a_deadlock_of_two_visitors_is_no_exception(self, office):
+        """ Whatever the database undoes, what was promised to arrive arrives """
+
+        promised, begun, ended = [], Event(), Event()
+
+        def send(mail, address):
+            if mail.send(address, "News", "There is news.", idempotency_key=address):
+                promised.append(address)
+
+        def visit():
+            db, watch = office.connection(), office.connection()
+            mail = office.mailer(db)
+            send(mail, BOB)
+            begun.set()
+            eventually(lambda: somebody_waits(watch))
+            send(mail, ANNE)
+            db.commit()
+            db.close()
+            watch.close()
+            ended.set()
+
+        send(office.mail, ANNE)
+        Thread(target=visit).start()
+        begun.wait()
+        send(office.mail, BOB)
+        office.db.commit()
+        assert ended.wait(30)
+        office.drain()
+
+        assert len(promised) >= 3
+        assert {mail.recipients[0] for mail in office.relay.mails} == {ANNE, BOB}
 
     def test_a_full_disk_is_not_the_visitors_trouble(self, small_office, caplog):
         """

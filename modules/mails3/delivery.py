@@ -263,22 +263,19 @@ class Courier:
 
         # A relay that is away leaves nothing in doubt
         self.commit()
+        start = self.clock()
         self.transport.open(self.message_time)
+        time_left = self.message_time - (self.clock() - start)
 
-        now = self.now()
-        deliveries = [delivery for delivery in deliveries
-                      if self.outbox.begin(delivery, now, now + self.lease_time)]
-        if self.quota and deliveries:
-            self.quota.spend(now)
         # In doubt from here on; and no transaction is open while we send
-        self.commit()
+        deliveries = self._patiently(lambda: self._begin(deliveries))
         if not deliveries:
             return number
 
         try:
             result = self.transport.send(submission, message_id,
                                          [delivery.address for delivery in deliveries],
-                                         self.message_time)
+                                         time_left)
         except Trouble as error:
             trouble = error
             if not self._message_is_to_blame(deliveries, trouble):
@@ -295,6 +292,18 @@ class Courier:
             self._open("the mail server takes mail")
         self._surely(lambda: self._settle_all(deliveries, result))
         return number
+
+    # -------------------------------------------------------------------------
+    def _begin(self, deliveries):
+        """ Note that deliveries are being handed over: those that are still ours """
+
+        now = self.now()
+        begun = [delivery for delivery in deliveries
+                 if self.outbox.begin(delivery, now, now + self.lease_time)]
+        if self.quota and begun:
+            self.quota.spend(now)
+        self.commit()
+        return begun
 
     # -------------------------------------------------------------------------
     def _may_try(self, delivery):

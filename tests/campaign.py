@@ -3,7 +3,7 @@
     lease, the relay and the database go away, at random moments; then the
     relay's record is held against the database
 
-        python3 tests/campaign.py [--uri URI] [--messages N] [--kills N] ...
+        python3 tests/campaign.py [--server postgres|mariadb] [--messages N] [--kills N] ...
 
     Required, or the exit status is 1:
     - no message is lost, none is left over
@@ -14,6 +14,7 @@
 
 import argparse
 import collections
+import contextlib
 import os
 import random
 import signal
@@ -26,7 +27,8 @@ if __name__ == "__main__":
     import environment
     environment.enter()
 
-from conftest import Office
+from conftest import Office, make_database
+from database_server import MariaDB, Postgres
 from fake_relay import FakeRelay
 from host import eventually
 
@@ -36,6 +38,8 @@ from mails3.schema import recover
 WAITS = {"fallback": "no", "reply_timeout": 1, "retry_interval": 0,
          "shortest_wait": 1, "longest_wait": 2,
          }
+
+SERVERS = {"postgres": Postgres, "mariadb": MariaDB}
 
 # =============================================================================
 class Campaign:
@@ -50,7 +54,7 @@ class Campaign:
                 kills: how many workers to kill
                 workers: how many work at a time
                 seed: of all that is random
-                restart: command that restarts the database (optional)
+                restart: function that restarts the database (optional)
                 restarts: how often to run it
                 tell: function to call with each line of the report
         """
@@ -130,8 +134,7 @@ class Campaign:
                 relay.answer("RCPT", "451 4.3.0 Later", times=3)
             else:
                 self.lost.update(self.workers)
-                subprocess.run(self.restart, shell=True, check=True,
-                               stdout=subprocess.DEVNULL)
+                self.restart()
                 self._again(lambda: self.office.db.executesql("SELECT 1"))
 
     # -------------------------------------------------------------------------
@@ -322,13 +325,15 @@ def work(name, uri, address):
 def main():
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--uri", help="an empty database (pydal URI); default: SQLite")
+    parser.add_argument("--server", choices=sorted(SERVERS),
+                        help="a server of our own, of what is installed; default: SQLite")
+    parser.add_argument("--uri", help="an empty database that is there already (pydal URI)")
     parser.add_argument("--messages", type=int, default=10000)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--seed", type=int, default=random.randrange(10 ** 6))
-    parser.add_argument("--restart", help="command that restarts the database server")
-    parser.add_argument("--restarts", type=int, default=0, help="how often to run it")
+    parser.add_argument("--restarts", type=int, default=20,
+                        help="how often the server of our own crashes")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     parser.add_argument("--relay", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -336,12 +341,16 @@ def main():
     if arguments.work:
         work(arguments.work, arguments.uri, arguments.relay)
 
-    with tempfile.TemporaryDirectory() as folder:
-        uri = arguments.uri or "sqlite://%s/storage.sqlite" % folder
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        uri, crash = arguments.uri or "sqlite://%s/storage.sqlite" % folder, None
+        if arguments.server:
+            server = stack.enter_context(SERVERS[arguments.server](folder))
+            uri, crash = make_database(server.uri), server.crash
         print("seed %s" % arguments.seed, flush=True)
         start = time.monotonic()
         wrong = Campaign(uri, arguments.messages, arguments.kills, arguments.workers,
-                         arguments.seed, arguments.restart, arguments.restarts,
+                         arguments.seed, crash, arguments.restarts if crash else 0,
                          tell=print).run()
         print("\n".join(wrong[:20] + ["%.0f s" % (time.monotonic() - start)]))
     return 1 if wrong else 0

@@ -2,7 +2,13 @@
     A short crash campaign on each engine; the long one is tests/campaign.py
 """
 
-from campaign import Campaign
+import os
+import tempfile
+
+import pytest
+
+from campaign import SERVERS, Campaign
+from conftest import make_database
 
 # -----------------------------------------------------------------------------
 def test_killed_workers_lose_nothing_and_send_nothing_twice(uri, capsys):
@@ -14,5 +20,32 @@ def test_killed_workers_lose_nothing_and_send_nothing_twice(uri, capsys):
     wrong = campaign.run()
 
     assert wrong == [], lines
+
+# -----------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", sorted(SERVERS))
+def test_a_database_that_crashes_loses_nothing_and_doubles_nothing(kind):
+    """ But for what the workers were sending at that very moment """
+
+    lines = []
+    # Not one of pytest's folders: those are for nobody else, not even the server
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            server = SERVERS[kind](folder)
+        except FileNotFoundError as error:
+            if os.environ.get("MAILS3_REQUIRE_DATABASES") == "1":
+                raise
+            pytest.skip(str(error))
+        wrong = crash_campaign(server, lines)
+
+    assert wrong == [], lines
+
+# -----------------------------------------------------------------------------
+def crash_campaign(server, lines):
+    """ A short campaign on a server of our own; what is wrong """
+
+    with server:
+        campaign = Campaign(make_database(server.uri), messages=100, kills=5, workers=2,
+                            seed=7, restart=server.crash, restarts=3, tell=lines.append)
+        return campaign.run()
 
 # END =========================================================================

@@ -179,6 +179,22 @@ class TestUninstall:
         assert not (app.path / "views/mails3").exists()
         assert (CLONE / "modules" / "mails3" / "mail.py").exists()
 
+    def test_what_somebody_has_put_among_our_files_is_left(self, app):
+        """ And told of; neither is it linked over """
+
+        app.run("install")
+        app.write("modules/mails3/notes.txt")
+        with open(app.path / "modules/mails3/policy.py", "a") as policy:
+            policy.write(MINE)
+
+        told, status = app.run("install", "--link")
+        assert status != 0 and "notes.txt" in told and "policy.py" in told
+
+        told, status = app.run("uninstall")
+        assert status == 0 and "LEFT modules/mails3/notes.txt" in told
+        assert sorted(path.name for path in (app.path / "modules/mails3").iterdir()) == \
+               ["notes.txt", "policy.py"]
+
     def test_a_compiled_app_runs_with_it_and_without(self, tmp_path):
         """ Its compiled files of ours are removed as well """
 

@@ -58,12 +58,16 @@ def install(app, link=False, tell=print):
     files.extend(SINGLE_FILES)
 
     foreign = [name for name in files if not may_replace(app, name, before)]
+    if link:
+        # The folder itself has to go
+        foreign.extend(set(strangers(app, before)).difference(foreign))
     if foreign:
         raise InstallError("In the way, and not as MailS3 has left it: %s. "
                            "Move it away first." % ", ".join(foreign))
 
     for name in set(before).difference(files):
-        remove(app, name)
+        if may_replace(app, name, before):
+            remove(app, name)
 
     # A package that was copied can't be linked over, and vice versa
     if link or (app / PACKAGE).is_symlink():
@@ -130,8 +134,11 @@ def uninstall(app, tell=print):
             tell("removed %s" % name)
         else:
             tell("LEFT %s: it has been edited" % name)
-    remove_package(app)
+    strange = strangers(app, manifest)
+    remove_package(app, strange)
     tell("removed %s" % PACKAGE)
+    for name in strange:
+        tell("LEFT %s: it is not as MailS3 has installed it" % name)
 
     # A compiled model would look for what is no longer there
     for pattern in ("models.tasks_mail.*", "controllers.mails3.*", "views.mails3.*"):
@@ -198,6 +205,18 @@ def read_manifest(app):
     return json.loads(path.read_text(encoding="utf-8"))
 
 # -----------------------------------------------------------------------------
+def strangers(app, manifest):
+    """ The files in the package's folder that are not ours, or no longer """
+
+    package = app / PACKAGE
+    if package.is_symlink():
+        return []
+    names = [path.relative_to(app).as_posix() for path in sorted(package.rglob("*"))
+             if path.is_file() and "__pycache__" not in path.parts]
+    return [name for name in names
+            if name != MANIFEST and not may_replace(app, name, manifest)]
+
+# -----------------------------------------------------------------------------
 def may_replace(app, name, manifest):
     """ Whether there is nothing, or nothing but what is ours """
 
@@ -209,7 +228,10 @@ def may_replace(app, name, manifest):
     if target.is_symlink():
         # Linked for development
         return target.name == Path(os.readlink(target)).name
-    return fingerprint(target) in (manifest.get(name), fingerprint(SOURCE / name))
+    ours = {manifest.get(name)}
+    if (SOURCE / name).is_file():
+        ours.add(fingerprint(SOURCE / name))
+    return fingerprint(target) in ours
 
 # -----------------------------------------------------------------------------
 def fingerprint(path):
@@ -229,13 +251,19 @@ def remove(app, name):
         target.parent.rmdir()
 
 # -----------------------------------------------------------------------------
-def remove_package(app):
+def remove_package(app, but_for=()):
     """ Remove the package: a link, or the folder with its compiled files """
 
     package = app / PACKAGE
     if package.is_symlink():
         package.unlink()
     elif package.is_dir():
-        shutil.rmtree(package)
+        # Deepest first, so that a folder is empty when its turn comes
+        for path in sorted(package.rglob("*"), reverse=True) + [package]:
+            if not path.is_dir():
+                if path.relative_to(app).as_posix() not in but_for:
+                    path.unlink()
+            elif not any(path.iterdir()):
+                path.rmdir()
 
 # END =========================================================================

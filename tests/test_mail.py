@@ -6,6 +6,7 @@ import inspect
 import io
 import json
 import smtplib
+import sys
 import textwrap
 
 from datetime import datetime, timedelta, timezone
@@ -430,6 +431,25 @@ class TestFallback:
         assert office.db(office.db.msg_outbox).isempty()
 
 # =============================================================================
+def test_no_state_is_kept_in_a_module(small_office):
+    """ A fork, a thread or another app in the process would share it """
+
+    def state():
+        return {(module.__name__, name): value if callable(value) else repr(value)
+                for module in list(sys.modules.values())
+                if module.__name__.partition(".")[0] == "mails3"
+                for name, value in vars(module).items() if not name.startswith("__")}
+
+    before = state()
+    small_office.relay.answer("RCPT", "451 4.2.1 Later", to=BOB)
+    small_office.queue(ANNE, BOB)
+    small_office.drain()
+    small_office.retry()
+    small_office.mail.send_direct_email(ANNE, "News", "There is news.")
+
+    assert state() == before
+
+# -----------------------------------------------------------------------------
 def test_a_stored_message_of_a_newer_version_is_not_guessed_at():
     """ It is for a newer MailS3 to read """
 

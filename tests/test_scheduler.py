@@ -254,6 +254,20 @@ class TestKick:
         assert sum(row["times_run"] for row in shelter.tasks()
                    if row["function_name"] == "mails3_drain") <= 2
 
+    def test_many_visitors_at_a_time_are_all_served(self, shelter, relay):
+        """ In threads of one server, while a worker sends: each mail arrives, and once """
+
+        shelter.open(relay)
+        shelter.work()
+
+        with ThreadPoolExecutor(8) as pool:
+            accepted = list(pool.map(lambda _: shelter.accepts(), range(40)))
+
+        assert accepted == [True] * 40
+        assert eventually(lambda: shelter.mails() == [SENT] * 40)
+        assert len(relay.mails) == 40
+        assert shelter.tickets() == []
+
     def test_a_kick_that_is_lost_loses_no_mail(self, shelter, relay):
         """ New mail is also looked for without being told """
 

@@ -106,6 +106,18 @@ class TestDrain:
         assert [mail.recipients[0] for mail in office.relay.mails] == \
                ["reset@example.org", "news1@example.org", "news2@example.org"]
 
+    def test_a_developers_mail_goes_where_web2py_sends_it(self, small_office, caplog):
+        """ settings.server = "logging": into the log, by Mail.send itself """
+
+        small_office.mail.settings.server = "logging"
+        anne = small_office.queue(ANNE)
+
+        small_office.drain()
+
+        assert small_office.status(anne) == SENT
+        assert small_office.relay.connections == 0
+        assert "To: %s" % ANNE in caplog.text
+
     def test_an_expired_mail_is_given_up(self, office):
         """ A code that is valid for a minute is not sent after an hour """
 

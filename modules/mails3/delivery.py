@@ -18,7 +18,7 @@ from itertools import groupby
 from .message import DEFERRED, NEW
 from .policy import BODY, DATA, DeliveryError, Never, NotNow, RelayTrouble, Reply, \
                     Trouble, next_try
-from .relay import HELD
+from .relay import HELD, is_paused
 from .submission import NewerVersion
 
 __all__ = ("Courier", "utcnow")
@@ -142,6 +142,12 @@ class Courier:
             self.transport.close()
 
     # -------------------------------------------------------------------------
+    def stop(self):
+        """ End the run after the message in hand; what is claimed goes back """
+
+        self.deadline = self.clock()
+
+    # -------------------------------------------------------------------------
     def _run(self, lane, limit=None):
         """
             Send the mail of a lane
@@ -194,6 +200,8 @@ class Courier:
         """ Whether the lane is open, or may be probed now """
 
         state = self.relay.read()
+        if is_paused(state, now):
+            return False
         self.held = state.status == HELD
         if not self.held:
             return True
@@ -411,8 +419,9 @@ class Courier:
             outbox.sent(delivery, now)
             return
 
-        log.warning("Mail to %s (delivery %s): %s",
-                    delivery.address, delivery.id, error)
+        log.warning("Mail to %s (number %s): %s",
+                    delivery.address, delivery.outbox, error)
+        outbox.refused(delivery, error, now)
         if not isinstance(error, NotNow):
             outbox.invalid(delivery, error, now)
             return

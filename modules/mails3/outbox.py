@@ -37,6 +37,7 @@ class Outbox:
         self.horizon = timedelta(seconds = 2 * longest_wait + 90000)
         self.mail = db.mails3_message
         self.attachment = db.mails3_attachment
+        self.attempt = db.mails3_attempt
         self.delivery = db.mails3_delivery
         self.outbox = db.msg_outbox
 
@@ -97,6 +98,7 @@ class Outbox:
                                        individual = not submission.to,
                                        head = head,
                                        body = body,
+                                       size = sum(map(len, (head, body, *attachments))),
                                        ))
         for number, content in enumerate(attachments):
             self.attachment.insert(mail_id=mail_id, part_no=number, payload=content)
@@ -331,6 +333,18 @@ class Outbox:
                             deferred_on = delivery.deferred_on or now,
                             due_on = due,
                             reply = words(reason),
+                            )
+
+    # -------------------------------------------------------------------------
+    def refused(self, delivery, error, now):
+        """ An attempt was in vain: for the admin, whatever comes of it """
+
+        code, text = error.reply
+        self.attempt.insert(delivery_id = delivery.id,
+                            tried_on = now,
+                            phase = getattr(error.args[0], "phase", None),
+                            code = code,
+                            reply = words(text),
                             )
 
     # -------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 """
     The relay's state, in the database, shared by all workers: is it open,
-    or held and why, when may it be probed, when was the last retry pass
+    or held and why, when may it be probed, when was the last retry pass;
+    and whether an admin has paused all sending
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -12,12 +13,23 @@ from datetime import timedelta
 from uuid import uuid4
 
 from .message import words
-from .policy import LoginRefused, next_probe
+from .policy import ConfigTrouble, LoginRefused, next_probe
 
-__all__ = ("Relay", "OPEN", "HELD")
+__all__ = ("Relay", "OPEN", "HELD", "RELAY", "CONFIGURATION", "is_paused")
 
 OPEN = "open" # mail flows
 HELD = "held" # known to be broken: one probe at a time
+
+# mails3_relay.cause: whose trouble holds it
+RELAY = "relay"                 # it may heal by itself
+CONFIGURATION = "configuration" # somebody has to repair it
+
+# -----------------------------------------------------------------------------
+def is_paused(row, now):
+    """ Whether an admin has paused all sending (row: as from Relay.read) """
+
+    return row.paused_on is not None and \
+        (row.paused_until is None or row.paused_until > now)
 
 # =============================================================================
 class Relay:
@@ -72,6 +84,8 @@ class Relay:
         table = self.table
         values = dict(status = HELD,
                       reason = words(error),
+                      cause = CONFIGURATION if isinstance(error, ConfigTrouble)
+                              else RELAY,
                       login_refused = isinstance(error, LoginRefused),
                       fingerprint = fingerprint,
                       )
@@ -105,6 +119,49 @@ class Relay:
                                  held_on = None,
                                  probe_on = None,
                                  login_refused = False,
+                                 ))
+
+    # -------------------------------------------------------------------------
+    def pause(self, by, reason, now, until=None):
+        """
+            Send nothing, whoever starts a run
+
+            Args:
+                by: who wants that
+                reason: why
+                now: the time
+                until: when it ends by itself; None = not before resume()
+        """
+
+        self._update(self.table.id > 0,
+                     paused_on = now,
+                     paused_until = until,
+                     paused_by = words(by)[:128],
+                     pause_reason = words(reason),
+                     )
+
+    # -------------------------------------------------------------------------
+    def resume(self, now):
+        """
+            End the pause; and if the relay is held, probe it at once, even
+            if it has refused the login: somebody has seen to that
+
+            Args:
+                now: the time
+
+            Returns:
+                True if it was paused
+        """
+
+        self._update(self.table.status == HELD,
+                     login_refused = False,
+                     probe_on = now,
+                     probes = 0,
+                     )
+        # Until now nobody could be at work: see is_idle
+        return bool(self._update(self.table.paused_on != None,
+                                 paused_on = None,
+                                 paused_until = now,
                                  ))
 
     # -------------------------------------------------------------------------
@@ -159,8 +216,10 @@ class Relay:
         """ Whether no run has been at work since then, though it could be """
 
         row = self.read()
-        return row.status == OPEN and \
-            (row.drained_on is None or row.drained_on < since)
+        if row.status != OPEN or row.paused_on and row.paused_until is None:
+            return False
+        could_since = [on for on in (row.drained_on, row.paused_until) if on]
+        return not could_since or max(could_since) < since
 
     # -------------------------------------------------------------------------
     def drained(self, now):

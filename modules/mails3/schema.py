@@ -17,7 +17,8 @@ __all__ = ("COMPANIONS", "TABLES", "define", "create", "TransactionLost",
            "connection_of_our_own", "lock_rows_only", "recover", "savepoint",
            "skips_locked")
 
-COMPANIONS = ("mails3_message", "mails3_attachment", "mails3_delivery", "mails3_relay")
+COMPANIONS = ("mails3_message", "mails3_attachment", "mails3_delivery",
+              "mails3_attempt", "mails3_relay", "mails3_incident")
 TABLES = ("msg_outbox",) + COMPANIONS
 
 # What the runs look things up by
@@ -27,6 +28,7 @@ INDEXES = (("mails3_delivery", "mails3_delivery_new",
            ("mails3_delivery", "mails3_delivery_lease", ("lease",)),
            ("mails3_delivery", "mails3_delivery_mail", ("mail_id",)),
            ("mails3_attachment", "mails3_attachment_mail", ("mail_id",)),
+           ("mails3_attempt", "mails3_attempt_delivery", ("delivery_id",)),
            )
 
 # =============================================================================
@@ -66,7 +68,9 @@ def define(db, names=TABLES):
                 Field("expires_on", "datetime"),
                 Field("individual", "boolean", default=False), # each gets their own
                 Field("head", "text"),           # Submission.dump()
-                Field("body", "text"),
+                Field("body", "text"),           # None: dropped
+                Field("size", "integer"),        # as stored, attachments included
+                Field("secret", "boolean", default=False), # dropped once sent
                 ),
               "mails3_attachment": (
                 Field("mail_id", "integer"),
@@ -91,11 +95,21 @@ def define(db, names=TABLES):
                 Field("tried_on", "datetime"),
                 Field("reply", length=512),      # the relay's last words
                 ),
+              # One that was refused; what the relay said when it accepted is
+              # the delivery's reply
+              "mails3_attempt": (
+                Field("delivery_id", "integer"),
+                Field("tried_on", "datetime"),
+                Field("phase", length=32),       # where in the dialogue
+                Field("code", "integer"),        # None: it was no reply
+                Field("reply", length=512),
+                ),
               # One row for each site, that is app
               "mails3_relay": (
                 Field("site", length=128, unique=True),
                 Field("status", length=8),
                 Field("reason", length=512),
+                Field("cause", length=16),       # whose trouble it is
                 Field("held_on", "datetime"),
                 Field("opened_on", "datetime"),  # last took mail after a hold
                 Field("probe_on", "datetime"),
@@ -105,6 +119,20 @@ def define(db, names=TABLES):
                 Field("salt", length=36),
                 Field("drained_on", "datetime"), # a run was last at work
                 Field("retried_on", "datetime"),
+                Field("paused_on", "datetime"),  # None: it is not
+                Field("paused_until", "datetime"), # the end, None: open
+                Field("paused_by", length=128),
+                Field("pause_reason", length=512),
+                Field("purged_sent", "integer", default=0), # so that what was
+                Field("purged_attempts", "integer", default=0), # counted stays so
+                ),
+              # What the admin is told of once, one row for each site and kind
+              "mails3_incident": (
+                Field("name", length=160, unique=True), # site/kind
+                Field("active", "boolean", default=False),
+                Field("since", "datetime"),      # it is so
+                Field("reason", length=512),
+                Field("told", "boolean", default=False), # was last told of
                 ),
               }
 

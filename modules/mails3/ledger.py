@@ -1,0 +1,313 @@
+# -*- coding: utf-8 -*-
+
+"""
+    The ledger: what an admin sees of the outbox. Reads, changes nothing.
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import json
+
+from datetime import timedelta
+
+from .message import DEFERRED, DRAFT, EMAIL, FAILED, INVALID, NEW, SENT, UNSENT
+from .outbox import Outbox
+
+__all__ = ("Ledger", "STATES", "state_of")
+
+# The states of a delivery, as an admin knows them: (msg_outbox.status, lane)
+STATES = {"new": (UNSENT, NEW),
+          "deferred": (UNSENT, DEFERRED),
+          "draft": (DRAFT, None),
+          "sent": (SENT, None),
+          "invalid": (INVALID, None),
+          "failed": (FAILED, None),
+          }
+NAMES = {status: name for name, (status, lane) in STATES.items() if lane is None}
+
+# -----------------------------------------------------------------------------
+def state_of(status, lane):
+    """ The state of a delivery, by its status and its lane """
+
+    if status == UNSENT:
+        return "deferred" if lane == DEFERRED else "new"
+    return NAMES.get(status, "unknown")
+
+# =============================================================================
+class Ledger:
+    """ The deliveries, by their number: that of their row in msg_outbox """
+
+    def __init__(self, db, channel=EMAIL):
+        """
+            Args:
+                db: the DAL, with the tables of schema.py
+                channel: the way of sending whose deliveries are meant
+        """
+
+        self.db = db
+        self.channel = channel
+        self.outbox = db.msg_outbox
+        self.delivery = db.mails3_delivery
+        self.mail = db.mails3_message
+        self.attempt = db.mails3_attempt
+
+        # Without the bodies
+        self.columns = [self.outbox[name] for name in
+                        ("id", "address", "status", "retries", "created_on",
+                         "modified_on")] + \
+                       [self.delivery[name] for name in
+                        ("id", "mail_id", "lane", "due_on", "attempts",
+                         "deferred_on", "lease", "leased_until", "begun_on",
+                         "tried_on", "reply")] + \
+                       [self.mail[name] for name in
+                        ("id", "message_id", "queued_on", "expires_on", "head",
+                         "size", "secret")]
+
+    # -------------------------------------------------------------------------
+    # All of them
+    #
+    def counts(self):
+        """
+            How many deliveries there are in each state
+
+            Returns:
+                dict {state: number}
+        """
+
+        outbox, table = self.outbox, self.delivery
+        number = outbox.id.count()
+        rows = self.db(outbox.contact_method == self.channel).select(
+                    outbox.status, number, groupby=outbox.status)
+        counts = dict.fromkeys(STATES, 0)
+        for row in rows:
+            state = state_of(row.msg_outbox.status, None)
+            if state in counts:
+                counts[state] = row[number]
+
+        counts["deferred"] = self.db(self._in("deferred") &
+                                     (table.outbox_id == outbox.id)).count()
+        counts["new"] -= counts["deferred"]
+        return counts
+
+    # -------------------------------------------------------------------------
+    def oldest(self):
+        """ Since when the oldest unsent delivery waits; None if none does """
+
+        oldest = self.outbox.created_on.min()
+        row = self.db((self.outbox.status == UNSENT) &
+                      (self.outbox.contact_method == self.channel)).select(oldest).first()
+        return row[oldest]
+
+    # -------------------------------------------------------------------------
+    def hours(self, now):
+        """
+            What became of the deliveries of the last day, hour by hour
+
+            Args:
+                now: the time
+
+            Returns:
+                list of 24 tuples (beginning of the hour, sent, not sent)
+        """
+
+        this_hour = now.replace(minute=0, second=0, microsecond=0)
+        starts = [this_hour - timedelta(hours=back) for back in range(23, -1, -1)]
+
+        outbox, table = self.outbox, self.delivery
+        # Not ambiguous within a day
+        hour, number = table.tried_on.hour(), table.id.count()
+        rows = self.db((table.tried_on >= starts[0]) &
+                       (table.channel == self.channel) &
+                       (outbox.id == table.outbox_id) &
+                       (outbox.status.belongs((SENT, INVALID, FAILED)))
+                       ).select(hour, outbox.status, number,
+                                groupby = hour | outbox.status)
+        totals = {}
+        for row in rows:
+            key = (int(row[hour]), row.msg_outbox.status == SENT)
+            totals[key] = totals.get(key, 0) + row[number]
+        return [(start, totals.get((start.hour, True), 0),
+                 totals.get((start.hour, False), 0)) for start in starts]
+
+    # -------------------------------------------------------------------------
+    def sizes(self):
+        """ How much is kept: numbers of rows, and bytes of messages """
+
+        total = self.mail.size.sum()
+        return {"deliveries": self.db(self.delivery).count(),
+                "messages": self.db(self.mail).count(),
+                "attempts": self.db(self.attempt).count(),
+                "bytes": int(self.db(self.mail).select(total).first()[total] or 0),
+                }
+
+    # -------------------------------------------------------------------------
+    # Some of them
+    #
+    def page(self, state=None, search=None, before=None, after=None, limit=50):
+        """
+            A page of deliveries, the newest first
+            - goes by numbers and not by offsets: the last page of 100,000
+              rows costs what the first one does
+
+            Args:
+                state: one of STATES; None = all
+                search: a part of the address, or a number
+                before: those with a smaller number
+                after: those with a greater number
+                limit: how many at most
+
+            Returns:
+                tuple (list of entries, whether there are older ones,
+                whether there are newer ones)
+        """
+
+        outbox = self.outbox
+        query = (outbox.contact_method == self.channel)
+        if state:
+            query &= self._in(state)
+        if search:
+            found = outbox.address.contains(search)
+            if search.isdigit():
+                found |= (outbox.id == int(search[:9]))
+            query &= found
+
+        if after is not None:
+            entries = self._select(query & (outbox.id > after), outbox.id, limit + 1)
+            newer = len(entries) > limit
+            return entries[:limit][::-1], True, newer
+
+        newer = before is not None
+        if newer:
+            query &= (outbox.id < before)
+        entries = self._select(query, ~outbox.id, limit + 1)
+        return entries[:limit], len(entries) > limit, newer
+
+    # -------------------------------------------------------------------------
+    def _in(self, state):
+        """ Query for the deliveries in a state """
+
+        status, lane = STATES[state]
+        query = (self.outbox.status == status)
+        if state == "deferred":
+            query &= (self.delivery.channel == self.channel) & \
+                     (self.delivery.lane == DEFERRED)
+        elif state == "new":
+            # Also what Eden has just queued, and no run has seen yet
+            query &= (self.delivery.lane == None) | (self.delivery.lane != DEFERRED)
+        return query
+
+    # -------------------------------------------------------------------------
+    def _select(self, query, order, limit):
+        """ Entries of the ledger (list of dict), without contents """
+
+        rows = self.db(query).select(
+                    *self.columns,
+                    left = (self.delivery.on(self.delivery.outbox_id == self.outbox.id),
+                            self.mail.on(self.mail.id == self.delivery.mail_id)),
+                    orderby = order,
+                    limitby = (0, limit),
+                    )
+        return [self._entry(row) for row in rows]
+
+    # -------------------------------------------------------------------------
+    @staticmethod
+    def _entry(row):
+        """ An entry, as shown and as printed """
+
+        entry, own, mail = row.msg_outbox, row.mails3_delivery, row.mails3_message
+        head = read_head(mail.head)
+        return {"number": entry.id,
+                "address": entry.address,
+                "state": state_of(entry.status, own.lane),
+                "subject": head.get("subject"),
+                "queued_on": mail.queued_on or entry.created_on,
+                "expires_on": mail.expires_on,
+                "attempts": own.attempts or 0,
+                "retries": entry.retries,
+                "due_on": own.due_on,
+                "tried_on": own.tried_on,
+                "settled_on": entry.modified_on,
+                "reply": own.reply,
+                "message_id": mail.message_id,
+                "size": mail.size,
+                "secret": bool(mail.secret),
+                # Not for people
+                "delivery": own.id,
+                "mail": own.mail_id,
+                "status": entry.status,
+                "begun_on": own.begun_on,
+                "leased_until": own.leased_until if own.lease else None,
+                }
+
+    # -------------------------------------------------------------------------
+    # One of them
+    #
+    def entry(self, number):
+        """ The entry of a delivery, None if there is none """
+
+        found = self._select(self.outbox.id == number, self.outbox.id, 1)
+        return found[0] if found else None
+
+    # -------------------------------------------------------------------------
+    def attempts(self, entry):
+        """ The attempts that were in vain, the first one first (list of dict) """
+
+        table = self.attempt
+        return self.db(table.delivery_id == entry["delivery"]).select(
+                    table.tried_on, table.phase, table.code, table.reply,
+                    orderby = table.id).as_list()
+
+    # -------------------------------------------------------------------------
+    def others(self, entry, limit=200):
+        """ The entries of the other recipients of the same message """
+
+        if entry["mail"] is None:
+            return []
+        return self._select((self.delivery.mail_id == entry["mail"]) &
+                            (self.outbox.id != entry["number"]),
+                            self.outbox.id, limit)
+
+    # -------------------------------------------------------------------------
+    def head(self, entry):
+        """ Who it is from and to, as in its header (dict) """
+
+        row = self.db(self.mail.id == entry["mail"]).select(self.mail.head).first()
+        head = read_head(row and row.head)
+        return {key: head.get(key) for key in
+                ("sender", "from_address", "to", "cc", "bcc", "reply_to")}
+
+    # -------------------------------------------------------------------------
+    def has_content(self, mail_id):
+        """ Whether the content of a message is still there """
+
+        return not self.db((self.mail.id == mail_id) &
+                           (self.mail.body != None)).isempty()
+
+    # -------------------------------------------------------------------------
+    def content(self, entry):
+        """
+            The content of a delivery's message
+
+            Returns:
+                the Submission; None if it is not with us (any more)
+
+            Raises:
+                ValueError: it can't be read
+        """
+
+        if not self.has_content(entry["mail"]):
+            return None
+        return Outbox(self.db).content(entry["mail"])[0]
+
+# -----------------------------------------------------------------------------
+def read_head(text):
+    """ The head of a message, as far as it can be read (dict) """
+
+    try:
+        head = json.loads(text or "{}")
+    except ValueError:
+        head = None
+    return head if isinstance(head, dict) else {}
+
+# END =========================================================================

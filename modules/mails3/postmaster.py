@@ -1,0 +1,297 @@
+# -*- coding: utf-8 -*-
+
+"""
+    The postmaster: who answers for the mail (RFC 5321 section 4.5.1), and
+    steers it. One verb per transition; each leaves a line in the log.
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import logging
+
+from .delivery import utcnow
+from .ledger import Ledger
+from .message import DEFERRED, DRAFT, FAILED, INVALID, NEW, NORMAL, SENT, UNSENT, \
+                     words
+from .relay import Relay
+from .schema import savepoint
+
+__all__ = ("Postmaster", "Refused")
+
+log = logging.getLogger("web2py.mails3")
+
+# What a status is called when a verb does not apply to it
+WORDS = {UNSENT: "It is waiting to be sent already.",
+         SENT: "It has been sent.",
+         DRAFT: "It is on hold: release it.",
+         INVALID: "It has been refused for good: requeue it, if it shall be tried "
+                  "again all the same.",
+         FAILED: "It has been given up: requeue it, if it shall be tried again.",
+         }
+
+# =============================================================================
+class Refused(ValueError):
+    """ What was asked for can't be done; says why """
+
+# =============================================================================
+class Postmaster:
+    """
+        An admin at work; commits are the caller's. The verbs for deliveries
+        take their numbers, and return the list of those where it was done,
+        and a dict {number: why not} of the others.
+    """
+
+    def __init__(self, mail, by, now=utcnow):
+        """
+            Args:
+                mail: the MailS3
+                by: who that is, for the log
+                now: tells the time
+        """
+
+        self.mail = mail
+        self.db = mail.db
+        self.by = words(by)[:128]
+        self.now = now
+        self.ledger = Ledger(self.db)
+        self.relay = Relay(self.db, mail.site)
+
+    # -------------------------------------------------------------------------
+    # Verbs for deliveries
+    #
+    def hold(self, numbers):
+        """ Set aside what is unsent, until it is released """
+
+        return self._each(numbers, "held", (UNSENT,), DRAFT,
+                          reply = "Held by %s" % self.by)
+
+    # -------------------------------------------------------------------------
+    def release(self, numbers):
+        """ Send what was on hold, with the next drain """
+
+        return self._each(numbers, "released", (DRAFT,), UNSENT,
+                          lane = NEW,
+                          due_on = self.now(),
+                          doubts = 0,
+                          reply = None,
+                          )
+
+    # -------------------------------------------------------------------------
+    def retry(self, numbers):
+        """
+            Try what is deferred with the next drain: now means now, not with
+            some retry pass. Its attempts still count: refused once more, it
+            waits as long as it would have.
+        """
+
+        return self._each(numbers, "to be retried", (UNSENT,), UNSENT,
+                          lanes = (DEFERRED,),
+                          lane = NEW,
+                          due_on = self.now(),
+                          )
+
+    # -------------------------------------------------------------------------
+    def requeue(self, numbers):
+        """ Begin again with what is unsent or has ended in vain: as if new """
+
+        return self._each(numbers, "requeued", (UNSENT, DRAFT, INVALID, FAILED), UNSENT,
+                          retries = self.mail.options.max_retries,
+                          lane = NEW,
+                          due_on = self.now(),
+                          priority = NORMAL,
+                          attempts = 0,
+                          deferred_on = None,
+                          doubts = 0,
+                          troubled_on = None,
+                          reply = None,
+                          )
+
+    # -------------------------------------------------------------------------
+    def cancel(self, numbers):
+        """ Give up what is unsent or on hold """
+
+        return self._each(numbers, "cancelled", (UNSENT, DRAFT), FAILED,
+                          reply = "Cancelled by %s" % self.by)
+
+    # -------------------------------------------------------------------------
+    def retry_all(self):
+        """
+            Have the next drain try all that is deferred; for the command
+            line, as it is past the limits of the retry pass
+
+            Returns:
+                how many deliveries
+        """
+
+        table = self.ledger.delivery
+        now = self.now()
+        number = self.db((table.channel == self.ledger.channel) &
+                         (table.lane == DEFERRED) &
+                         (table.lease == None)).update(lane=NEW, due_on=now)
+        self._log("All that is deferred (%s) is to be retried" % number)
+        return number
+
+    # -------------------------------------------------------------------------
+    # Verbs for the lane
+    #
+    def pause(self, reason="", until=None):
+        """
+            Send nothing, whoever starts a run; what is being handed over at
+            this moment still goes out, what is only claimed does not
+
+            Args:
+                reason: why
+                until: when that ends by itself (UTC); None = with resume()
+        """
+
+        if until is not None and until <= self.now():
+            raise Refused("The end of the pause has passed already.")
+        self.relay.pause(self.by, reason, self.now(), until)
+        table = self.ledger.delivery
+        self.db((table.lease != None) &
+                (table.begun_on == None)).update(lease=None, leased_until=None)
+        self._log("Sending is paused%s%s" %
+                  (" until %s UTC" % until.replace(microsecond=0) if until else "",
+                   ": %s" % words(reason) if reason else ""))
+
+    # -------------------------------------------------------------------------
+    def resume(self):
+        """
+            End the pause; ask a mail server that is known to be broken again
+            at once, even if it has refused the login
+        """
+
+        self.relay.resume(self.now())
+        self._kick()
+        self._log("Sending is resumed")
+
+    # -------------------------------------------------------------------------
+    def test(self, address):
+        """
+            Queue a test mail, first in rank
+
+            Args:
+                address: whom to
+
+            Returns:
+                its number
+
+            Raises:
+                Refused: that is no address
+        """
+
+        text = "This is a test mail of %s, asked for by %s." % (self.mail.site, self.by)
+        if not self.mail.send(address, "Test mail of %s" % self.mail.site, text,
+                              priority=0):
+            raise Refused(str(self.mail.error))
+        entries, *_ = self.ledger.page(search=address, limit=1)
+        self._log("A test mail to %s is queued" % address)
+        return entries[0]["number"] if entries else None
+
+    # -------------------------------------------------------------------------
+    # Its steps
+    #
+    def _each(self, numbers, done, was, status, lanes=(), **values):
+        """
+            Do the same to some deliveries
+
+            Args:
+                numbers: theirs
+                done: the verb's participle
+                was: the statuses to which it applies
+                status: the new one
+                lanes: the lanes to which it applies; none = all
+                values: as for _move
+        """
+
+        moved, refused = [], {}
+        for number in numbers:
+            try:
+                with savepoint(self.db, "mails3_verb"):
+                    address = self._move(number, was, status, lanes, **values)
+            except Refused as why:
+                refused[number] = str(why)
+            else:
+                moved.append(number)
+                self._log("Mail to %s (number %s) is %s" % (address, number, done))
+        if moved and status == UNSENT:
+            self._kick()
+        return moved, refused
+
+    # -------------------------------------------------------------------------
+    def _move(self, number, was, status, lanes, lane=None, retries=None, **values):
+        """
+            Move a delivery to another state
+
+            Args:
+                number: its number
+                was, status, lanes: as for _each
+                lane: the run that shall send it
+                retries: those left, where attempts begin anew
+                values: for mails3_delivery
+
+            Returns:
+                its address
+
+            Raises:
+                Refused: it can't be, now
+        """
+
+        now, outbox, table = self.now(), self.ledger.outbox, self.ledger.delivery
+
+        # As it is now, and stays; in the order in which a run settles it. A
+        # row of the host's that no run has seen yet has no companion.
+        own = self._locked(table.outbox_id == number, table.id, table.mail_id,
+                           table.lane, table.lease, table.leased_until, table.begun_on)
+        entry = self._locked(outbox.id == number, outbox.address, outbox.status)
+        if entry is None:
+            raise Refused("There is no such mail.")
+        if entry.status not in was or own and lanes and own.lane not in lanes:
+            raise Refused(WORDS.get(entry.status, "Its status is unknown."))
+        if own and own.lease and own.begun_on and own.leased_until >= now:
+            raise Refused("It is being sent just now.")
+        if own and own.mail_id and status == UNSENT and \
+           not self.ledger.has_content(own.mail_id):
+            raise Refused("Its content has been dropped.")
+
+        changes = {"status": status, "modified_on": now}
+        if "attempts" in values:
+            changes["retries"] = retries
+        self.db(outbox.id == number).update(**changes)
+        if own:
+            self.db(table.id == own.id).update(lane = lane,
+                                               lease = None,
+                                               leased_until = None,
+                                               begun_on = None,
+                                               **values)
+        return entry.address
+
+    # -------------------------------------------------------------------------
+    def _locked(self, query, *fields):
+        """ A row, locked until the caller commits; None if there is none """
+
+        # SQLite has one writer: the savepoint has made that us
+        lock = {} if self.db._adapter.dbengine == "sqlite" else {"for_update": True}
+        return self.db(query).select(*fields, **lock).first()
+
+    # -------------------------------------------------------------------------
+    def _kick(self):
+        """ Have the drain run soon; without, it costs delay """
+
+        tasks = self.mail.tasks
+        if tasks is None:
+            return
+        try:
+            with savepoint(tasks.scheduler.db, "mails3_kick"):
+                tasks.kick()
+        except Exception as error:
+            log.warning("The drain can't be kicked (%s).", type(error).__name__)
+
+    # -------------------------------------------------------------------------
+    def _log(self, what):
+        """ Who did what """
+
+        log.warning("%s, by %s.", what, self.by)
+
+# END =========================================================================

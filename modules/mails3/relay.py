@@ -84,8 +84,8 @@ class Relay:
         table = self.table
         values = dict(status = HELD,
                       reason = words(error),
-                      cause = CONFIGURATION if isinstance(error, ConfigTrouble)
-                              else RELAY,
+                      cause = (CONFIGURATION if isinstance(error, ConfigTrouble)
+                               else RELAY),
                       login_refused = isinstance(error, LoginRefused),
                       fingerprint = fingerprint,
                       )
@@ -225,7 +225,7 @@ class Relay:
     def drained(self, now):
         """ A run is at work """
 
-        self._update(self.table.status == OPEN, drained_on=now)
+        self._update(self.table.id > 0, drained_on=now)
 
     # -------------------------------------------------------------------------
     def _update(self, condition, **values):

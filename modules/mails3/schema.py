@@ -132,7 +132,8 @@ def define(db, names=TABLES):
                 Field("active", "boolean", default=False),
                 Field("since", "datetime"),      # it is so
                 Field("reason", length=512),
-                Field("told", "boolean", default=False), # was last told of
+                Field("told", "boolean", default=False), # active, as last told
+                Field("tell_on", "datetime"),    # not before
                 ),
               }
 

@@ -51,6 +51,22 @@ SETTINGS = tuple(Setting(*setting) for setting in (
      "Verify the mail server's certificate; web2py up to 3.3.3 never does"),
     ("cafile", "", "path",
      "Authorities to trust in place of the system's (PEM)"),
+    ("keep_sent", 30, "days",
+     "How long sent mail is kept; 0 = for ever"),
+    ("keep_invalid", 90, "days",
+     "How long mail that was refused for good is kept; 0 = for ever"),
+    ("keep_failed", 90, "days",
+     "How long mail that was given up is kept; 0 = for ever"),
+    ("drop_secrets", True, "yes or no",
+     "Drop the content of mail that carries a secret (a reset link) once it is sent"),
+    ("alert_url", "", "URL",
+     "Gets a POST (JSON) when mail stops, and when it flows again; empty = none"),
+    ("alert_command", "", "command",
+     "Is run then, with the same JSON as its standard input; empty = none"),
+    ("alert_delay", 300, "seconds",
+     "How long that must have lasted before it is told; what is shorter is not"),
+    ("metrics_token", "", "token",
+     "Whoever presents it may read mails3/metrics; empty = admins only"),
     ("admin_group", "admin", "group",
      "Whose members may see the queue (apps with web2py's Auth)"),
     ))
@@ -58,7 +74,8 @@ SETTINGS = tuple(Setting(*setting) for setting in (
 # Those that are one of a few words
 CHOICES = {"in_doubt": ("resend", "keep")}
 
-MAY_BE_ZERO = ("max_retries", "retry_interval", "shortest_wait")
+MAY_BE_ZERO = ("max_retries", "retry_interval", "shortest_wait", "alert_delay",
+               "keep_sent", "keep_invalid", "keep_failed")
 
 WORDS = {"yes": True, "on": True, "true": True, "1": True,
          "no": False, "off": False, "false": False, "0": False,

@@ -1,0 +1,108 @@
+# -*- coding: utf-8 -*-
+
+"""
+    A rehearsal of the configuration: all of the dialogue with the relay, but
+    for the message
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from .policy import MAIL, RCPT, ConfigTrouble, DeliveryError, judge
+from .smtp import Server, Session
+from .submission import BadInput, address_of
+from .transport import NATIVE
+
+__all__ = ("rehearse",)
+
+# The longest that somebody waits for one answer, and for all (seconds)
+PATIENCE, ALL_PATIENCE = 5, 20
+
+# =============================================================================
+class Rehearsal(Session):
+    """ A session that keeps what was said """
+
+    def __init__(self, server, timeout):
+
+        super().__init__(server, timeout)
+        self.steps = []
+
+    # -------------------------------------------------------------------------
+    def _reply(self, phase, command, *args, **kwargs):
+        """ As for Session; the steps tell what was said and how long it took """
+
+        began = self.clock()
+        try:
+            reply = super()._reply(phase, command, *args, **kwargs)
+        except DeliveryError as error:
+            self._keep(phase, error.reply, False, began)
+            raise
+        self._keep(phase, (reply.code, reply.text), judge(reply) is None, began)
+        return reply
+
+    # -------------------------------------------------------------------------
+    def _keep(self, phase, reply, good, began):
+
+        code, text = reply
+        self.steps.append({"phase": phase,
+                           "good": good,
+                           "code": code,
+                           "reply": text,
+                           "seconds": round(self.clock() - began, 3),
+                           })
+
+    # -------------------------------------------------------------------------
+    def rehearse(self, sender, recipient):
+        """ Connect, EHLO, TLS, login, MAIL, RCPT, RSET """
+
+        self.open(ALL_PATIENCE)
+        self._ask(MAIL, self.smtp.mail, sender)
+        self._ask(RCPT, self.smtp.rcpt, recipient)
+        self._reply("RSET", self.smtp.rset)
+
+# -----------------------------------------------------------------------------
+def rehearse(mail, recipient=None):
+    """
+        Try the configuration without sending anything
+
+        Args:
+            mail: the MailS3
+            recipient: an address to ask for; None = the sender's own
+
+        Returns:
+            list of the steps taken, up to the first that failed: dict
+            {"phase", "good", "code", "reply", "seconds"}
+    """
+
+    settings, options = mail.settings, mail.options
+    session = None
+    try:
+        if str(settings.server).partition(":")[0] in NATIVE:
+            raise ConfigTrouble("A mail server of %r is left to web2py: there is "
+                                "nothing to try" % settings.server)
+        try:
+            sender = address_of(settings.sender or "")
+        except (BadInput, TypeError, AttributeError):
+            raise ConfigTrouble("No sender configured, or it is no address") from None
+        try:
+            recipient = address_of(recipient) if recipient else sender
+        except BadInput as error:
+            raise ConfigTrouble("The recipient: %s" % error) from None
+
+        session = Rehearsal(Server.read(settings, verify=options.verify_tls,
+                                        cafile=options.cafile or None),
+                            min(PATIENCE, options.reply_timeout))
+        session.rehearse(sender, recipient)
+    except DeliveryError as error:
+        if session is None or not session.steps or session.steps[-1]["good"]:
+            # Before a word was said
+            code, text = error.reply
+            step = {"phase": "configuration", "good": False, "code": code,
+                    "reply": text, "seconds": 0}
+            return (session.steps if session else []) + [step]
+    finally:
+        if session:
+            session.close()
+    return session.steps
+
+# END =========================================================================

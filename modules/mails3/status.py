@@ -1,0 +1,283 @@
+# -*- coding: utf-8 -*-
+
+"""
+    Is mail going out? Why not? Why did this one not arrive?
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import re
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Optional
+
+from .ledger import Ledger
+from .outbox import Outbox
+from .policy import ConfigTrouble
+from .relay import CONFIGURATION, HELD, Relay, is_paused
+from .smtp import Server
+from .submission import BadInput, address_of
+from .transport import NATIVE
+
+__all__ = ("FLOWING", "WAITING", "BROKEN", "Problem", "Status", "next_step")
+
+# The exit status of "status", for monitors
+FLOWING = 0
+WAITING = 1 # on something that may come by itself
+BROKEN = 2  # until somebody repairs it
+
+# RFC 2606: nobody's domains, left over from an example
+EXAMPLE = re.compile(r"(?:^|\.)(?:example(?:\.com|\.net|\.org)?|invalid|test|localhost)$",
+                     re.IGNORECASE)
+
+LOOPBACK = re.compile(r"localhost|127\.[\d.]+|::1", re.IGNORECASE)
+
+# =============================================================================
+@dataclass(frozen = True)
+class Problem:
+    """ Why mail is not going out """
+
+    kind: str                 # paused, held or worker
+    level: int                # WAITING or BROKEN
+    title: str
+    detail: str
+    since: Optional[datetime] = None
+
+# =============================================================================
+class Status:
+    """ What there is to know about the mail of a site, at one moment """
+
+    def __init__(self, mail, now):
+        """
+            Args:
+                mail: the MailS3
+                now: the time
+        """
+
+        self.mail = mail
+        self.now = now
+        self.ledger = Ledger(mail.db)
+        self.relay = Relay(mail.db, mail.site).read()
+        self.workers = mail.tasks.workers() if mail.tasks else None
+        self.problems = [problem for problem in
+                         (self._no_worker(), self._pause(), self._hold()) if problem]
+
+    # -------------------------------------------------------------------------
+    @property
+    def level(self):
+        """ FLOWING, WAITING or BROKEN """
+
+        return max((problem.level for problem in self.problems), default=FLOWING)
+
+    # -------------------------------------------------------------------------
+    def _pause(self):
+        """ Somebody has paused all sending """
+
+        row = self.relay
+        if not is_paused(row, self.now):
+            return None
+        until = "until %s" % stamp(row.paused_until) if row.paused_until \
+                else "until somebody resumes it"
+        return Problem("paused", WAITING, "Sending is paused",
+                       "%sBy %s, %s." % ("%s. " % row.pause_reason.rstrip(".")
+                                         if row.pause_reason else "",
+                                         row.paused_by, until),
+                       row.paused_on)
+
+    # -------------------------------------------------------------------------
+    def _hold(self):
+        """ The mail server or the configuration is to blame """
+
+        row = self.relay
+        if row.status != HELD:
+            return None
+        if row.login_refused:
+            return Problem("held", BROKEN, "The mail server refuses the login",
+                           "%s. It is not tried again before the configuration "
+                           "changes, or somebody resumes sending." % row.reason,
+                           row.held_on)
+        probe = "Asked again at %s, or when there is mail after that." % \
+                stamp(row.probe_on) if row.probe_on else ""
+        if row.cause == CONFIGURATION:
+            return Problem("held", BROKEN, "The mail configuration is wrong",
+                           "%s. Mail leaves by itself when that is repaired. %s" %
+                           (row.reason, probe), row.held_on)
+        return Problem("held", WAITING, "The mail server does not take mail",
+                       "%s. Mail leaves by itself when it does again. %s" %
+                       (row.reason, probe), row.held_on)
+
+    # -------------------------------------------------------------------------
+    def _no_worker(self):
+        """ Nobody sends """
+
+        options = self.mail.options
+        neglect = timedelta(seconds=options.neglect_timeout)
+        if self.workers is not None and not self.workers:
+            # Some have cron in place of web2py's scheduler
+            row = self.relay
+            if row.drained_on is None or row.drained_on < self.now - 2 * neglect:
+                return Problem("worker", BROKEN, "No scheduler worker is alive",
+                               "Mail is queued, but nothing sends it%s. Start one: "
+                               "web2py.py -K %s" %
+                               (" in the background" if options.fallback else "",
+                                self.mail.site), row.drained_on)
+        since = self.now - neglect
+        if Outbox(self.mail.db).neglected(since) and \
+           Relay(self.mail.db, self.mail.site).is_idle(since):
+            return Problem("worker", BROKEN, "The scheduler worker seems to hang",
+                           "It is alive, but new mail has been waiting since before "
+                           "%s. Restart it." % stamp(since), self.relay.drained_on)
+        return None
+
+    # -------------------------------------------------------------------------
+    def configuration(self):
+        """ The configuration as in use, without secrets (list of pairs) """
+
+        settings = self.mail.settings
+        shown = [("Sender", settings.sender or "none")]
+        if self._is_native():
+            return [("Mail server", "%s (left to web2py)" % settings.server)] + shown
+        try:
+            server = self._server()
+        except ConfigTrouble as error:
+            return [("Mail server", str(error))] + shown
+
+        secured = "from the first byte (SSL)" if server.ssl else \
+                  "STARTTLS" if server.starttls else "none"
+        if secured != "none":
+            secured += ", certificate %s" % ("verified" if server.verify
+                                             else "not verified")
+        return [("Mail server", "%s:%s" % (server.host, server.port)),
+                ("Encryption", secured),
+                ("Login", "yes" if server.user is not None else "none"),
+                ] + shown
+
+    # -------------------------------------------------------------------------
+    def warnings(self):
+        """ What will or may go wrong with this configuration (list of str) """
+
+        warnings = []
+        mail, settings = self.mail, self.mail.settings
+        try:
+            domain = address_of(settings.sender or "").rpartition("@")[2]
+        except (BadInput, TypeError, AttributeError):
+            warnings.append("No sender is configured: all mail is held.")
+        else:
+            if EXAMPLE.search(domain):
+                warnings.append("The sender is an example (%s): mail servers refuse "
+                                "such mail, or nobody gets the answers." % settings.sender)
+
+        try:
+            server = None if self._is_native() else self._server()
+        except ConfigTrouble as error:
+            warnings.append("%s: all mail is held." % error)
+            server = None
+        if server:
+            warnings.extend(self._warnings_about(server))
+
+        if self.workers == 0 and mail.options.fallback:
+            warnings.append("Without a worker, each mail is tried at once while its "
+                            "visitor waits, up to %s seconds." %
+                            mail.options.fallback_timeout)
+        return warnings
+
+    # -------------------------------------------------------------------------
+    @staticmethod
+    def _warnings_about(server):
+        """ What may be overheard """
+
+        if LOOPBACK.fullmatch(server.host):
+            return
+        if not (server.ssl or server.starttls):
+            yield "Mail%s goes to %s without encryption (TLS)." % \
+                  (" and the login" if server.user is not None else "", server.host)
+        elif not server.verify:
+            yield "The certificate of %s is not verified: %s (verify_tls = yes)." % \
+                  (server.host, "whoever pretends to be it gets the login"
+                   if server.user is not None else
+                   "whoever pretends to be it gets the mail")
+
+    # -------------------------------------------------------------------------
+    def _server(self):
+        """ The Server as configured """
+
+        options = self.mail.options
+        return Server.read(self.mail.settings, verify=options.verify_tls,
+                           cafile=options.cafile or None)
+
+    # -------------------------------------------------------------------------
+    def _is_native(self):
+        """ Whether it is left to Mail.send """
+
+        return str(self.mail.settings.server).partition(":")[0] in NATIVE
+
+    # -------------------------------------------------------------------------
+    def report(self):
+        """ All of it, for --json (dict) """
+
+        row = self.relay
+        return {"status": ("flowing", "waiting", "broken")[self.level],
+                "problems": [{"kind": problem.kind,
+                              "title": problem.title,
+                              "detail": problem.detail,
+                              "since": problem.since,
+                              } for problem in self.problems],
+                "relay": {name: row[name] for name in
+                          ("status", "reason", "cause", "held_on", "opened_on",
+                           "probe_on", "login_refused", "paused_on", "paused_until",
+                           "paused_by", "pause_reason")},
+                "counts": self.ledger.counts(),
+                "oldest": self.ledger.oldest(),
+                "drained_on": row.drained_on,
+                "retried_on": row.retried_on,
+                "workers": self.workers,
+                "sizes": self.ledger.sizes(),
+                "configuration": dict(self.configuration()),
+                "warnings": self.warnings(),
+                }
+
+# -----------------------------------------------------------------------------
+def next_step(entry, status):
+    """
+        What happens next to a delivery, and when
+
+        Args:
+            entry: as from the Ledger
+            status: the Status
+
+        Returns:
+            one or two sentences
+    """
+
+    state, reply = entry["state"], entry["reply"]
+    if state == "sent":
+        return "The mail server has accepted it. If it does not arrive, look in the " \
+               "log of the mail server, and in the recipient's spam folder."
+    if state == "draft":
+        return "It is kept back until somebody releases it."
+    if state == "invalid":
+        return "It is not tried again: it was refused for good. Requeue it when the " \
+               "reason is gone."
+    if state == "failed":
+        return "It is not tried again. Requeue it if it shall be." if reply else \
+               "It is not tried again."
+
+    if entry["leased_until"] and entry["leased_until"] > status.now and entry["begun_on"]:
+        return "It is being sent just now."
+    if status.problems:
+        problem = status.problems[0]
+        return "It waits: %s%s." % (problem.title[0].lower(), problem.title[1:])
+    if state == "deferred":
+        return "It is tried again at %s, by the next retry pass after that." % \
+               stamp(entry["due_on"])
+    return "It is sent with the next drain, within seconds."
+
+# -----------------------------------------------------------------------------
+def stamp(when):
+    """ A time, for people """
+
+    return "%s UTC" % when.strftime("%Y-%m-%d %H:%M") if when else "?"
+
+# END =========================================================================

@@ -2,13 +2,185 @@
 
 """
     MailS3: the admin's page
+    - what is looked at is GET, what changes something is POST with a form key
 """
 
+import datetime
+
+from hmac import compare_digest
+
+from mails3.delivery import utcnow
+from mails3.ledger import STATES
+from mails3.metrics import CONTENT_TYPE, exposition
+from mails3.page import admins_only, content_of, entry_asked_for, harmless, number_of, \
+                        over, parts_of, posted, rendered, visitor
+from mails3.postmaster import Postmaster, Refused
+from mails3.rehearsal import rehearse
+from mails3.status import Status, next_step
+
 # -----------------------------------------------------------------------------
-@auth.requires(lambda: auth.has_membership(role=mail.options.admin_group))
+@admins_only
 def index():
     """ Whether mail is going out, and if not, why """
 
-    return mail.overview()
+    status = Status(mail, utcnow())
+    return rendered("overview", status=status)
+
+# -----------------------------------------------------------------------------
+@admins_only
+def mails():
+    """ The mails in a state, or all """
+
+    state = request.args(0) if request.args(0) in STATES else None
+    query = request.get_vars
+    search = (query.q or "").strip()[:100]
+
+    ledger = mail.ledger()
+    entries, older, newer = ledger.page(state, search,
+                                        before = number_of(query.before),
+                                        after = number_of(query.after))
+    return rendered("mails",
+                    state = state,
+                    search = search,
+                    entries = entries,
+                    older = older,
+                    newer = newer,
+                    counts = ledger.counts(),
+                    now = utcnow(),
+                    )
+
+# -----------------------------------------------------------------------------
+@admins_only
+def show():
+    """ The story of one mail; not its content """
+
+    entry = entry_asked_for()
+    ledger = mail.ledger()
+    status = Status(mail, utcnow())
+    return rendered("story",
+                    entry = entry,
+                    head = ledger.head(entry),
+                    attempts = ledger.attempts(entry),
+                    others = ledger.others(entry),
+                    following = next_step(entry, status),
+                    has_content = ledger.has_content(entry["mail"]),
+                    now = status.now,
+                    )
+
+# -----------------------------------------------------------------------------
+@admins_only
+def content():
+    """ What is in a mail, as text; whoever looks at it, the log knows """
+
+    entry = entry_asked_for()
+    submission = content_of(entry)
+    Postmaster(mail, visitor()).looked(entry)
+    body = submission.body
+    text, html = body if isinstance(body, list) else (body, None)
+    if text and not html and text.lstrip().startswith("<html"):
+        # As Mail.send takes it
+        text, html = None, text
+    return rendered("content",
+                    entry = entry,
+                    text = text,
+                    html = html and harmless(html),
+                    attachments = parts_of(submission),
+                    )
+
+# -----------------------------------------------------------------------------
+@admins_only
+def attachment():
+    """ One attachment, for download and nothing else """
+
+    entry = entry_asked_for()
+    parts = parts_of(content_of(entry))
+    number = number_of(request.args(1))
+    if number is None or number >= len(parts):
+        raise HTTP(404, "There is no such attachment.")
+    Postmaster(mail, visitor()).looked(entry)
+    response.headers["Content-Type"] = "application/octet-stream"
+    response.headers["Content-Disposition"] = 'attachment; filename="attachment-%d"' % (number + 1)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return parts[number][2]
+
+# -----------------------------------------------------------------------------
+@admins_only
+def act():
+    """ Do a verb to one mail or a selection """
+
+    fields, postmaster = posted(), Postmaster(mail, visitor())
+    verbs = {name: getattr(postmaster, name)
+             for name in ("retry", "requeue", "cancel", "hold", "release")}
+    if fields.verb not in verbs:
+        raise HTTP(400, "Unknown verb.")
+    selected = fields.number or []
+    numbers = [number_of(number) for number in
+               (selected if isinstance(selected, list) else [selected])]
+    done, refused = verbs[fields.verb]([number for number in numbers if number])
+
+    if len(done) + len(refused) == 0:
+        told = T("Nothing was selected.")
+    else:
+        told = "%s: %d %s" % (T(fields.verb), len(done), T("done"))
+        told += "".join("; %s: %s" % item for item in sorted(refused.items())[:5])
+        if len(refused) > 5:
+            told += " ..."
+    return over(fields, told)
+
+# -----------------------------------------------------------------------------
+@admins_only
+def lane():
+    """ Pause all sending, or resume it """
+
+    fields = posted()
+    try:
+        if fields.verb == "pause":
+            minutes = number_of(fields.minutes)
+            until = utcnow() + datetime.timedelta(minutes=minutes) if minutes else None
+            Postmaster(mail, visitor()).pause((fields.reason or "").strip()[:300], until)
+            told = T("Sending is paused.")
+        else:
+            Postmaster(mail, visitor()).resume()
+            told = T("Sending is resumed.")
+    except Refused as why:
+        told = str(why)
+    return over(fields, told)
+
+# -----------------------------------------------------------------------------
+@admins_only
+def check():
+    """ Try the configuration without sending """
+
+    fields = posted()
+    steps = rehearse(mail, (fields.address or "").strip() or None)
+    return rendered("check", steps=steps, warnings=Status(mail, utcnow()).warnings())
+
+# -----------------------------------------------------------------------------
+@admins_only
+def test():
+    """ Queue a test mail, and show what becomes of it """
+
+    fields = posted()
+    try:
+        number = Postmaster(mail, visitor()).test((fields.address or "").strip())
+    except Refused as why:
+        return over(fields, str(why))
+    session.mails3_told = T("The test mail is queued. Load this page again to see what "
+                            "becomes of it.")
+    redirect(URL("show", args=number))
+
+# -----------------------------------------------------------------------------
+def metrics():
+    """ For a monitoring system that has the token, and for admins """
+
+    session.forget(response)
+    token = mail.options.metrics_token
+    scheme, _, given = (request.env.http_authorization or "").partition(" ")
+    known = token and scheme.lower() == "bearer" and \
+        compare_digest(given.strip().encode("utf-8"), token.encode("utf-8"))
+    if not known and not mail.is_admin():
+        raise HTTP(403, "The token is wrong, or there is none (setting metrics_token).")
+    response.headers["Content-Type"] = CONTENT_TYPE
+    return exposition(Status(mail, utcnow()))
 
 # END =========================================================================

@@ -16,6 +16,6 @@ if "db" in globals():
     mail = adopt(globals())
 
     # A scheduler without a dict of tasks looks for them here
-    mails3_drain, mails3_retry = mail.drain, mail.retry
+    mails3_drain, mails3_retry, mails3_purge = mail.drain, mail.retry, mail.purge
 
 # END =========================================================================

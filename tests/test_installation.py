@@ -204,7 +204,7 @@ class TestUninstall:
             app = App(site.app_path)
             app.run("install")
             assert site.shell(compiling) == "None\n"
-            assert site.shell("print(mail.overview()['relay'].status)") == "open\n"
+            assert site.shell("print(mail.relays()[0].read().status)") == "open\n"
 
             told, status = app.run("uninstall")
 
@@ -241,7 +241,7 @@ class TestUninstall:
 
             # And is sent when MailS3 comes back
             app.run("install")
-            assert site.shell("print(mail.overview()['counts']['new'])") == "1\n"
+            assert site.shell("print(mail.ledger().counts()['new'])") == "1\n"
 
     def test_what_is_not_installed_can_not_be_uninstalled(self, app):
         """ With a clear message """

@@ -260,10 +260,10 @@ class TestPause:
         postmaster.pause()
         office.db.commit()
         office.later(3600)
-        assert not postmaster.relay.is_idle(utcnow() - timedelta(seconds=300))
+        assert not office.mail._relay().is_idle(utcnow() - timedelta(seconds=300))
 
         postmaster.resume()
-        assert not postmaster.relay.is_idle(utcnow() - timedelta(seconds=300))
+        assert not office.mail._relay().is_idle(utcnow() - timedelta(seconds=300))
 
     def test_resuming_asks_a_broken_relay_again(self, office, postmaster):
         """ Also one that refused the login, which is never tried again by itself """

@@ -85,7 +85,7 @@ def desk(office):
 
 # =============================================================================
 class TestRows:
-    """ Two rows, found by their uuid, always alive """
+    """ Three rows, found by their uuid, always alive """
 
     def test_they_are_made_once(self, desk):
         """ However often they are looked after """
@@ -98,7 +98,8 @@ class TestRows:
         assert [(row.uuid, row.function_name, row.period, row.repeats, row.retry_failed)
                 for row in desk.rows()] == \
                [("mails3-drain-shelter", "mails3_drain", 60, 0, -1),
-                ("mails3-retry-shelter", "mails3_retry", 300, 0, -1)]
+                ("mails3-retry-shelter", "mails3_retry", 300, 0, -1),
+                ("mails3-purge-shelter", "mails3_purge", 86400, 0, -1)]
 
     def test_a_task_that_has_ended_is_queued_again(self, desk):
         """ The scheduler itself leaves it so for ever """

@@ -1,56 +1,193 @@
 # -*- coding: utf-8 -*-
 
 """
-    The command line: python3 modules/mails3 VERB APP
+    The command line
+
+    python3 modules/mails3 install APP      from a copy of the project
+    python3 APP/modules/mails3 VERB         where it is installed
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
 """
 
 import argparse
+import getpass
+import importlib
+import os
 import sys
 
+from pathlib import Path
+
 # Not of a package: Python runs this folder before there is a web2py
-from installation import InstallError, install, uninstall
+from installation import InstallError, enter, install, uninstall
+
+# The app that this is run in, if it is one: as called, not where links lead
+APP = Path(os.path.abspath(__file__)).parents[2]
+
+STATES = ("new", "deferred", "draft", "sent", "invalid", "failed")
 
 # -----------------------------------------------------------------------------
-def main():
-    """ Read the command and do it """
+def parser():
+    """ What can be said on the command line """
 
-    parser = argparse.ArgumentParser(
-                        prog = "python3 modules/mails3",
-                        description = "MailS3, the outbound mail queue for web2py apps",
-                        )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    main = argparse.ArgumentParser(
+                prog = "python3 APP/modules/mails3",
+                formatter_class = argparse.RawDescriptionHelpFormatter,
+                description = "MailS3, the outbound mail queue for web2py apps.\n\n"
+                              "install and uninstall take the app's path. All other verbs\n"
+                              "are run where the app is installed, with the Python that\n"
+                              "runs its web2py, as the user that the web server runs as.",
+                )
+    verbs = main.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    verb = verbs.add_parser("install",
-                            help = "drop it into a web2py app, or upgrade it there",
-                            description = "Copies MailS3 into a web2py app; no file of "
-                                          "the app is changed. Run it again to upgrade.",
-                            )
+    def add(name, brief, text="", json=True):
+        verb = verbs.add_parser(name, help=brief, description="%s. %s" % (brief, text))
+        if json:
+            verb.add_argument("--json", action="store_true",
+                              help="for scripts: times are UTC, ISO 8601")
+        return verb
+
+    verb = add("install", "Drop it into a web2py app, or upgrade it there",
+               "Copies MailS3 into the app; no file of the app is changed. Run it "
+               "again to upgrade.", json=False)
     verb.add_argument("app", help="path of the app, like web2py/applications/myapp")
     verb.add_argument("--link", action="store_true",
                       help="link to this copy, for development")
-
-    verb = verbs.add_parser("uninstall",
-                            help = "take it out of a web2py app again",
-                            description = "Removes MailS3 from a web2py app. Unsent mail "
-                                          "stays in the database. Needs the Python that "
-                                          "runs the app.",
-                            )
+    verb = add("uninstall", "Take it out of a web2py app again",
+               "Removes MailS3 from a web2py app. Unsent mail stays in the database. "
+               "Needs the Python that runs the app.", json=False)
     verb.add_argument("app", help="path of the app")
 
-    arguments = parser.parse_args()
+    verb = add("status", "Is mail going out? If not, why?",
+               "Exit status: 0 mail is flowing, 1 it is waiting for something that may "
+               "come by itself (the mail server is away, sending is paused), 2 somebody "
+               "has to repair something (no worker, wrong login, no sender). Also "
+               "notices and tells of incidents, for sites whose workers may be down.")
+    verb.add_argument("--prometheus", action="store_true",
+                      help="metrics in Prometheus' text format (exit status 0)")
+
+    verb = add("list", "List mails, the newest first")
+    verb.add_argument("state", nargs="?", choices=STATES, metavar="STATE",
+                      help="one of: %s (default: all)" % ", ".join(STATES))
+    verb.add_argument("--search", metavar="TEXT", help="a part of the address")
+    verb.add_argument("--before", metavar="N", type=int, help="those with a smaller number")
+    verb.add_argument("--limit", metavar="N", type=int, default=50,
+                      help="how many at most (default 50)")
+
+    verb = add("show", "Show the story of one mail",
+               "Its state, each attempt with the mail server's words, what happens "
+               "next and when. Not its content.")
+    verb.add_argument("number", type=int, metavar="N", help="its number, as in list and log")
+
+    for name, brief, text, many in (
+            ("retry", "Try deferred mails now; without numbers: make a retry pass",
+             "A mail that was refused for now is tried with the next drain, in place of "
+             "its time. Its attempts still count. Without numbers, all that is due is "
+             "tried, at the rate that the settings allow: for cron, see drain.", "*"),
+            ("requeue", "Begin again with mails, as if they were new",
+             "For those that were refused for good or given up, when the reason is gone; "
+             "attempts and times start anew.", "+"),
+            ("cancel", "Give up mails that are not sent yet", "They become failed.", "+"),
+            ("hold", "Set mails aside until they are released", "They become drafts.", "+"),
+            ("release", "Send mails that were set aside", "With the next drain.", "+")):
+        verb = add(name, brief, text)
+        verb.add_argument("numbers", type=int, metavar="N", nargs=many,
+                          help="their numbers, as in list and log")
+        if name == "retry":
+            add_limit(verb)
+
+    verb = add("pause", "Send nothing until it is resumed",
+               "Mail is still queued. Holds for all workers and all ways to start a "
+               "run. What is being handed over at this moment still goes out.")
+    verb.add_argument("reason", nargs="?", help="why, for the other admins")
+    verb.add_argument("--minutes", type=int, metavar="N", help="ends by itself after that")
+    add("resume", "End the pause",
+        "Also asks a mail server that is known to be broken again at once, even if it "
+        "has refused the login.")
+
+    add_limit(add("drain", "Send what is new",
+                  "For sites that have cron or systemd timers in place of web2py's "
+                  "scheduler: run drain each minute and retry every five. Any number of "
+                  "them may run at a time. Ctrl-C ends it after the mail in hand."))
+    add_limit(add("flush", "Send what is new, and all that is deferred",
+                  "Past the times and the rate of the retry pass: for the moment after "
+                  "a repair. Ctrl-C ends it after the mail in hand."))
+
+    verb = add("check", "Try the configuration without sending anything",
+               "Connects, greets, secures, logs in, names sender and recipient, and "
+               "breaks off. Exit status: 0 it works, 2 it does not.")
+    verb.add_argument("address", nargs="?",
+                      help="a recipient to name (default: the sender's own address)")
+
+    verb = add("test", "Send a test mail the way all mail goes",
+               "Exit status: 0 the mail server has accepted it, 1 it is still waiting, "
+               "2 it was refused.")
+    verb.add_argument("address", help="whom to")
+    verb.add_argument("--seconds", type=int, metavar="N", default=60,
+                      help="how long to wait for it (default 60)")
+
+    verb = add("purge", "Remove what has been kept for long enough",
+               "Mail that is sent, invalid or failed, each for as long as the settings "
+               "keep_sent, keep_invalid and keep_failed say; never what is unsent or on "
+               "hold. A task of the scheduler does that each night.")
+    verb.add_argument("--dry-run", action="store_true", help="only tell how many")
+
+    add("migrate", "Bring the tables and the tasks up to date",
+        "They come up to date by themselves with the first request after an upgrade; "
+        "this does it at once, and says if it fails.")
+    return main
+
+# -----------------------------------------------------------------------------
+def add_limit(verb):
+    """ A run may be limited """
+
+    verb.add_argument("--seconds", type=int, metavar="N",
+                      help="begin nothing after that (default: until nothing is left)")
+
+# -----------------------------------------------------------------------------
+def console():
+    """
+        Enter the app
+
+        Returns:
+            the Console, of the package as the app has imported it
+    """
+
+    if APP.parent.name != "applications" or not (APP / "models/tasks_mail.py").exists():
+        sys.exit("mails3: This is run where the app is installed: "
+                 "python3 web2py/applications/myapp/modules/mails3 VERB")
+    try:
+        mail = enter(APP)["mail"]
+    except (Exception, SystemExit) as error:
+        # web2py prints an error of the app's models, and exits
+        sys.exit("mails3: The app does not run (%s: %s). Use the Python that runs its "
+                 "web2py." % (type(error).__name__, error))
+
+    # MailS3 itself, of which a host may have made its own kind
+    base, *_ = type(mail).__mro__[-3:]
+    package = base.__module__.rpartition(".")[0]
+    by = "%s on the command line" % (os.environ.get("SUDO_USER") or getpass.getuser())
+    return importlib.import_module(package + ".console").Console(mail, by)
+
+# -----------------------------------------------------------------------------
+def main():
+    """ Read the command and do it; returns the exit status """
+
+    arguments = parser().parse_args()
     try:
         if arguments.verb == "install":
-            install(arguments.app, arguments.link)
-        else:
-            uninstall(arguments.app)
+            return install(arguments.app, arguments.link)
+        if arguments.verb == "uninstall":
+            return uninstall(arguments.app)
     except InstallError as error:
         sys.exit("mails3: %s" % error)
+    try:
+        return console().do(arguments)
+    except KeyboardInterrupt:
+        return 130
 
 # -----------------------------------------------------------------------------
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
 
 # END =========================================================================

@@ -417,6 +417,8 @@ class Courier:
         outbox, settings, now = self.outbox, self.settings, self.now()
         if error is None:
             outbox.sent(delivery, now)
+            if delivery.secret and settings.drop_secrets:
+                outbox.forget(delivery.message)
             return
 
         log.warning("Mail to %s (number %s): %s",

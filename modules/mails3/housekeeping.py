@@ -112,16 +112,22 @@ class Housekeeping:
 
     # -------------------------------------------------------------------------
     def _old(self, status, before, last):
-        """ A batch of them: list of (outbox id, delivery id, message id) """
+        """
+            A batch of them
+
+            Returns:
+                list of (outbox id, delivery id, message id, whether the row
+                in msg_outbox is the host's)
+        """
 
         outbox, table = self.db.msg_outbox, self.db.mails3_delivery
         rows = self.db(self._query(status, before) & (outbox.id > last) &
                        (table.outbox_id == outbox.id)
-                       ).select(outbox.id, table.id, table.mail_id,
+                       ).select(outbox.id, outbox.message_id, table.id, table.mail_id,
                                 orderby = outbox.id,
                                 limitby = (0, BATCH))
-        return [(row.msg_outbox.id, row.mails3_delivery.id, row.mails3_delivery.mail_id)
-                for row in rows]
+        return [(row.msg_outbox.id, row.mails3_delivery.id, row.mails3_delivery.mail_id,
+                 row.msg_outbox.message_id is not None) for row in rows]
 
     # -------------------------------------------------------------------------
     def _remove(self, batch, status, before):
@@ -131,23 +137,30 @@ class Housekeeping:
         outbox, table, mail = db.msg_outbox, db.mails3_delivery, db.mails3_message
 
         # Only what is so still: an admin may just be requeueing it
-        own = [number for number, _, mail_id in batch if mail_id]
-        db(outbox.id.belongs(own) & self._query(status, before)).delete()
-        kept = {row.id for row in db(outbox.id.belongs(own)).select(outbox.id)}
+        numbers = [number for number, *_ in batch]
+        ours = (outbox.message_id == None)
+        db(outbox.id.belongs(numbers) & ours & self._query(status, before)).delete()
+        kept = {row.id for row in db(outbox.id.belongs(numbers) &
+                                     (ours | (outbox.status != status))
+                                     ).select(outbox.id)}
         gone = [entry for entry in batch if entry[0] not in kept]
 
-        deliveries = [delivery for _, delivery, _ in gone]
+        deliveries = [delivery for _, delivery, *_ in gone]
         attempts = db(db.mails3_attempt.delivery_id.belongs(deliveries)).delete()
         db(table.id.belongs(deliveries)).delete()
 
-        messages = {mail_id for _, _, mail_id in gone if mail_id}
-        needed = {row.mail_id for row in
-                  db(table.mail_id.belongs(messages)).select(table.mail_id, distinct=True)}
-        messages = list(messages - needed)
+        copies = {mail_id: is_host for _, _, mail_id, is_host in gone if mail_id}
+        for row in db(table.mail_id.belongs(list(copies))).select(table.mail_id,
+                                                                  distinct=True):
+            # Of another recipient, who is not done with it
+            del copies[row.mail_id]
+        messages = list(copies)
         db(db.mails3_attachment.mail_id.belongs(messages)).delete()
-        db(mail.id.belongs(messages) & (mail.idempotency_key == None)).delete()
-        # A key is good for ever; nothing else of that message is
-        db(mail.id.belongs(messages)).update(head=None, body=None, size=0)
+        # A caller's key is good for ever; nothing else of that message is
+        keyed = (mail.idempotency_key != None) & \
+            mail.id.belongs([mail_id for mail_id in messages if not copies[mail_id]])
+        db(keyed).update(head=None, body=None, size=0)
+        db(mail.id.belongs(messages) & ~keyed).delete()
 
         self._count(len(gone) if status == SENT else 0, attempts)
         return len(gone)
@@ -158,7 +171,7 @@ class Housekeeping:
 
         table = self.db.mails3_relay
         self.db((table.site == self.site)).update(
-                            purged_sent = table.purged_sent + sent,
-                            purged_attempts = table.purged_attempts + attempts)
+                    purged_sent = table.purged_sent.coalesce_zero() + sent,
+                    purged_attempts = table.purged_attempts.coalesce_zero() + attempts)
 
 # END =========================================================================

@@ -21,9 +21,9 @@ __all__ = ("InstallError", "install", "uninstall", "enter")
 SOURCE = Path(__file__).resolve().parents[2]
 
 PACKAGE = "modules/mails3"
+VIEWS = "views/mails3"
 SINGLE_FILES = ("models/tasks_mail.py",
                 "controllers/mails3.py",
-                "views/mails3/index.html",
                 "private/mails3.ini",
                 )
 
@@ -55,7 +55,7 @@ def install(app, link=False, tell=print):
     before = read_manifest(app)
     files = [path.relative_to(SOURCE).as_posix()
              for path in sorted((SOURCE / PACKAGE).rglob("*.py"))]
-    files.extend(SINGLE_FILES)
+    files.extend(single_files())
 
     foreign = [name for name in files if not may_replace(app, name, before)]
     if link:
@@ -128,7 +128,7 @@ def uninstall(app, tell=print):
                            "runs its web2py." % (type(error).__name__, error)) \
               from error
 
-    for name in SINGLE_FILES:
+    for name in single_files():
         if may_replace(app, name, manifest) or name == KEPT or not manifest:
             remove(app, name)
             tell("removed %s" % name)
@@ -194,6 +194,13 @@ def check_app(app):
     if app == SOURCE:
         raise InstallError("%s is where this copy of MailS3 is itself" % app)
     return app
+
+# -----------------------------------------------------------------------------
+def single_files():
+    """ What is installed beside the package (list of names) """
+
+    return [path.relative_to(SOURCE).as_posix()
+            for path in sorted((SOURCE / VIEWS).glob("*.html"))] + list(SINGLE_FILES)
 
 # -----------------------------------------------------------------------------
 def read_manifest(app):

@@ -11,8 +11,7 @@ import json
 
 from datetime import timedelta
 
-from .message import DEFERRED, DRAFT, EMAIL, FAILED, INVALID, NEW, SENT, UNSENT
-from .outbox import Outbox
+from .message import DEFERRED, DRAFT, FAILED, INVALID, NEW, SENT, UNSENT
 
 __all__ = ("Ledger", "STATES", "state_of")
 
@@ -38,15 +37,15 @@ def state_of(status, lane):
 class Ledger:
     """ The deliveries, by their number: that of their row in msg_outbox """
 
-    def __init__(self, db, channel=EMAIL):
+    def __init__(self, outbox):
         """
             Args:
-                db: the DAL, with the tables of schema.py
-                channel: the way of sending whose deliveries are meant
+                outbox: the Outbox
         """
 
-        self.db = db
-        self.channel = channel
+        self.db = db = outbox.db
+        self.channel = outbox.channel
+        self.contents = outbox
         self.outbox = db.msg_outbox
         self.delivery = db.mails3_delivery
         self.mail = db.mails3_message
@@ -89,6 +88,13 @@ class Ledger:
                                      (table.outbox_id == outbox.id)).count()
         counts["new"] -= counts["deferred"]
         return counts
+
+    # -------------------------------------------------------------------------
+    def waiting(self, lane):
+        """ How many deliveries wait in a lane """
+
+        return self.db((self.delivery.channel == self.channel) &
+                       (self.delivery.lane == lane)).count()
 
     # -------------------------------------------------------------------------
     def oldest(self):
@@ -259,6 +265,20 @@ class Ledger:
                     orderby = table.id).as_list()
 
     # -------------------------------------------------------------------------
+    def recent(self, limit=5):
+        """ The last attempts that were in vain: list of (attempt, entry) """
+
+        table = self.attempt
+        rows = self.db((table.delivery_id == self.delivery.id) &
+                       (self.delivery.channel == self.channel)).select(
+                            table.id, table.tried_on, table.phase, table.code,
+                            table.reply, self.delivery.outbox_id,
+                            orderby = ~table.id,
+                            limitby = (0, limit))
+        return [(row.mails3_attempt, self.entry(row.mails3_delivery.outbox_id))
+                for row in rows]
+
+    # -------------------------------------------------------------------------
     def others(self, entry, limit=200):
         """ The entries of the other recipients of the same message """
 
@@ -298,7 +318,7 @@ class Ledger:
 
         if not self.has_content(entry["mail"]):
             return None
-        return Outbox(self.db).content(entry["mail"])[0]
+        return self.contents.content(entry["mail"])[0]
 
 # -----------------------------------------------------------------------------
 def read_head(text):

@@ -7,9 +7,11 @@
     @license: MIT
 """
 
+import copy
 import inspect
 import logging
 import socket
+import time
 
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -20,7 +22,10 @@ from gluon.languages import lazyT
 from gluon.tools import Mail
 
 from .address import BadInput, address_of
+from .alarm import Alarm
 from .delivery import Courier, utcnow
+from .housekeeping import Housekeeping
+from .ledger import Ledger
 from .message import EMAIL, FIRST, LAST, NEW, NORMAL
 from .outbox import Outbox
 from .policy import DeliveryError, Never, NotNow
@@ -51,12 +56,14 @@ class MailS3(Mail):
         mail.send_direct_email()  sends now; what Mail.send should have been
         mail.drain()              sends what is new    } tasks of the
         mail.retry()              sends what was refused and is due } scheduler
+        mail.purge()              removes what is old               }
     """
 
     # By what ways it sends
     channels = (EMAIL,)
 
-    def __init__(self, db, settings=None, given=None, tasks=None, site="site"):
+    def __init__(self, db, settings=None, given=None, tasks=None, site="site",
+                 auth=None):
         """
             Args:
                 db: the DAL of the app, with the tables of schema.py
@@ -67,6 +74,8 @@ class MailS3(Mail):
                        has given them (dict); called when first needed
                 tasks: the Tasks in the scheduler; None = there is none
                 site: the name of the app
+                auth: the Auth of the app, which knows its admins; None = there
+                      are none
         """
 
         super().__init__()
@@ -76,6 +85,8 @@ class MailS3(Mail):
         self.db = db
         self.tasks = tasks
         self.site = site
+        self.auth = auth
+        self.secret = False # what it sends, if send() is not told
         self._given = given
         self._options = None
         self._worker_seen = None
@@ -108,6 +119,8 @@ class MailS3(Mail):
                          no zone), timedelta, or seconds from now
                 idempotency_key: the same key is queued only once, ever
                                  (up to 128 characters)
+                secret: it carries one, like a reset link: its content is
+                        dropped once it is sent (see the setting drop_secrets)
 
             Returns:
                 True if the mail is queued; False if it can't be a mail,
@@ -172,8 +185,9 @@ class MailS3(Mail):
 
         # Whatever this web2py's own Mail.send takes is passed on to it
         known = {parameter.name for parameter in parameters}
-        unknown = set(kwargs).difference(known, DIALECTS, ("priority", "expires",
-                                                           "idempotency_key"))
+        unknown = set(kwargs).difference(known, DIALECTS,
+                                         ("priority", "expires", "idempotency_key",
+                                          "secret"))
         if unknown and parameters[-1].kind != parameters[-1].VAR_KEYWORD:
             raise BadInput("Unknown argument: %s" % ", ".join(sorted(unknown)))
 
@@ -182,13 +196,13 @@ class MailS3(Mail):
                 for key, value in arguments.items()}
 
     # -------------------------------------------------------------------------
-    @staticmethod
-    def _queueing(arguments):
+    def _queueing(self, arguments):
         """ Take those arguments out that are for the queue, and check them """
 
         priority = arguments.pop("priority", None)
         expires = arguments.pop("expires", None)
         key = arguments.pop("idempotency_key", None)
+        secret = arguments.pop("secret", None)
 
         if priority is None:
             priority = NORMAL
@@ -212,6 +226,7 @@ class MailS3(Mail):
         return {"priority": priority,
                 "expires_on": expires,
                 "idempotency_key": key,
+                "secret": self.secret if secret is None else bool(secret),
                 }
 
     # -------------------------------------------------------------------------
@@ -302,6 +317,9 @@ class MailS3(Mail):
     def _worker_alive(self):
         """ Whether a worker is alive, and does its work """
 
+        if Alarm(self).is_active("worker"):
+            # Somebody has told of it
+            return False
         if not self.tasks.workers():
             self._tell("No scheduler worker is alive: mail is queued but "
                        "nothing sends it. Start one: web2py.py -K %s" %
@@ -390,7 +408,10 @@ class MailS3(Mail):
                 how many deliveries were settled, None if there were none
         """
 
-        return self._drain(EMAIL) or None
+        settled = self._drain(EMAIL) or None
+        if settled:
+            self.watch()
+        return settled
 
     # -------------------------------------------------------------------------
     def retry(self):
@@ -401,7 +422,56 @@ class MailS3(Mail):
                 how many deliveries were settled, None if there were none
         """
 
-        return self._retry(EMAIL) or None
+        settled = self._retry(EMAIL) or None
+        self.watch()
+        return settled
+
+    # -------------------------------------------------------------------------
+    def purge(self):
+        """
+            Remove what has been kept for long enough; commits. A task of the
+            scheduler, at night.
+
+            Returns:
+                how many deliveries were removed, None if there were none
+        """
+
+        end = time.monotonic() + self.options.task_timeout / 2
+        return self.housekeeping().purge(end) or None
+
+    # -------------------------------------------------------------------------
+    def send_channels(self):
+        """
+            Send what goes by other channels than mail: what is new, then
+            what was refused and is due; commits. A task of the scheduler.
+
+            Returns:
+                how many deliveries were settled, None if there were none
+        """
+
+        return sum(self._drain(channel) + self._retry(channel)
+                   for channel in self.channels[1:]) or None
+
+    # -------------------------------------------------------------------------
+    def housekeeping(self):
+        """ The Housekeeping, with a connection to itself """
+
+        lock_rows_only(self.db)
+        self._outbox()
+        return Housekeeping(self.db, self.options, self.db.commit, utcnow(), self.site)
+
+    # -------------------------------------------------------------------------
+    def watch(self):
+        """ Raise the alarm if need be; commits. No mail depends on it. """
+
+        try:
+            alarm = Alarm(self)
+            alarm.watch()
+            self.db.commit()
+            alarm.tell(self.db.commit)
+        except Exception as error:
+            self.db.rollback()
+            log.error("The alarm does not work (%s).", brief(error))
 
     # -------------------------------------------------------------------------
     def _drain(self, channel):
@@ -496,21 +566,46 @@ class MailS3(Mail):
         return self.site if channel == EMAIL else "%s %s" % (self.site, channel)
 
     # -------------------------------------------------------------------------
-    # Looking
+    # What the admin sees and steers by
     #
-    def overview(self):
+    def is_admin(self):
         """
-            Whether mail is going out, and if not, why
-
-            Returns:
-                dict: counts (by state), relay (Row of its state),
-                workers (how many are alive, None without a scheduler)
+            Whether the visitor may see the queue and steer it; where an app
+            has no users, nobody may
         """
 
-        return {"counts": self._outbox().counts(),
-                "relay": self._relay().read(),
-                "workers": self.tasks.workers() if self.tasks else None,
-                }
+        return bool(self.auth and self.auth.user and
+                    self.auth.has_membership(role=self.options.admin_group))
+
+    # -------------------------------------------------------------------------
+    def ledger(self):
+        """ The Ledger of all mail """
+
+        return Ledger(self._outbox())
+
+    # -------------------------------------------------------------------------
+    def relays(self):
+        """ The Relays of all ways of sending, that of mail first """
+
+        return [self._relay(channel) for channel in self.channels]
+
+    # -------------------------------------------------------------------------
+    def run(self):
+        """ A Courier, for who watches it; mail.drain() and retry() make their own """
+
+        self._pick_up(EMAIL, everything=True)
+        return self._run()
+
+    # -------------------------------------------------------------------------
+    def for_secrets(self):
+        """
+            The same for mail that carries secrets, as Auth's does: as good as
+            send(secret = True), for a caller that does not know of it
+        """
+
+        mail = copy.copy(self)
+        mail.secret = True
+        return mail
 
     # -------------------------------------------------------------------------
     def retire(self):
@@ -524,9 +619,8 @@ class MailS3(Mail):
 
         if self.tasks:
             self.tasks.remove()
-        outbox = self._outbox()
-        outbox.release_all()
-        counts = outbox.counts()
+        self._outbox().release_all()
+        counts = self.ledger().counts()
         return counts["new"] + counts["deferred"]
 
     # -------------------------------------------------------------------------

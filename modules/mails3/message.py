@@ -53,6 +53,7 @@ class Delivery:
     doubts: int                   # how many were, before
     troubled_on: Optional[datetime] # the relay went away when it took this
     lease: str                    # our claim: a result counts while it holds
+    secret: bool = False          # its content is to be dropped once it is sent
 
 # -----------------------------------------------------------------------------
 def words(reason):

@@ -45,7 +45,7 @@ class Outbox:
     # Queueing: part of the caller's transaction
     #
     def add(self, submission, message_id, now, retries=None, priority=NORMAL,
-            expires_on=None, idempotency_key=None):
+            **values):
         """
             Queue a message
 
@@ -55,14 +55,13 @@ class Outbox:
                 now: the time
                 retries: how often each delivery may be retried; None = no limit
                 priority: 0 (first) to 9 (last)
-                expires_on: not to be sent after that
-                idempotency_key: the same key is queued only once
+                values: as for store()
 
             Returns:
                 list of the ids of its deliveries
         """
 
-        mail_id = self.store(submission, message_id, now, expires_on, idempotency_key)
+        mail_id = self.store(submission, message_id, now, **values)
         deliveries = []
         for address in submission.recipients:
             outbox_id = self.outbox.insert(address = address,
@@ -82,9 +81,17 @@ class Outbox:
 
     # -------------------------------------------------------------------------
     def store(self, submission, message_id, now, expires_on=None,
-              idempotency_key=None):
+              idempotency_key=None, secret=False):
         """
-            Store a message, without deliveries; as for add()
+            Store a message, without deliveries
+
+            Args:
+                submission: the Submission
+                message_id: its Message-ID header
+                now: the time
+                expires_on: not to be sent after that
+                idempotency_key: the same key is queued only once
+                secret: its content may be dropped once it is sent
 
             Returns:
                 its id
@@ -96,6 +103,7 @@ class Outbox:
                                        queued_on = now,
                                        expires_on = expires_on,
                                        individual = not submission.to,
+                                       secret = secret,
                                        head = head,
                                        body = body,
                                        size = sum(map(len, (head, body, *attachments))),
@@ -232,7 +240,7 @@ class Outbox:
                     table.deferred_on, table.begun_on, table.doubts,
                     table.troubled_on,
                     outbox.id, outbox.address, outbox.status, outbox.retries,
-                    mail.expires_on, mail.individual,
+                    mail.expires_on, mail.individual, mail.secret,
                     left = (outbox.on(outbox.id == table.outbox_id),
                             mail.on(mail.id == table.mail_id)),
                     orderby = table.priority | table.mail_id | table.id,
@@ -258,6 +266,7 @@ class Outbox:
                                        doubts = own.doubts or 0,
                                        troubled_on = own.troubled_on,
                                        lease = lease,
+                                       secret = bool(row.mails3_message.secret),
                                        ))
         if withdrawn:
             self.db(table.id.belongs(withdrawn)).update(lane=None, lease=None)
@@ -321,6 +330,16 @@ class Outbox:
                             attempts = delivery.attempts + 1,
                             reply = None,
                             )
+
+    # -------------------------------------------------------------------------
+    def forget(self, message):
+        """ Drop the content of a message, once all its recipients have it """
+
+        table = self.delivery
+        if self.db((table.mail_id == message) & (self.outbox.id == table.outbox_id) &
+                   (self.outbox.status != SENT)).isempty():
+            self.db(self.mail.id == message).update(body=None)
+            self.db(self.attachment.mail_id == message).delete()
 
     # -------------------------------------------------------------------------
     def deferred(self, delivery, reason, due, now):
@@ -459,33 +478,6 @@ class Outbox:
     # -------------------------------------------------------------------------
     # Looking
     #
-    def counts(self):
-        """
-            How many deliveries there are of each kind
-
-            Returns:
-                dict {"new": n, "deferred": n, "sent": n, ...}
-        """
-
-        outbox, table = self.outbox, self.delivery
-        number = outbox.id.count()
-        rows = self.db(outbox.contact_method == self.channel).select(
-                    outbox.status, table.lane, number,
-                    left = table.on(table.outbox_id == outbox.id),
-                    groupby = outbox.status | table.lane,
-                    )
-        counts = dict.fromkeys(("new", "deferred", "sent", "draft", "invalid",
-                                "failed"), 0)
-        names = {SENT: "sent", DRAFT: "draft", INVALID: "invalid", FAILED: "failed"}
-        for row in rows:
-            name = names.get(row.msg_outbox.status)
-            if row.msg_outbox.status == UNSENT:
-                name = "deferred" if row.mails3_delivery.lane == DEFERRED else "new"
-            if name:
-                counts[name] += row[number]
-        return counts
-
-    # -------------------------------------------------------------------------
     def neglected(self, since):
         """ Whether new mail has been waiting since before that time """
 

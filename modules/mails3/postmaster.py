@@ -11,10 +11,8 @@
 import logging
 
 from .delivery import utcnow
-from .ledger import Ledger
 from .message import DEFERRED, DRAFT, FAILED, INVALID, NEW, NORMAL, SENT, UNSENT, \
                      words
-from .relay import Relay
 from .schema import savepoint
 
 __all__ = ("Postmaster", "Refused")
@@ -54,8 +52,7 @@ class Postmaster:
         self.db = mail.db
         self.by = words(by)[:128]
         self.now = now
-        self.ledger = Ledger(self.db)
-        self.relay = Relay(self.db, mail.site)
+        self.ledger = mail.ledger()
 
     # -------------------------------------------------------------------------
     # Verbs for deliveries
@@ -147,7 +144,8 @@ class Postmaster:
 
         if until is not None and until <= self.now():
             raise Refused("The end of the pause has passed already.")
-        self.relay.pause(self.by, reason, self.now(), until)
+        for relay in self.mail.relays():
+            relay.pause(self.by, reason, self.now(), until)
         table = self.ledger.delivery
         self.db((table.lease != None) &
                 (table.begun_on == None)).update(lease=None, leased_until=None)
@@ -162,7 +160,8 @@ class Postmaster:
             at once, even if it has refused the login
         """
 
-        self.relay.resume(self.now())
+        for relay in self.mail.relays():
+            relay.resume(self.now())
         self._kick()
         self._log("Sending is resumed")
 
@@ -188,6 +187,13 @@ class Postmaster:
         entries, *_ = self.ledger.page(search=address, limit=1)
         self._log("A test mail to %s is queued" % address)
         return entries[0]["number"] if entries else None
+
+    # -------------------------------------------------------------------------
+    def looked(self, entry):
+        """ Somebody has looked at the content of a mail (entry: of the Ledger) """
+
+        self._log("The content of number %s to %s was looked at" %
+                  (entry["number"], entry["address"]))
 
     # -------------------------------------------------------------------------
     # Its steps

@@ -8,9 +8,9 @@
     @license: MIT
 """
 
+from .address import BadInput, address_of
 from .policy import MAIL, RCPT, ConfigTrouble, DeliveryError, judge
 from .smtp import Server, Session
-from .submission import BadInput, address_of
 from .transport import NATIVE
 
 __all__ = ("rehearse",)

@@ -13,7 +13,7 @@
 import threading
 import time
 
-from datetime import timedelta
+from datetime import time as daytime, timedelta
 from uuid import uuid4
 
 from .message import EMAIL
@@ -23,6 +23,9 @@ __all__ = ("Tasks",)
 # Where a task of ours must not stay (gluon/scheduler.py)
 ENDED = ("FAILED", "TIMEOUT", "STOPPED", "EXPIRED", "COMPLETED")
 
+# When few want to write to the database, by the clock of the server
+NIGHT = daytime(3, 20)
+
 # =============================================================================
 class Tasks:
     """ The drain and the retry pass as tasks of one application """
@@ -30,6 +33,7 @@ class Tasks:
     DRAIN = "mails3_drain"
     RETRY = "mails3_retry"
     CHANNELS = "mails3_channels" # what goes by another way than mail
+    PURGE = "mails3_purge"
     KICK = "mails3_kick"
 
     def __init__(self, scheduler, mail):
@@ -90,12 +94,15 @@ class Tasks:
         options = self.mail.options
         self._establish(db, self.DRAIN, options.drain_interval)
         self._establish(db, self.RETRY, options.retry_interval)
+        now = self.scheduler.now()
+        self._establish(db, self.PURGE, 86400,
+                        now.combine(now + timedelta(days=1), NIGHT))
         if len(self.mail.channels) > 1:
             self._establish(db, self.CHANNELS, options.drain_interval)
 
     # -------------------------------------------------------------------------
-    def _establish(self, db, function, period):
-        """ Make or repair the row of one periodic task """
+    def _establish(self, db, function, period, first=None):
+        """ Make or repair the row of one periodic task, first due now """
 
         now = self.scheduler.now()
         table = db.scheduler_task
@@ -104,7 +111,9 @@ class Tasks:
         row = db(table.uuid == wanted["uuid"]).select(limitby=(0, 1)).first()
         if row is None:
             try:
-                table.insert(start_time=now, next_run_time=now, **wanted)
+                table.insert(start_time = first or now,
+                             next_run_time = first or now,
+                             **wanted)
                 db.commit()
             except Exception:
                 db.rollback()
@@ -180,6 +189,7 @@ class Tasks:
             db(self._kicks(db, function)).delete()
         db(db.scheduler_task.uuid.belongs((self._uuid(self.DRAIN),
                                            self._uuid(self.RETRY),
+                                           self._uuid(self.PURGE),
                                            self._uuid(self.CHANNELS)))).delete()
 
     # -------------------------------------------------------------------------

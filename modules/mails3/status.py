@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Optional
 
-from .ledger import Ledger
-from .outbox import Outbox
+from .address import BadInput, address_of
 from .policy import ConfigTrouble
-from .relay import CONFIGURATION, HELD, Relay, is_paused
+from .relay import CONFIGURATION, HELD, is_paused
 from .smtp import Server
-from .submission import BadInput, address_of
 from .transport import NATIVE
 
 __all__ = ("FLOWING", "WAITING", "BROKEN", "Problem", "Status", "next_step")
@@ -58,8 +56,9 @@ class Status:
 
         self.mail = mail
         self.now = now
-        self.ledger = Ledger(mail.db)
-        self.relay = Relay(mail.db, mail.site).read()
+        self.ledger = mail.ledger()
+        self.lane = mail.relays()[0]
+        self.relay = self.lane.read()
         self.workers = mail.tasks.workers() if mail.tasks else None
         self.problems = [problem for problem in
                          (self._no_worker(), self._pause(), self._hold()) if problem]
@@ -124,8 +123,7 @@ class Status:
                                (" in the background" if options.fallback else "",
                                 self.mail.site), row.drained_on)
         since = self.now - neglect
-        if Outbox(self.mail.db).neglected(since) and \
-           Relay(self.mail.db, self.mail.site).is_idle(since):
+        if self.ledger.contents.neglected(since) and self.lane.is_idle(since):
             return Problem("worker", BROKEN, "The scheduler worker seems to hang",
                            "It is alive, but new mail has been waiting since before "
                            "%s. Restart it." % stamp(since), self.relay.drained_on)
@@ -278,6 +276,6 @@ def next_step(entry, status):
 def stamp(when):
     """ A time, for people """
 
-    return "%s UTC" % when.strftime("%Y-%m-%d %H:%M") if when else "?"
+    return "%s UTC" % when.strftime("%Y-%m-%d %H:%M") if when else "never"
 
 # END =========================================================================

@@ -7,20 +7,26 @@
     @license: MIT
 """
 
+import copy
 import logging
 import os
 
-from gluon import current
+from contextlib import contextmanager
+
+from gluon import A, CAT, URL, current
 from gluon.scheduler import Scheduler
 from gluon.tools import Mail
 
+from .alarm import Alarm
+from .delivery import utcnow
 from .mail import MailS3, brief
 from .relay import Relay
 from .scheduler import Tasks
 from .schema import TABLES, connection_of_our_own, create, define
 from .settings import read_file
+from .status import Status
 
-__all__ = ("adopt", "establish", "scheduler_of")
+__all__ = ("adopt", "establish", "notice", "scheduler_of")
 
 log = logging.getLogger("web2py.mails3")
 
@@ -59,18 +65,23 @@ def adopt(environment):
     mail = MailS3(db, settings,
                   given = lambda: read_file(path, log.error),
                   site = request.application,
+                  auth = auth,
                   )
     own = scheduler_of(db)
     # The first requests may come at the same time, for which pydal's migration
     # is not safe: look_after() makes the tables
     mail.tasks = Tasks(own or Scheduler(db, migrate=False), mail)
-    mail.tasks.register({Tasks.DRAIN: mail.drain, Tasks.RETRY: mail.retry})
+    mail.tasks.register({Tasks.DRAIN: mail.drain,
+                         Tasks.RETRY: mail.retry,
+                         Tasks.PURGE: mail.purge,
+                         })
     mail.tasks.keep_pace()
     establish(mail, own)
 
     current.mail = mail
     if auth:
-        auth.settings.mailer = mail
+        auth.settings.mailer = mail.for_secrets()
+        show_notice(mail)
     return mail
 
 # -----------------------------------------------------------------------------
@@ -84,13 +95,11 @@ def establish(mail, own_scheduler, names=TABLES):
             names: of the tables that are ours
     """
 
-    def look():
-        return look_after(mail, own_scheduler, names)
-
+    mail.look_after = lambda: look_after(mail, own_scheduler, names)
     care = current.cache.ram
-    if not care("mails3-care", look, CARE):
+    if not care("mails3-care", mail.look_after, CARE):
         # Again before long, but not with each request
-        care("mails3-care", look, CARE / 10)
+        care("mails3-care", mail.look_after, CARE / 10)
 
 # -----------------------------------------------------------------------------
 def scheduler_of(db):
@@ -128,10 +137,70 @@ def look_after(mail, own_scheduler, names):
             tasks.establish(db)
         if own_scheduler is None and mail.db._migrate_enabled:
             tell_pydal(tasks.scheduler)
+        with apart(mail) as watched:
+            Alarm(watched).watch()
     except Exception as error:
         log.error("The tables or tasks of MailS3 can't be made (%s).", brief(error))
         return False
     return True
+
+# -----------------------------------------------------------------------------
+@contextmanager
+def apart(mail):
+    """
+        The same MailS3 apart from the transaction of the request: on a
+        connection of its own, which is committed
+
+        Args:
+            mail: the MailS3
+    """
+
+    with connection_of_our_own(mail.db) as db:
+        # Of the host's msg_outbox no more than our columns is needed there
+        define(db)
+        other = copy.copy(mail)
+        other.db = db
+        yield other
+
+# -----------------------------------------------------------------------------
+def notice(mail):
+    """
+        What an admin should know, wherever on the site they are; never raises
+
+        Args:
+            mail: the MailS3
+
+        Returns:
+            the text, empty if all is well
+    """
+
+    try:
+        with apart(mail) as watched:
+            problems = Status(watched, utcnow()).problems
+    except Exception as error:
+        log.error("The state of the mail can't be read (%s).", brief(error))
+        return ""
+    return problems[0].title if problems else ""
+
+# -----------------------------------------------------------------------------
+def show_notice(mail):
+    """
+        Tell an admin who is logged in that mail is not going out; costs the
+        other visitors no query, and an admin one look a minute
+
+        Args:
+            mail: the MailS3
+    """
+
+    request, response = current.request, current.response
+    auth = mail.auth
+    if not auth.user or mail.options.admin_group not in auth.user_groups.values() or \
+       request.controller == "mails3" or request.extension != "html" or request.ajax:
+        return
+    text = current.cache.ram("mails3-notice", lambda: notice(mail), 60)
+    if text and not response.flash:
+        response.flash = CAT("%s. " % text, A(current.T("Outbound mail"),
+                                              _href=URL("mails3", "index")))
 
 # -----------------------------------------------------------------------------
 def tell_pydal(scheduler):

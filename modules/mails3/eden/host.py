@@ -14,7 +14,7 @@ import os
 
 from datetime import timedelta
 
-from gluon import current
+from gluon import A, CAT, URL, current
 from gluon.storage import Storage
 
 from ..delivery import utcnow
@@ -24,7 +24,7 @@ from ..policy import DeliveryError, NotNow, RelayTrouble, Trouble
 from ..schema import COMPANIONS, define
 from ..scheduler import Tasks
 from ..settings import SETTINGS, read_file
-from ..web2py import establish, scheduler_of
+from ..web2py import establish, notice, scheduler_of
 from .channels import ChannelTransport, EdenTransport
 from .pickup import Pickup
 
@@ -66,12 +66,14 @@ def adopt(environment):
     mail = EdenMail(db, environment["mail"].settings,
                     given = lambda: read_given(request.folder),
                     site = request.application,
+                    auth = auth,
                     )
     mail.configure(settings)
     scheduler = scheduler_of(db)
     mail.tasks = Tasks(scheduler, mail)
     mail.tasks.register({Tasks.DRAIN: mail.drain,
                          Tasks.RETRY: mail.retry,
+                         Tasks.PURGE: mail.purge,
                          Tasks.CHANNELS: mail.send_channels,
                          "msg_process_outbox": mail.process_task,
                          })
@@ -86,7 +88,9 @@ def adopt(environment):
                                          module_type = None,
                                          )
 
-    current.mail = auth.settings.mailer = mail
+    current.mail = mail
+    auth.settings.mailer = mail.for_secrets()
+    show_notice(mail)
     return mail
 
 # -----------------------------------------------------------------------------
@@ -103,6 +107,24 @@ def load_outbox(modules):
         current.s3db.table("msg_outbox")
     finally:
         del modules["msg"]
+
+# -----------------------------------------------------------------------------
+def show_notice(mail):
+    """
+        Tell an admin who is logged in that mail is not going out
+
+        Args:
+            mail: the EdenMail
+    """
+
+    request, response = current.request, current.response
+    if request.controller == "mails3" or request.extension != "html" or \
+       request.ajax or not mail.is_admin():
+        return
+    text = current.cache.ram("mails3-notice", lambda: notice(mail), 60)
+    if text and not response.warning:
+        response.warning = CAT("%s. " % text, A(current.T("Outbound mail"),
+                                                _href=URL("mails3", "index")))
 
 # -----------------------------------------------------------------------------
 def read_given(folder):
@@ -280,19 +302,6 @@ class EdenMail(MailS3):
         if isinstance(error, DeliveryError):
             return error
         return NotNow("Eden could not send it (%s)" % (error or "see its log"))
-
-    # -------------------------------------------------------------------------
-    def send_channels(self):
-        """
-            Send what goes by other channels than mail: what is new, then
-            what was refused and is due; commits. A task of the scheduler.
-
-            Returns:
-                how many deliveries were settled, None if there were none
-        """
-
-        return sum(self._drain(channel) + self._retry(channel)
-                   for channel in CHANNELS) or None
 
     # -------------------------------------------------------------------------
     def process_task(self, contact_method=EMAIL, user_id=None):

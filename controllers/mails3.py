@@ -83,7 +83,7 @@ def content():
     return rendered("content",
                     entry = entry,
                     text = text,
-                    html = html and harmless(html),
+                    html = html and XML(harmless(html)),
                     attachments = parts_of(submission),
                     )
 

@@ -73,7 +73,7 @@ class TestInstall:
         assert {name: after[name] for name in before} == before
         added = set(after).difference(before)
         assert {"modules/mails3/mail.py", "models/tasks_mail.py", "controllers/mails3.py",
-                "views/mails3/index.html", "private/mails3.ini"} < added
+                "views/mails3/overview.html", "private/mails3.ini"} < added
         assert all(name in told for name in added if name != "modules/mails3/INSTALLED")
 
     def test_it_can_be_run_again(self, app):

@@ -238,7 +238,7 @@ class Console:
         mail, ledger = self.mail, self.postmaster.ledger
         end = time.monotonic() + arguments.seconds if arguments.seconds else None
         # Cron in place of a worker: somebody is at work
-        mail.relays()[0].drained(utcnow())
+        mail.relays()[0].attend(utcnow())
         self.db.commit()
 
         total = ledger.waiting(lane)

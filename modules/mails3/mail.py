@@ -320,12 +320,12 @@ class MailS3(Mail):
         if Alarm(self).is_active("worker"):
             # Somebody has told of it
             return False
-        if not self.tasks.workers():
+        since = utcnow() - timedelta(seconds=self.options.neglect_timeout)
+        if not self.tasks.workers() and not self._relay().is_attended(since):
             self._tell("No scheduler worker is alive: mail is queued but "
                        "nothing sends it. Start one: web2py.py -K %s" %
                        self.site)
             return False
-        since = utcnow() - timedelta(seconds=self.options.neglect_timeout)
         if self._outbox().neglected(since) and self._relay().is_idle(since):
             self._tell("A scheduler worker is alive, but mail has been waiting "
                        "since before %s UTC: the worker seems to hang. Restart "

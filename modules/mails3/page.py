@@ -235,12 +235,12 @@ def parts_of(submission):
 
 # -----------------------------------------------------------------------------
 def harmless(html):
-    """ The html of a mail: its text and its tags, but no attribute of them """
+    """ The html of a mail (str): its text and its tags, but no attribute of them """
 
     reader = Reader()
     reader.feed(html)
     reader.close()
-    return XML("".join(reader.kept + ["</%s>" % tag for tag in reversed(reader.inside)]))
+    return "".join(reader.kept + ["</%s>" % tag for tag in reversed(reader.inside)])
 
 # =============================================================================
 class Reader(HTMLParser):

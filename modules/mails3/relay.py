@@ -225,7 +225,20 @@ class Relay:
     def drained(self, now):
         """ A run is at work """
 
-        self._update(self.table.id > 0, drained_on=now)
+        self._update(self.table.status == OPEN, drained_on=now)
+
+    # -------------------------------------------------------------------------
+    def attend(self, now):
+        """ Somebody has started a run, who needs no worker: cron, or a person """
+
+        self._update(self.table.id > 0, attended_on=now)
+
+    # -------------------------------------------------------------------------
+    def is_attended(self, since):
+        """ Whether somebody has done so since then """
+
+        row = self.read()
+        return row.attended_on is not None and row.attended_on >= since
 
     # -------------------------------------------------------------------------
     def _update(self, condition, **values):

@@ -119,6 +119,7 @@ def define(db, names=TABLES):
                 Field("salt", length=36),
                 Field("drained_on", "datetime"), # a run was last at work
                 Field("retried_on", "datetime"),
+                Field("attended_on", "datetime"), # a run was started by cron or hand
                 Field("paused_on", "datetime"),  # None: it is not
                 Field("paused_until", "datetime"), # the end, None: open
                 Field("paused_by", length=128),

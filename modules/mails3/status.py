@@ -113,16 +113,14 @@ class Status:
 
         options = self.mail.options
         neglect = timedelta(seconds=options.neglect_timeout)
-        if self.workers is not None and not self.workers:
-            # Some have cron in place of web2py's scheduler
-            row = self.relay
-            if row.drained_on is None or row.drained_on < self.now - 2 * neglect:
-                return Problem("worker", BROKEN, "No scheduler worker is alive",
-                               "Mail is queued, but nothing sends it%s. Start one: "
-                               "web2py.py -K %s" %
-                               (" in the background" if options.fallback else "",
-                                self.mail.site), row.drained_on)
         since = self.now - neglect
+        # Some have cron in place of web2py's scheduler
+        if self.workers == 0 and not self.lane.is_attended(since):
+            return Problem("worker", BROKEN, "No scheduler worker is alive",
+                           "Mail is queued, but nothing sends it%s. Start one: "
+                           "web2py.py -K %s" %
+                           (" in the background" if options.fallback else "",
+                            self.mail.site))
         if self.ledger.contents.neglected(since) and self.lane.is_idle(since):
             return Problem("worker", BROKEN, "The scheduler worker seems to hang",
                            "It is alive, but new mail has been waiting since before "
@@ -175,7 +173,8 @@ class Status:
         if server:
             warnings.extend(self._warnings_about(server))
 
-        if self.workers == 0 and mail.options.fallback:
+        if mail.options.fallback and any(problem.kind == "worker"
+                                         for problem in self.problems):
             warnings.append("Without a worker, each mail is tried at once while its "
                             "visitor waits, up to %s seconds." %
                             mail.options.fallback_timeout)

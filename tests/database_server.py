@@ -68,6 +68,7 @@ class DatabaseServer:
             self.process = subprocess.Popen([self.serving, *self.to_serve()],
                                             stdout=log, stderr=log, **self.user)
         if not eventually(self.answers, 60):
+            self.stop()
             raise RuntimeError("It does not start: %s" % (self.folder / "log").read_text())
 
     def stop(self):

@@ -11,6 +11,9 @@ import subprocess
 
 from pathlib import Path
 
+import psycopg2
+import pymysql
+
 from host import eventually
 
 # =============================================================================
@@ -59,12 +62,13 @@ class DatabaseServer:
 
     # -------------------------------------------------------------------------
     def start(self):
-        """ Start it, wait until it listens; it may still be busy recovering """
+        """ Start it, wait until it works """
 
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen([self.serving, *self.to_serve()],
                                             stdout=log, stderr=log, **self.user)
-        if not eventually(self.listens, 60):
+        if not eventually(self.answers, 60):
+            self.stop()
             raise RuntimeError("It does not start: %s" % (self.folder / "log").read_text())
 
     def stop(self):
@@ -82,12 +86,16 @@ class DatabaseServer:
         self.start()
 
     # -------------------------------------------------------------------------
-    def listens(self):
-        """ Whether it takes connections """
+    def answers(self):
+        """ Whether somebody can connect to it: not while it recovers """
 
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", self.port)) == 0
+        try:
+            self.connect().close()
+        except (psycopg2.Error, pymysql.Error):
+            return False
+        return True
 
+    # -------------------------------------------------------------------------
     def binary(self, name):
         """ The path of one of its programs """
 
@@ -113,6 +121,11 @@ class Postgres(DatabaseServer):
 
         return "postgres:psycopg2://postgres:@127.0.0.1:%s/postgres" % self.port
 
+    def connect(self):
+
+        return psycopg2.connect(host="127.0.0.1", port=self.port, user="postgres",
+                                dbname="postgres")
+
     def to_make(self):
 
         return "-D", "data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync"
@@ -135,6 +148,10 @@ class MariaDB(DatabaseServer):
     def uri(self):
 
         return "mysql:pymysql://root:@127.0.0.1:%s/mysql" % self.port
+
+    def connect(self):
+
+        return pymysql.connect(host="127.0.0.1", port=self.port, user="root")
 
     def to_make(self):
 

@@ -26,7 +26,7 @@ from .schema import TABLES, connection_of_our_own, create, define
 from .settings import read_file
 from .status import Status
 
-__all__ = ("adopt", "establish", "notice", "scheduler_of")
+__all__ = ("adopt", "establish", "scheduler_of", "show_notice")
 
 log = logging.getLogger("web2py.mails3")
 
@@ -81,7 +81,8 @@ def adopt(environment):
     current.mail = mail
     if auth:
         auth.settings.mailer = mail.for_secrets()
-        show_notice(mail)
+        group = mail.options.admin_group
+        show_notice(mail, "flash", lambda: group in (auth.user_groups or {}).values())
     return mail
 
 # -----------------------------------------------------------------------------
@@ -183,24 +184,26 @@ def notice(mail):
     return problems[0].title if problems else ""
 
 # -----------------------------------------------------------------------------
-def show_notice(mail):
+def show_notice(mail, place, is_admin):
     """
         Tell an admin who is logged in that mail is not going out; costs the
         other visitors no query, and an admin one look a minute
 
         Args:
             mail: the MailS3
+            place: where the host's layout shows it, in the response
+            is_admin: function that tells whether the visitor is one, at no
+                      cost of a query
     """
 
     request, response = current.request, current.response
-    auth = mail.auth
-    if not auth.user or mail.options.admin_group not in auth.user_groups.values() or \
-       request.controller == "mails3" or request.extension != "html" or request.ajax:
+    if request.controller == "mails3" or request.extension != "html" or \
+       request.ajax or response[place] or not is_admin():
         return
     text = current.cache.ram("mails3-notice", lambda: notice(mail), 60)
-    if text and not response.flash:
-        response.flash = CAT("%s. " % text, A(current.T("Outbound mail"),
-                                              _href=URL("mails3", "index")))
+    if text:
+        response[place] = CAT("%s. " % text, A(current.T("Outbound mail"),
+                                               _href=URL("mails3", "index")))
 
 # -----------------------------------------------------------------------------
 def tell_pydal(scheduler):

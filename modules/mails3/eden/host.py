@@ -14,7 +14,7 @@ import os
 
 from datetime import timedelta
 
-from gluon import A, CAT, URL, current
+from gluon import current
 from gluon.storage import Storage
 
 from ..delivery import utcnow
@@ -24,7 +24,7 @@ from ..policy import DeliveryError, NotNow, RelayTrouble, Trouble
 from ..schema import COMPANIONS, define
 from ..scheduler import Tasks
 from ..settings import SETTINGS, read_file
-from ..web2py import establish, notice, scheduler_of
+from ..web2py import establish, scheduler_of, show_notice
 from .channels import ChannelTransport, EdenTransport
 from .pickup import Pickup
 
@@ -90,7 +90,7 @@ def adopt(environment):
 
     current.mail = mail
     auth.settings.mailer = mail.for_secrets()
-    show_notice(mail)
+    show_notice(mail, "warning", mail.is_admin)
     return mail
 
 # -----------------------------------------------------------------------------
@@ -107,24 +107,6 @@ def load_outbox(modules):
         current.s3db.table("msg_outbox")
     finally:
         del modules["msg"]
-
-# -----------------------------------------------------------------------------
-def show_notice(mail):
-    """
-        Tell an admin who is logged in that mail is not going out
-
-        Args:
-            mail: the EdenMail
-    """
-
-    request, response = current.request, current.response
-    if request.controller == "mails3" or request.extension != "html" or \
-       request.ajax or not mail.is_admin():
-        return
-    text = current.cache.ram("mails3-notice", lambda: notice(mail), 60)
-    if text and not response.warning:
-        response.warning = CAT("%s. " % text, A(current.T("Outbound mail"),
-                                                _href=URL("mails3", "index")))
 
 # -----------------------------------------------------------------------------
 def read_given(folder):

@@ -81,11 +81,11 @@ def databases():
         on_server(SERVERS[engine], "DROP DATABASE %s" % made_uri.rpartition("/")[2])
 
 # -----------------------------------------------------------------------------
-def make_database(server):
+def make_database(server, command="CREATE DATABASE %s"):
     """ Make a database, return its URI """
 
     name = "mails3_%s" % uuid.uuid4().hex[:12]
-    on_server(server, "CREATE DATABASE %s" % name)
+    on_server(server, command % name)
     return "%s/%s" % (server.rpartition("/")[0], name)
 
 # -----------------------------------------------------------------------------

@@ -4,12 +4,14 @@
     Run as a script, it is what those processes run:
 
         python host.py serve|work|shell APP [PORT]     in the site's folder
+        python host.py web2py APP ARGUMENTS            web2py.py of that folder
 """
 
 import configparser
 import contextlib
 import os
 import pickle
+import runpy
 import shutil
 import signal
 import subprocess
@@ -52,6 +54,7 @@ class Site:
         self.folder = Path(folder).resolve()
         self.uri = uri
         self.app = app
+        self.python = sys.executable
         self.web2py = web2py or os.environ.get("WEB2PY_PATH")
         if self.web2py:
             self.web2py = os.path.abspath(self.web2py)
@@ -144,10 +147,15 @@ class Site:
         """
 
         worker, _ = self._start("work")
-        alive = "print(db(db.scheduler_worker.worker_name.endswith('#%d')).count())" % worker.pid
-        if not eventually(lambda: self.shell(alive) == "1\n"):
+        if not eventually(lambda: self._alive(worker)):
             raise RuntimeError("no heartbeat: see %s" % self.logs)
         return worker
+
+    def _alive(self, worker):
+        """ Whether a worker has given its first heartbeat """
+
+        query = "db.scheduler_worker.worker_name.endswith('#%d')" % worker.pid
+        return self.shell("print(db(%s).count())" % query) == "1\n"
 
     def stop(self, process, grace=5):
         """
@@ -257,7 +265,7 @@ class Site:
 
     def _command(self, verb, *args):
 
-        return [sys.executable, __file__, verb, self.app, *args]
+        return [self.python, __file__, verb, self.app, *args]
 
     def _environ(self):
 
@@ -334,6 +342,12 @@ def work(app):
     print("working", flush=True)
     current._scheduler.loop()
 
+def web2py(app, *args):
+    """ What web2py's own program does with these arguments """
+
+    sys.argv = ["web2py.py", *args]
+    runpy.run_path("web2py.py", run_name="__main__")
+
 def shell(app):
     """ The code on stdin """
 
@@ -359,6 +373,6 @@ if __name__ == "__main__":
     sys.path[0] = os.getcwd()
     if verb != "shell":
         end_with_parent()
-    {"serve": serve, "work": work, "shell": shell}[verb](*args)
+    {"serve": serve, "work": work, "web2py": web2py, "shell": shell}[verb](*args)
 
 # END =========================================================================

@@ -8,6 +8,10 @@
 
         WEB2PY_PATH                a checkout of web2py to run the sites with,
                                    rather than the web2py-gluon of PyPI
+        EDEN_PATH                  a Sahana Eden that works, like
+                                   web2py/applications/eden, to run tests/eden on;
+                                   it is copied, and remains as it is
+        EDEN_PYTHON                the Python that runs it (default: this one)
         POSTGRES_URI               servers to run the database tests on, where
         MYSQL_URI                  databases may be made; as pydal writes them:
                                    postgres:psycopg2://postgres:@127.0.0.1:5432/postgres

@@ -8,15 +8,14 @@ import time
 
 import pytest
 
-from mechanicalsoup import StatefulBrowser
-
 from fake_relay import FakeRelay
 from host import Site, eventually
+from visitor import SECRET, Visitor
 
 from mails3.installation import install
 from mails3.message import UNSENT
 
-SECRET, ANOTHER = "a long secret", "another secret"
+ANOTHER = "another secret"
 
 # The app's Auth, where a flow does not say otherwise
 SETTINGS = {"verification": "no", "approval": "no", "two_factor": "no",
@@ -39,45 +38,6 @@ print(db(db.auth_user).select(orderby=db.auth_user.id).as_json())
 print([db(db[name]).count() for name in ("auth_event", "msg_outbox", "mails3_message",
                                          "mails3_delivery")])
 """
-
-# =============================================================================
-class Visitor(StatefulBrowser):
-    """ Somebody with a browser of their own """
-
-    def __init__(self, site):
-
-        super().__init__(raise_on_404=True)
-        self.site = site
-
-    # -------------------------------------------------------------------------
-    def fill_in(self, page=None, **fields):
-        """ Send the form of a page, or of the current one; the response """
-
-        if page:
-            self.open("%s/default/%s" % (self.site.url, page))
-        self.select_form("form")
-        for name, value in fields.items():
-            self[name] = value
-        return self.submit_selected()
-
-    # -------------------------------------------------------------------------
-    def register(self, address, **fields):
-        """ Register; the response """
-
-        return self.fill_in("user/register",
-                            first_name = "Anne",
-                            last_name = "Example",
-                            email = address,
-                            password = SECRET,
-                            password_two = SECRET,
-                            **fields)
-
-    # -------------------------------------------------------------------------
-    @property
-    def reads(self):
-        """ The text of the current page """
-
-        return self.page.text
 
 # =============================================================================
 class Flow:
@@ -141,7 +101,7 @@ class Flow:
         """ Whether somebody can log in """
 
         visitor = Visitor(self.site)
-        visitor.fill_in("user/login", email=address or self.address, password=password)
+        visitor.fill_in("default/user/login", email=address or self.address, password=password)
         return "You are logged in as" in visitor.reads
 
 # =============================================================================
@@ -176,7 +136,7 @@ class RegistrationWithApproval(Registration):
     def complete(self, letter):
 
         self.follow(letter)
-        self.visitor.fill_in("user/login", email=self.address, password=SECRET)
+        self.visitor.fill_in("default/user/login", email=self.address, password=SECRET)
         return "Registration is pending approval" in self.visitor.reads
 
 # =============================================================================
@@ -191,11 +151,11 @@ class Username(Flow):
 
     def ask(self):
 
-        return self.visitor.fill_in("user/retrieve_username", email=self.address)
+        return self.visitor.fill_in("default/user/retrieve_username", email=self.address)
 
     def complete(self, letter):
 
-        self.visitor.fill_in("user/login", username=letter.split()[-1], password=SECRET)
+        self.visitor.fill_in("default/user/login", username=letter.split()[-1], password=SECRET)
         return "You are logged in as" in self.visitor.reads
 
 # =============================================================================
@@ -204,7 +164,7 @@ class PasswordReset(Flow):
 
     def ask(self):
 
-        return self.visitor.fill_in("user/request_reset_password", email=self.address)
+        return self.visitor.fill_in("default/user/request_reset_password", email=self.address)
 
     def complete(self, letter):
 
@@ -220,7 +180,7 @@ class PasswordByMail(Flow):
 
     def ask(self):
 
-        return self.visitor.fill_in("user/retrieve_password", email=self.address)
+        return self.visitor.fill_in("default/user/retrieve_password", email=self.address)
 
     def complete(self, letter):
 
@@ -237,7 +197,7 @@ class Invitations(Flow):
 
     def ask(self):
 
-        return self.visitor.fill_in("bulk", emails=", ".join(self.recipients))
+        return self.visitor.fill_in("default/bulk", emails=", ".join(self.recipients))
 
     def answered(self):
 
@@ -264,7 +224,7 @@ class TwoFactor(Flow):
 
     def ask(self):
 
-        return self.visitor.fill_in("user/login", email=self.address, password=SECRET)
+        return self.visitor.fill_in("default/user/login", email=self.address, password=SECRET)
 
     def answered(self):
 

@@ -175,6 +175,7 @@ class TestRows:
         assert shelter.tickets() == []
         assert [page.status_code for page in pages] == [200] * 16
         assert [row["uuid"] for row in shelter.tasks()] == ["mails3-drain-shelter",
+                                                            "mails3-purge-shelter",
                                                             "mails3-retry-shelter"]
 
     @pytest.mark.parametrize("way", ["migrate=False", "migrate_enabled=False"])
@@ -225,6 +226,7 @@ class TestRows:
             assert [(row["uuid"], row["status"], row["enabled"], row["retry_failed"],
                      row["assigned_worker_name"]) for row in rows] == [
                     ("mails3-drain-shelter", "QUEUED", True, -1, ""),
+                    ("mails3-purge-shelter", "QUEUED", True, -1, ""),
                     ("mails3-retry-shelter", "QUEUED", True, -1, ""),
                     ], damage
 

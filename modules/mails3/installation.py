@@ -147,11 +147,10 @@ def uninstall(app, tell=print):
             tell("removed compiled/%s" % path.name)
 
     # Not earlier: a running server would bring its tasks into being again
-    unsent = environment["mail"].retire()
+    told = environment["mail"].retire()
     environment["db"].commit()
-    if unsent:
-        tell("%s mails are unsent. They stay in msg_outbox (status 1), and are "
-             "sent when MailS3 is installed again." % unsent)
+    for line in told:
+        tell(line)
     tell("Now restart the web server and the scheduler worker.")
 
 # -----------------------------------------------------------------------------

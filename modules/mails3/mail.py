@@ -614,14 +614,16 @@ class MailS3(Mail):
             up; to be committed
 
             Returns:
-                how many deliveries are unsent; they stay in msg_outbox
+                list of sentences about what is unsent (str)
         """
 
         if self.tasks:
             self.tasks.remove()
         self._outbox().release_all()
         counts = self.ledger().counts()
-        return counts["new"] + counts["deferred"]
+        unsent = counts["new"] + counts["deferred"]
+        return ["%s mails are unsent. They stay in msg_outbox (status 1), and are "
+                "sent when MailS3 is installed again." % unsent] if unsent else []
 
     # -------------------------------------------------------------------------
     def _refused(self, error):

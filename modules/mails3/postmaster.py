@@ -266,7 +266,8 @@ class Postmaster:
             changes["retries"] = retries
         self.db(outbox.id == number).update(**changes)
         if own:
-            self.db(table.id == own.id).update(lane = lane,
+            # What could not be picked up is to be tried anew, as one of the host
+            self.db(table.id == own.id).update(lane = lane if own.mail_id else None,
                                                lease = None,
                                                leased_until = None,
                                                begun_on = None,

@@ -26,6 +26,7 @@ from ..scheduler import Tasks
 from ..settings import SETTINGS, read_file
 from ..web2py import establish, scheduler_of, show_notice
 from .channels import ChannelTransport, EdenTransport
+from .handback import HandBack
 from .pickup import Pickup
 
 __all__ = ("adopt",)
@@ -356,6 +357,22 @@ class EdenMail(MailS3):
         if channel == EMAIL and self.daily_limit:
             options["quota"] = DailyLimit(self.db, self.daily_limit)
         return super()._courier(channel, **options)
+
+    # -------------------------------------------------------------------------
+    def retire(self):
+        """ As MailS3.retire(); unsent mail becomes Eden's own """
+
+        super().retire()
+        handed, withheld = HandBack(self, self._outbox()).run()
+        told = []
+        if handed:
+            told.append("%s unsent mails were handed to Eden, which sends them "
+                        "as text." % handed)
+        if withheld:
+            told.append("%s unsent mails with a link or password in them stay in "
+                        "the tables of MailS3: in those of Eden, all who may see "
+                        "the outbox could read them." % withheld)
+        return told
 
     # -------------------------------------------------------------------------
     def is_admin(self):

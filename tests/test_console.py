@@ -1,0 +1,264 @@
+"""
+    The admin's verbs on the command line, as a person or a script runs them
+"""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from conftest import CLONE, FakeRelay
+from host import Site, eventually
+from mails3.installation import install
+
+MODULE = CLONE / "modules" / "mails3"
+
+VERBS = ("status", "list", "show", "retry", "requeue", "cancel", "hold", "release", "pause",
+         "resume", "drain", "flush", "check", "test", "purge", "migrate")
+
+# =============================================================================
+class Terminal:
+    """ A site, and somebody who types commands on its machine """
+
+    def __init__(self, site):
+
+        self.site = site
+        self.environ = {**os.environ, "PYTHONPATH": os.environ.get("WEB2PY_PATH", "")}
+
+    # -------------------------------------------------------------------------
+    def command(self, *words):
+
+        return [sys.executable, str(self.site.app_path / "modules/mails3"),
+                *map(str, words)]
+
+    # -------------------------------------------------------------------------
+    def run(self, *words):
+        """ What a command says, and its exit status """
+
+        run = subprocess.run(self.command(*words), capture_output=True, encoding="utf-8",
+                             env=self.environ, timeout=60)
+        assert "Traceback" not in run.stderr, run.stderr
+        return run.stdout, run.returncode
+
+    # -------------------------------------------------------------------------
+    def json(self, *words):
+        """ The same for scripts: what there is on stdout is JSON, all of it """
+
+        told, status = self.run(*words, "--json")
+        return json.loads(told), status
+
+    # -------------------------------------------------------------------------
+    def queue(self, *addresses):
+        """ Queue mails as the app does; the site sends nothing by itself """
+
+        told = self.site.shell("for address in %r:\n"
+                               "    mail.send(address, 'News', 'There is news.')\n"
+                               "entries = mail.ledger().page(limit=%d)[0]\n"
+                               "print(*[entry['number'] for entry in entries][::-1])"
+                               % (addresses, len(addresses)))
+        return [int(word) for word in told.split()]
+
+    # -------------------------------------------------------------------------
+    def state(self, number):
+
+        return self.json("show", number)[0]["state"]
+
+# -----------------------------------------------------------------------------
+@pytest.fixture
+def relay():
+
+    with FakeRelay() as relay:
+        yield relay
+
+# -----------------------------------------------------------------------------
+@pytest.fixture
+def terminal(tmp_path, relay):
+
+    with Site(tmp_path / "site").create() as site:
+        install(site.app_path, tell=lambda line: None)
+        (site.app_path / "private/mails3.ini").write_text(
+                "[mails3]\nfallback = no\nretry_interval = 0\n")
+        site.configure(smtp={"server": relay.address, "sender": "shelter@shelter.net"})
+        yield Terminal(site)
+
+# =============================================================================
+class TestCron:
+    """ cron in place of a worker """
+
+    def test_drain_and_retry_do_all_the_work(self, terminal, relay):
+        """ And the site does not miss a worker """
+
+        assert terminal.json("status")[0]["problems"][0]["kind"] == "worker"
+        relay.answer("RCPT", "451 4.3.0 Later", to="bob@example.org", times=1)
+        anne, bob = terminal.queue("anne@example.org", "bob@example.org")
+
+        assert terminal.run("drain") == ("2 done, 0 waiting.\n", 0)
+        assert terminal.run("drain") == ("", 0)
+        assert terminal.run("status")[1] == 0
+        assert (terminal.state(anne), terminal.state(bob)) == ("sent", "deferred")
+
+        terminal.site.shell("import datetime\n"
+                            "db(db.mails3_delivery).update(due_on=datetime.datetime(2020, 1, 1))")
+        assert terminal.run("retry")[1] == 0
+        assert terminal.state(bob) == "sent"
+
+    def test_flush_sends_what_is_deferred(self, terminal, relay):
+        """ Whenever that would be due """
+
+        relay.answer("RCPT", "451 4.3.0 Later", times=1)
+        number, = terminal.queue("anne@example.org")
+        terminal.run("drain")
+
+        assert terminal.json("flush") == ({"settled": 1, "waiting": 0, "stopped": False}, 0)
+        assert terminal.state(number) == "sent"
+
+    def test_the_exit_status_is_for_monitors(self, terminal, relay):
+        """ 0 flowing, 1 waiting for something, 2 somebody has to repair something """
+
+        assert terminal.run("status")[1] == 2 # no worker
+        terminal.run("drain")
+        assert terminal.run("status")[1] == 0
+
+        terminal.run("pause", "Tea", "--minutes", "5")
+        told, status = terminal.run("status")
+        assert status == 1 and "Sending is paused" in told and "Tea" in told
+        terminal.run("resume")
+
+        terminal.queue("anne@example.org")
+        relay.stop()
+        assert terminal.run("drain")[1] == 1
+        assert terminal.run("status")[1] == 1
+        relay.start()
+        terminal.run("resume")
+        assert terminal.run("drain")[1] == 0
+
+        terminal.site.configure(smtp={"sender": None})
+        terminal.queue("bob@example.org")
+        assert terminal.run("drain")[1] == 2
+        told, status = terminal.run("status")
+        assert status == 2 and "No sender configured" in told
+
+    def test_ctrl_c_ends_it_after_the_mail_in_hand(self, terminal, relay):
+        """ Nothing is in doubt, nothing stays claimed """
+
+        relay.delay("BODY", 0.3)
+        terminal.queue(*["user%s@example.org" % n for n in range(50)])
+        run = subprocess.Popen(terminal.command("drain", "--json"), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=terminal.environ)
+        assert eventually(lambda: len(relay.mails) > 2)
+        run.send_signal(signal.SIGINT)
+        told, complaints = run.communicate(timeout=30)
+
+        assert run.returncode == 1 and b"Traceback" not in complaints
+        told = json.loads(told)
+        assert told["stopped"] and told["settled"] == len(relay.mails) < 50
+        assert told["settled"] + told["waiting"] == 50
+        assert terminal.site.shell(
+            "table = db.mails3_delivery\n"
+            "print(db((table.lease != None) | (table.begun_on != None) & (table.lane != None))"
+            ".count())") == "0\n"
+
+    def test_a_terminal_gets_a_bar(self, terminal, relay):
+        """ And nobody else """
+
+        relay.delay("BODY", 0.1)
+        terminal.queue(*["user%s@example.org" % n for n in range(10)])
+        master, slave = pty.openpty()
+        run = subprocess.Popen(terminal.command("drain"), stdout=slave, stderr=slave,
+                               env=terminal.environ)
+        os.close(slave)
+        told = b""
+        try:
+            while True:
+                told += os.read(master, 4096)
+        except OSError:
+            # The other end is closed
+            pass
+        os.close(master)
+
+        assert run.wait(30) == 0
+        assert re.search(rb"\[#+ *\] +\d+ % of 10", told) and b"10 done, 0 waiting" in told
+
+# =============================================================================
+class TestVerbs:
+    """ The same as on the page """
+
+    def test_each_does_what_it_says(self, terminal, relay):
+        """ By number; what does not apply says why """
+
+        relay.answer("RCPT", "550 5.1.1 No such user", times=1)
+        anne, bob = terminal.queue("anne@example.org", "bob@example.org")
+        terminal.run("drain", "--seconds", "30")
+
+        told, status = terminal.run("show", anne)
+        assert status == 0 and "RCPT 550 5.1.1 No such user" in told
+        assert terminal.json("requeue", anne, bob, 99) == \
+            ({"done": [anne], "refused": {str(bob): "It has been sent.",
+                                          "99": "There is no such mail."}}, 1)
+        for verb, state in (("hold", "draft"), ("release", "new"), ("cancel", "failed")):
+            assert terminal.run(verb, anne) == ("%s: done\n" % anne, 0)
+            assert terminal.state(anne) == state
+        listed, _ = terminal.json("list", "failed")
+        assert [entry["number"] for entry in listed] == [anne]
+        assert "on the command line" in listed[0]["reply"]
+        assert terminal.run("list", "--search", "bob")[0].count("\n") == 1
+        assert terminal.run("show", 99)[1] == 2
+
+    def test_check_and_test(self, terminal, relay):
+        """ Without sending, and with """
+
+        told, status = terminal.run("check")
+        assert status == 0 and "The configuration works." in told and relay.mails == []
+        relay.answer("MAIL", "550 5.7.1 Not you", times=1)
+        assert terminal.run("check")[1] == 2
+
+        number = terminal.json("test", "anne@example.org", "--seconds", "0")[0]["number"]
+        terminal.run("drain")
+        assert terminal.state(number) == "sent"
+        assert terminal.run("test", "nonsense")[1] == 2
+
+    def test_metrics(self, terminal):
+        """ In Prometheus' format """
+
+        told, status = terminal.run("status", "--prometheus")
+        assert status == 0 and 'mails3_deliveries{state="new"} 0' in told
+
+    def test_purge_tells_before_it_does(self, terminal, relay):
+        """ With --dry-run """
+
+        terminal.queue("anne@example.org")
+        terminal.run("drain")
+        terminal.site.shell("import datetime\n"
+                            "db(db.msg_outbox).update(modified_on=datetime.datetime(2020, 1, 1))")
+
+        assert terminal.json("purge", "--dry-run")[0]["old"] == 1
+        assert terminal.json("purge")[0]["removed"] == 1
+        assert terminal.json("list")[0] == []
+
+    def test_migrate_brings_the_tables_up_to_date(self, terminal):
+        """ And says so """
+
+        assert terminal.run("migrate") == ("The tables and tasks are up to date.\n", 0)
+
+    @pytest.mark.parametrize("verb", VERBS + ("install", "uninstall"))
+    def test_each_verb_explains_itself(self, verb):
+        """ Without an app """
+
+        run = subprocess.run([sys.executable, str(MODULE), verb, "--help"],
+                             capture_output=True, encoding="utf-8")
+        assert run.returncode == 0 and len(run.stdout) > 200
+
+    @pytest.mark.parametrize("verb", ["status", "drain", "migrate"])
+    def test_outside_of_an_app_it_says_where_it_runs(self, verb):
+        """ In a clone of the project """
+
+        run = subprocess.run([sys.executable, str(MODULE), verb], capture_output=True,
+                             encoding="utf-8")
+        assert run.returncode != 0 and "where the app is installed" in run.stderr
+
+# END =========================================================================

@@ -1,0 +1,311 @@
+"""
+    What an admin sees: the ledger, the status, the metrics, the rehearsal
+"""
+
+import re
+import time
+
+from datetime import timedelta
+
+import pytest
+
+from conftest import FakeRelay
+from mails3.delivery import utcnow
+from mails3.message import FAILED, SENT, UNSENT
+from mails3.metrics import exposition
+from mails3.postmaster import Postmaster
+from mails3.rehearsal import rehearse
+from mails3.status import BROKEN, FLOWING, WAITING, Status, next_step
+
+ANNE, BOB, NOBODY = "anne@example.org", "bob@example.org", "nobody@example.org"
+
+# -----------------------------------------------------------------------------
+def status(office):
+
+    office.db.commit()
+    return Status(office.mail, utcnow())
+
+# -----------------------------------------------------------------------------
+def one_of_each(office):
+    """ A mail in each state: their numbers """
+
+    office.relay.answer("RCPT", "550 5.1.1 No such user", to=NOBODY)
+    office.relay.answer("RCPT", "451 4.3.0 Later", to=BOB)
+    numbers = office.queue(ANNE, NOBODY, BOB)
+    office.drain()
+    numbers += office.queue("new@example.org", "held@example.org", "gone@example.org")
+    postmaster = Postmaster(office.mail, "Pat")
+    postmaster.hold(numbers[4:5])
+    postmaster.cancel(numbers[5:])
+    office.db.commit()
+    return dict(zip(("sent", "invalid", "deferred", "new", "draft", "failed"), numbers))
+
+# =============================================================================
+class TestLedger:
+    """ Each mail is found, in its state """
+
+    def test_each_state_has_its_list(self, office):
+        """ And its number in the counts """
+
+        numbers = one_of_each(office)
+
+        ledger = office.mail.ledger()
+        assert ledger.counts() == dict.fromkeys(numbers, 1)
+        for state, number in numbers.items():
+            (entry,), older, newer = ledger.page(state)
+            assert (entry["number"], entry["state"], older, newer) == \
+                   (number, state, False, False)
+
+    def test_what_no_run_has_seen_yet_is_new(self, office):
+        """ Rows that Eden puts into its outbox have no companion at first """
+
+        office.db.msg_outbox.insert(address=ANNE, contact_method="EMAIL", status=UNSENT)
+        office.db.msg_outbox.insert(address="+49123", contact_method="SMS", status=UNSENT)
+
+        ledger = office.mail.ledger()
+        assert ledger.counts()["new"] == 1
+        entry, = ledger.page("new")[0]
+        assert (entry["address"], entry["subject"], entry["attempts"]) == (ANNE, None, 0)
+        assert Postmaster(office.mail, "Pat").hold([entry["number"]])[0]
+        assert ledger.entry(entry["number"])["state"] == "draft"
+
+    def test_pages_follow_each_other_without_gap(self, office):
+        """ Forth and back """
+
+        office.queue(*["user%s@example.org" % n for n in range(7)])
+        ledger = office.mail.ledger()
+
+        seen, before = [], None
+        while True:
+            entries, older, newer = ledger.page(before=before, limit=3)
+            assert newer == (before is not None)
+            seen.extend(entry["number"] for entry in entries)
+            if not older:
+                break
+            before = seen[-1]
+        assert len(seen) == 7 and seen == sorted(seen, reverse=True)
+
+        entries, older, newer = ledger.page(after=seen[-1], limit=3)
+        assert [entry["number"] for entry in entries] == seen[3:6]
+        assert older and newer
+        entries, older, newer = ledger.page(after=seen[3], limit=3)
+        assert [entry["number"] for entry in entries] == seen[:3] and not newer
+
+    def test_search_is_for_text(self, office):
+        """ In an address, whatever its case; or a number """
+
+        percent, anne = office.queue("a%b@example.org", ANNE)
+        ledger = office.mail.ledger()
+
+        for search, number in (("ANNE@", anne), ("%", percent), (str(anne), anne)):
+            assert [entry["number"] for entry in ledger.page(search=search)[0]] == [number]
+        for search in ("_nne", "'", "\\"):
+            assert ledger.page(search=search)[0] == []
+
+    def test_the_last_day_hour_by_hour(self, office):
+        """ What was sent, and what was not """
+
+        one_of_each(office)
+        now = utcnow()
+        hours = office.mail.ledger().hours(now)
+
+        assert len(hours) == 24 and hours[-1][0] <= now < hours[-1][0] + timedelta(hours=1)
+        assert [sum(column) for column in list(zip(*hours))[1:]] == [1, 1]
+        assert sum(hours[-1][1:]) + sum(hours[-2][1:]) == 2
+
+    def test_it_is_fast_with_100000_rows(self, small_office):
+        """ Each list, its last page, the search, the overview: a part of a second """
+
+        db = small_office.db
+        number = small_office.queue(ANNE)
+        small_office.drain()
+        row = small_office.entry(number)
+        mail_id = row.mails3_delivery.mail_id
+        now = str(utcnow().replace(microsecond=0))
+        db._adapter.connection.executemany(
+            "INSERT INTO msg_outbox (id, address, contact_method, status, created_on, "
+            "modified_on) VALUES (?, ?, 'EMAIL', ?, ?, ?)",
+            [(n, "user%s@example.org" % n, (FAILED if n % 100 == 0 else SENT), now, now)
+             for n in range(10, 100010)])
+        db._adapter.connection.executemany(
+            "INSERT INTO mails3_delivery (outbox_id, mail_id, channel, attempts, tried_on) "
+            "VALUES (?, ?, 'EMAIL', 1, ?)", [(n, mail_id, now) for n in range(10, 100010)])
+        db.commit()
+
+        ledger = small_office.mail.ledger()
+        for look in (lambda: ledger.page(), lambda: ledger.page("sent", before=100),
+                     lambda: ledger.page("failed", before=700), lambda: ledger.page("invalid"),
+                     lambda: ledger.page("deferred"), lambda: ledger.page("new"),
+                     lambda: ledger.page(search="user99999@"), ledger.counts,
+                     lambda: ledger.page("failed", search="nowhere"),
+                     ledger.oldest, lambda: ledger.hours(utcnow()), ledger.sizes):
+            began = time.monotonic()
+            look()
+            assert time.monotonic() - began < 1
+
+# =============================================================================
+class TestStatus:
+    """ Is mail going out? Why not? """
+
+    def test_it_is(self, office):
+        """ Though some mail was refused """
+
+        one_of_each(office)
+        assert status(office).level == FLOWING
+
+    def test_a_relay_that_is_away_may_come_back(self, office):
+        """ So something is waited for, with the reason and the next probe """
+
+        office.queue(ANNE)
+        office.relay.stop()
+        office.drain()
+
+        problem, = status(office).problems
+        assert (problem.kind, problem.level) == ("held", WAITING)
+        assert "Connection refused" in problem.detail and "Asked again at" in problem.detail
+
+    def test_a_wrong_configuration_has_to_be_repaired(self, office):
+        """ By somebody """
+
+        office.queue(ANNE)
+        office.mail.settings.sender = None
+        office.drain()
+
+        problem, = status(office).problems
+        assert (problem.kind, problem.level) == ("held", BROKEN)
+        assert "No sender configured" in problem.detail
+
+    def test_a_pause_says_who_why_and_how_long(self, office):
+        """ To the other admins """
+
+        Postmaster(office.mail, "Pat").pause("Tea", utcnow() + timedelta(hours=1))
+
+        problem, = status(office).problems
+        assert (problem.kind, problem.level) == ("paused", WAITING)
+        assert problem.detail.startswith("Tea. By Pat, until 20")
+
+    def test_mail_that_nobody_sends(self, office):
+        """ A worker that hangs """
+
+        office.queue(ANNE)
+        office.later(400)
+
+        problem, = status(office).problems
+        assert (problem.kind, problem.level) == ("worker", BROKEN)
+
+    def test_what_may_go_wrong_is_warned_of(self, office):
+        """ An example for a sender, a login in the clear, an unverified certificate """
+
+        def warned(word, **settings):
+            office.mail.settings.update(settings)
+            return any(word in warning for warning in status(office).warnings())
+
+        assert warned("is an example")
+        for sender in ("x@shelter.test", "x@localhost", "X <x@mail.example.com>"):
+            assert warned("is an example", sender=sender)
+        assert not warned("is an example", sender="x@shelter.net")
+        assert not warned("encryption")
+        assert warned("without encryption", server="mail.shelter.net:25", tls=False)
+        assert warned("and the login", login="user:hush")
+        assert warned("gets the login", tls=True)
+        office.configure(verify_tls="yes")
+        assert not warned("gets the login")
+        assert warned("No sender", sender=None)
+        assert warned("No mail server", server=None)
+        report = str(status(office).report())
+        assert "hush" not in report
+
+    def test_one_mail_is_told_what_happens_next(self, office):
+        """ In each state """
+
+        numbers = one_of_each(office)
+
+        def said(state):
+            return next_step(office.mail.ledger().entry(numbers[state]), status(office))
+
+        assert "accepted" in said("sent")
+        assert "refused for good" in said("invalid")
+        assert re.search(r"tried again at 20\d\d-", said("deferred"))
+        assert "next drain" in said("new")
+        assert "releases" in said("draft")
+        Postmaster(office.mail, "Pat").pause()
+        assert said("new") == said("deferred") == "It waits: sending is paused."
+
+# =============================================================================
+class TestMetrics:
+    """ In the text format of Prometheus """
+
+    def test_they_follow_the_format(self, office):
+        """ Each with its type, in base units """
+
+        one_of_each(office)
+        Postmaster(office.mail, "Pat").pause()
+        text = exposition(status(office))
+
+        sample = re.compile(r'mails3_([a-z_]+)(\{[a-z]+="[a-z]+"\})? (\d+(\.\d+)?)')
+        described = set()
+        for line in text.splitlines():
+            if line.startswith("# TYPE"):
+                name, kind = line.split()[2:]
+                described.add(name)
+                assert (kind == "counter") == name.endswith("_total")
+            elif not line.startswith("# HELP"):
+                found = sample.fullmatch(line)
+                assert found and "mails3_" + found.group(1) in described
+        for line in ('mails3_deliveries{state="draft"} 1', "mails3_sent_total 1",
+                     "mails3_refusals_total 2", "mails3_paused 1", "mails3_held 0",
+                     "mails3_status 1"):
+            assert line in text.splitlines()
+
+# =============================================================================
+class TestRehearsal:
+    """ The configuration is tried without sending anything """
+
+    def test_each_step_is_told(self, small_office):
+        """ With TLS and login """
+
+        with FakeRelay(tls="starttls", login=("shelter", "hush")) as relay:
+            small_office.mail.settings.update(server=relay.address, tls=True,
+                                              login="shelter:hush")
+            steps = rehearse(small_office.mail, ANNE)
+
+            assert [step["phase"] for step in steps] == \
+                   ["connect", "EHLO", "STARTTLS", "EHLO", "AUTH", "MAIL", "RCPT", "RSET"]
+            assert all(step["good"] for step in steps)
+            assert relay.mails == [] and "hush" not in str(steps)
+
+    @pytest.mark.parametrize("step, reply", [("EHLO", "421 4.3.2 Closed"),
+                                             ("MAIL", "550 5.7.1 Not you"),
+                                             ("RCPT", "550 5.1.1 No such user")])
+    def test_the_one_that_fails_is_the_last(self, small_office, step, reply):
+        """ With the server's words """
+
+        small_office.relay.answer(step, reply)
+        steps = rehearse(small_office.mail)
+
+        assert [step["good"] for step in steps][-1] is False
+        assert (steps[-1]["phase"], "%s %s" % (steps[-1]["code"], steps[-1]["reply"])) == \
+               (step, reply)
+
+    def test_a_relay_that_is_away_is_told(self, small_office):
+        """ As the first step """
+
+        small_office.relay.stop()
+        step, = rehearse(small_office.mail)
+        small_office.relay.start()
+
+        assert step["phase"] == "connect" and "refused" in step["reply"]
+
+    @pytest.mark.parametrize("settings", [{"sender": None}, {"server": None},
+                                          {"sender": "nonsense"}, {"login": "nocolon"},
+                                          {"server": "logging"}])
+    def test_what_can_not_even_begin_says_why(self, small_office, settings):
+        """ Before a word is said """
+
+        small_office.mail.settings.update(settings)
+        step, = rehearse(small_office.mail)
+
+        assert not step["good"] and step["reply"]
+        assert small_office.relay.connections == 0
+
+# END =========================================================================

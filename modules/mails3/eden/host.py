@@ -82,7 +82,8 @@ def adopt(environment):
     mail.take_over(current.msg, current.s3task)
     establish(mail, scheduler, COMPANIONS)
 
-    # A module that Eden does not know is everybody's, in its REST interfaces too
+    guard(auth)
+    # A module that Eden does not know is everybody's
     settings.modules["mails3"] = Storage(name_nice = "MailS3",
                                          restricted = True,
                                          access = "|1|", # ADMIN
@@ -93,6 +94,36 @@ def adopt(environment):
     auth.settings.mailer = mail.for_secrets()
     show_notice(mail, "warning", mail.is_admin)
     return mail
+
+# -----------------------------------------------------------------------------
+def guard(auth):
+    """
+        Have Eden show our tables to an admin only, in all interfaces where a
+        user may name a table, like sync/sync.xml; in its simple policies they
+        were everybody's else
+
+        Args:
+            auth: the AuthS3 of this request
+    """
+
+    has_permission, accessible_query = auth.s3_has_permission, auth.s3_accessible_query
+
+    def is_withheld(table):
+        name = getattr(table, "_dalname", table)
+        return name in COMPANIONS and not auth.override and not auth.s3_has_role("ADMIN")
+
+    @functools.wraps(has_permission)
+    def s3_has_permission(method, table, *args, **kwargs):
+        return not is_withheld(table) and has_permission(method, table, *args, **kwargs)
+
+    @functools.wraps(accessible_query)
+    def s3_accessible_query(method, table, *args, **kwargs):
+        if is_withheld(table):
+            return current.db[getattr(table, "_tablename", table)].id == 0
+        return accessible_query(method, table, *args, **kwargs)
+
+    auth.s3_has_permission = s3_has_permission
+    auth.s3_accessible_query = s3_accessible_query
 
 # -----------------------------------------------------------------------------
 def load_outbox(modules):

@@ -183,8 +183,10 @@ class EdenMail(MailS3):
         self.daily_limit = settings.get_mail_limit()
         # What is queued waits for the sender, and does not count yet
         self.own_senders = (UNCONFIGURED, sender, current.msg.sanitize_sender(sender))
-        settings.get_mail_sender = lambda: sender or UNCONFIGURED
-        settings.get_mail_limit = lambda: None
+        # Not by setting attributes: to a Storage those are items
+        vars(settings).update(get_mail_sender = lambda: sender or UNCONFIGURED,
+                              get_mail_limit = lambda: None,
+                              )
 
     # -------------------------------------------------------------------------
     def take_over(self, msg, s3task):

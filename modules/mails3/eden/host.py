@@ -308,6 +308,8 @@ class EdenMail(MailS3):
             if send():
                 return None
             error = self.error
+        except DeliveryError as failure:
+            error = failure
         except Exception as failure:
             error = type(failure).__name__
         finally:
@@ -387,9 +389,15 @@ class EdenMail(MailS3):
     def _courier(self, channel, **options):
         """ A Courier, which heeds Eden's daily limit """
 
-        if channel == EMAIL and self.daily_limit:
-            options["quota"] = DailyLimit(self.db, self.daily_limit)
+        if channel == EMAIL:
+            options["quota"] = self.quota()
         return super()._courier(channel, **options)
+
+    # -------------------------------------------------------------------------
+    def quota(self):
+        """ How many mails may be sent: the DailyLimit, None = any number """
+
+        return DailyLimit(self.db, self.daily_limit) if self.daily_limit else None
 
     # -------------------------------------------------------------------------
     def retire(self):

@@ -143,6 +143,19 @@ class TestDrain:
         assert office.status(anne) == DRAFT
         assert office.relay.connections == 0
 
+    def test_a_mail_goes_to_those_only_whom_it_is_for(self, office):
+        """ An address that was changed in the outbox does not get it, the others do """
+
+        office.queue([ANNE, BOB])
+        number, other = [row.id for row in office.db(office.db.msg_outbox).select()]
+        office.db(office.db.msg_outbox.id == number).update(address="eve@example.org")
+        office.db.commit()
+
+        office.drain()
+
+        assert [mail.recipients for mail in office.relay.mails] == [[BOB]]
+        assert (office.status(number), office.status(other)) == (INVALID, SENT)
+
     def test_a_mail_that_can_not_be_read_is_set_aside(self, office):
         """ That row alone is invalid, with its reason; the run goes on """
 

@@ -29,6 +29,8 @@ log = logging.getLogger("web2py.mails3")
 # relay has to take in one message (RFC 5321 section 4.5.3.1.8)
 BATCH = 100
 
+DIVERTED = Never("The address has been changed: the mail is not for that one")
+
 # -----------------------------------------------------------------------------
 def utcnow():
     """ The time, as the database keeps it: UTC without a zone """
@@ -265,6 +267,16 @@ class Courier:
             unreadable = Never(error)
             self._surely(lambda: self._settle_all(deliveries, unreadable))
             return number
+
+        diverted = [delivery for delivery in deliveries
+                    if not submission.is_for(delivery.address)]
+        if diverted:
+            # Who may edit the host's outbox, may not therefore read all mail
+            self._surely(lambda: self._settle_all(diverted, DIVERTED))
+            deliveries = [delivery for delivery in deliveries
+                          if delivery not in diverted]
+            if not deliveries:
+                return number
 
         if self.quota:
             self.quota.check(self.now())

@@ -152,6 +152,12 @@ class Submission:
         return arguments
 
     # -------------------------------------------------------------------------
+    def is_for(self, address):
+        """ Whether an address is one of its recipients', or it has none of its own """
+
+        return not self.recipients or address in self.recipients
+
+    # -------------------------------------------------------------------------
     def only_to(self, recipients):
         """
             The same message, to some of its recipients

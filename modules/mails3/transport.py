@@ -17,7 +17,7 @@ from .address import BadInput, address_of
 from .policy import ConfigTrouble, Never, NotNow
 from .smtp import Server, Session
 
-__all__ = ("Transport",)
+__all__ = ("Transport", "substitute")
 
 # What the email package raises over a message that it can not write
 UNFIT = (MessageError, ValueError, TypeError, AttributeError)
@@ -144,7 +144,6 @@ class Transport:
         """
             Compose a message: Mail.send's own work, with a stand-in for
             smtplib that takes what it would send
-            - Mail.send itself is left alone, other apps use it, too
 
             Returns:
                 the message (str or bytes), or None if Mail.send has
@@ -158,17 +157,7 @@ class Transport:
             headers["Message-ID"] = message_id
 
         composer = Composer()
-        native = Mail.send
-        send = FunctionType(native.__code__,
-                            dict(native.__globals__,
-                                 smtplib = composer,
-                                 MIMEText = text_part,
-                                 ),
-                            native.__name__,
-                            native.__defaults__,
-                            native.__closure__,
-                            )
-        send.__kwdefaults__ = native.__kwdefaults__
+        send = substitute(Mail.send, smtplib=composer, MIMEText=text_part)
         try:
             composed = send(self.mail, **arguments)
         except Exception as error:
@@ -191,6 +180,22 @@ class Transport:
                                                        content).items():
             refused[recipient] = Never("%s %s" % reply)
         return refused
+
+# -----------------------------------------------------------------------------
+def substitute(function, **names):
+    """
+        The same function, with stand-ins for names of its module
+        - it is itself left alone: other threads and other apps use it, too
+    """
+
+    same = FunctionType(function.__code__,
+                        dict(function.__globals__, **names),
+                        function.__name__,
+                        function.__defaults__,
+                        function.__closure__,
+                        )
+    same.__kwdefaults__ = function.__kwdefaults__
+    return same
 
 # -----------------------------------------------------------------------------
 def is_address(text, address):

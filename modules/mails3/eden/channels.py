@@ -10,10 +10,15 @@
 
 import hashlib
 
+from io import StringIO
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
 from gluon import current
 
-from ..policy import ConfigTrouble, NotNow
-from ..transport import Transport
+from ..delivery import utcnow
+from ..policy import ConfigTrouble, NotNow, RelayTrouble
+from ..transport import Transport, substitute
 
 __all__ = ("ChannelTransport", "EdenTransport")
 
@@ -39,7 +44,8 @@ class ChannelTransport:
         """
 
         options = submission.options
-        send = self._sender(options.get("organisation_id"), options.get("message_id"))
+        send = self._sender(options.get("organisation_id"), options.get("message_id"),
+                            within)
         return {recipient: self.mail.attempt(lambda: send(recipient, submission.body))
                 for recipient in recipients}
 
@@ -83,7 +89,7 @@ class ChannelTransport:
                  row.msg_sms_outbound_gateway.channel_id) for row in rows]
 
     # -------------------------------------------------------------------------
-    def _sender(self, organisation_id, message_id):
+    def _sender(self, organisation_id, message_id, within):
         """
             Choose the sender: a function of address and text
 
@@ -98,10 +104,10 @@ class ChannelTransport:
 
         kind, channel_id = self._gateway(organisation_id)
         if kind == "msg_sms_webapi_channel":
-            return lambda address, text: msg.send_sms_via_api(address, text,
-                                                              message_id, channel_id)
+            return lambda address, text: self._by_web_api(address, text, message_id,
+                                                          channel_id, within)
         if kind == "msg_sms_smtp_channel":
-            return lambda address, text: msg.send_sms_via_smtp(address, text, channel_id)
+            return lambda address, text: self._by_smtp(address, text, channel_id)
         if kind == "msg_sms_modem_channel":
             if msg.modem is None:
                 # cron/sms_handler_modem.py has it, and a queue run of its own
@@ -111,6 +117,45 @@ class ChannelTransport:
             return lambda address, text: self._by_tropo(address, text,
                                                         message_id, channel_id)
         raise ConfigTrouble("No sender for %s" % kind)
+
+    # -------------------------------------------------------------------------
+    def _by_smtp(self, address, text, channel_id):
+        """ Send by mail, which counts for the daily limit of mails """
+
+        quota, now = self.mail.quota(), utcnow()
+        if quota:
+            quota.check(now)
+        sent = current.msg.send_sms_via_smtp(address, text, channel_id)
+        if quota and sent:
+            quota.spend(now)
+        return sent
+
+    # -------------------------------------------------------------------------
+    @staticmethod
+    def _by_web_api(address, text, message_id, channel_id, within):
+        """
+            Send by S3Msg.send_sms_via_api(), which
+            - on Eden-ASP hands text over, where bytes are wanted
+            - waits for the gateway's answer without end
+            - reads the answer as text, which it is not
+            - keeps to itself what the gateway says
+        """
+
+        def ask(request, query):
+            if isinstance(query, str):
+                query = query.encode("iso-8859-1")
+            try:
+                with urlopen(request, query, timeout=within) as response:
+                    return StringIO(response.read().decode("utf-8", "replace"))
+            except HTTPError as error:
+                raise NotNow("The SMS gateway says %s %s" %
+                             (error.code, error.reason)) from None
+            except OSError as error:
+                raise RelayTrouble("The SMS gateway does not answer (%s)" %
+                                   getattr(error, "reason", error)) from None
+
+        send = substitute(type(current.msg).send_sms_via_api, urlopen=ask)
+        return send(current.msg, address, text, message_id, channel_id)
 
     # -------------------------------------------------------------------------
     @staticmethod

@@ -82,7 +82,8 @@ def adopt(environment):
     mail.take_over(current.msg, current.s3task)
     establish(mail, scheduler, COMPANIONS)
 
-    # A module that Eden does not know is everybody's, in its REST interfaces too
+    guard(auth)
+    # A module that Eden does not know is everybody's
     settings.modules["mails3"] = Storage(name_nice = "MailS3",
                                          restricted = True,
                                          access = "|1|", # ADMIN
@@ -93,6 +94,36 @@ def adopt(environment):
     auth.settings.mailer = mail.for_secrets()
     show_notice(mail, "warning", mail.is_admin)
     return mail
+
+# -----------------------------------------------------------------------------
+def guard(auth):
+    """
+        Have Eden show our tables to an admin only, in all interfaces where a
+        user may name a table, like sync/sync.xml; in its simple policies they
+        were everybody's else
+
+        Args:
+            auth: the AuthS3 of this request
+    """
+
+    has_permission, accessible_query = auth.s3_has_permission, auth.s3_accessible_query
+
+    def is_withheld(table):
+        name = getattr(table, "_dalname", table)
+        return name in COMPANIONS and not auth.override and not auth.s3_has_role("ADMIN")
+
+    @functools.wraps(has_permission)
+    def s3_has_permission(method, table, *args, **kwargs):
+        return not is_withheld(table) and has_permission(method, table, *args, **kwargs)
+
+    @functools.wraps(accessible_query)
+    def s3_accessible_query(method, table, *args, **kwargs):
+        if is_withheld(table):
+            return current.db[getattr(table, "_tablename", table)].id == 0
+        return accessible_query(method, table, *args, **kwargs)
+
+    auth.s3_has_permission = s3_has_permission
+    auth.s3_accessible_query = s3_accessible_query
 
 # -----------------------------------------------------------------------------
 def load_outbox(modules):
@@ -152,8 +183,10 @@ class EdenMail(MailS3):
         self.daily_limit = settings.get_mail_limit()
         # What is queued waits for the sender, and does not count yet
         self.own_senders = (UNCONFIGURED, sender, current.msg.sanitize_sender(sender))
-        settings.get_mail_sender = lambda: sender or UNCONFIGURED
-        settings.get_mail_limit = lambda: None
+        # Not by setting attributes: to a Storage those are items
+        vars(settings).update(get_mail_sender = lambda: sender or UNCONFIGURED,
+                              get_mail_limit = lambda: None,
+                              )
 
     # -------------------------------------------------------------------------
     def take_over(self, msg, s3task):
@@ -275,6 +308,8 @@ class EdenMail(MailS3):
             if send():
                 return None
             error = self.error
+        except DeliveryError as failure:
+            error = failure
         except Exception as failure:
             error = type(failure).__name__
         finally:
@@ -354,9 +389,15 @@ class EdenMail(MailS3):
     def _courier(self, channel, **options):
         """ A Courier, which heeds Eden's daily limit """
 
-        if channel == EMAIL and self.daily_limit:
-            options["quota"] = DailyLimit(self.db, self.daily_limit)
+        if channel == EMAIL:
+            options["quota"] = self.quota()
         return super()._courier(channel, **options)
+
+    # -------------------------------------------------------------------------
+    def quota(self):
+        """ How many mails may be sent: the DailyLimit, None = any number """
+
+        return DailyLimit(self.db, self.daily_limit) if self.daily_limit else None
 
     # -------------------------------------------------------------------------
     def retire(self):

@@ -1,0 +1,200 @@
+"""
+    Sites as they are run: without migration, compiled, by several processes;
+    that have run for years, are upgraded, and uninstalled
+"""
+
+import json
+import subprocess
+
+from threading import Thread
+
+import pytest
+
+from host import eventually
+
+from .visitor import EdenVisitor
+
+SENDER = "Shelter <shelter@example.org>"
+
+WAITING = "SELECT COUNT(*) FROM msg_outbox WHERE status = 1"
+
+# What Eden's scheduler and its first run leave in the database, after years
+OLD_ROWS = """
+outbox, email, contact = s3db.msg_outbox, s3db.msg_email, s3db.pr_contact
+
+def entity(tablename, **values):
+    table = s3db[tablename]
+    record = {"id": table.insert(**values)}
+    s3db.update_super(table, record)
+    return record
+
+def person(name):
+    record = entity("pr_person", first_name=name, last_name="Example")
+    contact.insert(pe_id=record["pe_id"], contact_method="EMAIL",
+                   value="%s@example.org" % name)
+    return record
+
+def letter(subject, **values):
+    record = {"id": email.insert(subject=subject, body="News", inbound=False)}
+    s3db.update_super(email, record)
+    outbox.insert(message_id=record["message_id"], contact_method="EMAIL", **values)
+
+letter("new", pe_id=person("new")["pe_id"])
+letter("tried", pe_id=person("tried")["pe_id"], retries=3)
+letter("last", pe_id=person("last")["pe_id"], retries=0)
+letter("for ever", pe_id=person("forever")["pe_id"], retries=None)
+letter("address", address="address@example.org")
+letter("sent", pe_id=person("sent")["pe_id"], status=2)
+letter("draft", pe_id=person("draft")["pe_id"], status=3)
+letter("invalid", pe_id=person("invalid")["pe_id"], status=4)
+letter("failed", pe_id=person("failed")["pe_id"], status=5, retries=0)
+letter("deleted", pe_id=person("deleted")["pe_id"], deleted=True)
+outbox.insert(pe_id=person("nothing")["pe_id"], contact_method="EMAIL")
+
+group = entity("pr_group", name="Helpers")
+for name in ("one", "two"):
+    s3db.pr_group_membership.insert(group_id=group["id"], person_id=person(name)["id"])
+letter("group", pe_id=group["pe_id"])
+
+task = db.scheduler_task
+db((task.function_name == "msg_process_outbox") &
+   task.args.contains("EMAIL")).update(status="FAILED", times_failed=1)
+db((task.function_name == "msg_process_outbox") & task.args.contains("SMS")).delete()
+"""
+
+# =============================================================================
+@pytest.fixture
+def fresh(eden, engine, relay):
+    """ A stock site whose mail goes to the relay """
+
+    with eden.site(engine) as site:
+        site.configure(mail = {"server": relay.address, "tls": False, "sender": SENDER},
+                       auth = {"registration_requires_verification": True,
+                               "registration_requires_approval": False,
+                               })
+        yield site
+
+# -----------------------------------------------------------------------------
+def compile_app(site):
+    """ Compile an app by Eden's own script """
+
+    script = "applications/%s/static/scripts/tools/compile.py" % site.app
+    subprocess.run(site._command("web2py", "-S", site.app, "-M", "-R", script),
+                   cwd = site.folder,
+                   env = site._environ(),
+                   stdin = subprocess.DEVNULL,
+                   capture_output = True,
+                   timeout = 180,
+                   check = True,
+                   )
+    assert (site.app_path / "compiled" / "models.tasks_mail.pyc").exists()
+
+def at_once(*actions):
+    """ Do things at the same time """
+
+    threads = [Thread(target=action) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+def addresses(relay):
+    """ To whom the relay has taken mail, sorted """
+
+    return sorted(recipient for mail in relay.mails for recipient in mail.recipients)
+
+# =============================================================================
+class TestProduction:
+    """ As sahana/eden_deploy sets a site up """
+
+    def test_a_compiled_site_that_does_not_migrate(self, fresh, relay):
+        """
+            Its first visitors, of two web servers at the same time, get
+            their mail, each once
+        """
+
+        fresh.configure(base={"migrate": False, "prepopulate": 0})
+        fresh.install()
+        compile_app(fresh)
+        visitors = []
+        for _ in range(2):
+            fresh.serve()
+            for _ in range(2):
+                visitor = EdenVisitor(fresh)
+                visitor.home = fresh.url
+                visitors.append(visitor)
+        names = ["visitor%s@example.org" % number for number in range(4)]
+
+        def register(visitor, name):
+            def action():
+                visitor.open(visitor.home + "/default/user/register")
+                visitor.fill_in(first_name="Anne", last_name="Example", email=name,
+                                password="a long secret", password_two="a long secret")
+            return action
+
+        at_once(*[register(*pair) for pair in zip(visitors, names)])
+        fresh.work()
+        fresh.work()
+
+        assert eventually(lambda: len(addresses(relay)) >= 4), fresh.tickets()
+        assert fresh.tickets() == []
+        assert addresses(relay) == names
+        assert fresh.sql(WAITING) == [(0,)]
+
+# =============================================================================
+class TestSiteThatHasRun:
+    """ MailS3 is dropped in after years """
+
+    def test_its_old_mail_goes_out(self, fresh, relay):
+        """
+            What was still to be sent, new or tried, to persons and groups,
+            each once; the rest is left alone. The scheduler's own rows may
+            have failed, or be missing.
+        """
+
+        fresh.shell(OLD_ROWS)
+        fresh.install()
+        fresh.work()
+        fresh.work()
+        expected = sorted(name + "@example.org" for name in
+                          ("new", "tried", "last", "forever", "address", "one", "two"))
+
+        assert eventually(lambda: fresh.sql(WAITING + " AND deleted = 'F'") == [(0,)], 90)
+        assert addresses(relay) == expected
+        assert {mail.message["From"] for mail in relay.mails} == {SENDER}
+        states = dict(fresh.sql("SELECT e.subject, MAX(o.status) FROM msg_outbox o, msg_email e"
+                                " WHERE e.message_id = o.message_id GROUP BY e.subject"))
+        assert states == {"new": 2, "tried": 2, "last": 2, "for ever": 2, "address": 2,
+                          "group": 2, "sent": 2, "draft": 3, "invalid": 4, "failed": 5,
+                          "deleted": 1}
+        assert fresh.sql("SELECT status FROM msg_outbox WHERE message_id IS NULL") == [(4,)]
+
+# =============================================================================
+class TestUpgrade:
+    """ The installer is run again """
+
+    def test_what_was_queued_before_is_sent_after(self, fresh, relay):
+        """ Also if a column is new; what is no more of MailS3 is removed """
+
+        fresh.configure(base={"migrate": False, "prepopulate": 0}, mail={"fallback": False})
+        fresh.install()
+        fresh.shell("assert mail.send('before@example.org', 'News', 'There is news')")
+        fresh.sql("ALTER TABLE mails3_delivery DROP COLUMN troubled_on")
+        package = fresh.app_path / "modules" / "mails3"
+        (package / "former.py").write_text("# of an older version\n")
+        manifest = json.loads((package / "INSTALLED").read_text())
+        manifest["modules/mails3/former.py"] = \
+            "edaaa4ea7a7ab6b6e6bf0e5a0ce2ba4ca5dab8a4dd8f8e2d0d1aa6c2f1b3cd80"
+        (package / "INSTALLED").write_text(json.dumps(manifest))
+
+        fresh.install()
+        fresh.serve()
+        EdenVisitor(fresh).register("after@example.org")
+        fresh.work()
+
+        assert eventually(lambda: len(relay.mails) == 2), fresh.tickets()
+        assert addresses(relay) == ["after@example.org", "before@example.org"]
+        assert not (package / "former.py").exists()
+        assert fresh.tickets() == []
+
+# END =========================================================================

@@ -26,7 +26,7 @@ __all__ = ("Alarm",)
 log = logging.getLogger("web2py.mails3")
 
 # What is told of. A pause is no incident: who made it knows.
-INCIDENTS = {"worker": "A scheduler worker is at work again",
+INCIDENTS = {"worker": "Mail is looked after again",
              "held": "Mail is sent again",
              }
 

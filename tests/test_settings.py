@@ -10,6 +10,7 @@ from conftest import CLONE
 from mails3.settings import SETTINGS, read_file, read_settings
 
 SAMPLE = CLONE / "private" / "mails3.ini"
+REFERENCE = CLONE / "private" / "docs" / "operating.md"
 
 # -----------------------------------------------------------------------------
 def read(**given):
@@ -86,6 +87,17 @@ class TestSample:
 
         assert read(**parser["mails3"]) == read()
         assert list(parser["mails3"]) == [setting.name for setting in SETTINGS]
+
+    def test_the_reference_names_every_setting(self):
+        """ With its default, its unit and its meaning, and no other """
+
+        words = {"True": "yes", "False": "no", "None": "none", "": "(empty)"}
+        table = ["| `%s` | %s | %s | %s |" %
+                 (setting.name, words.get(str(setting.default), setting.default),
+                  setting.unit, setting.meaning) for setting in SETTINGS]
+
+        text = REFERENCE.read_text(encoding="utf-8")
+        assert text.partition("|---|---|---|---|\n")[2].strip().splitlines() == table
 
     def test_it_sets_nothing(self):
         """ As long as nothing is changed, the defaults hold """

@@ -1,0 +1,113 @@
+"""
+    A real browser, which runs no scripts: a headless Chromium, where there is one
+"""
+
+import os
+import shutil
+
+from contextlib import contextmanager
+
+import pytest
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+
+SUBMIT = "form input[type=submit], form button[type=submit]"
+
+# -----------------------------------------------------------------------------
+@contextmanager
+def browser():
+    """ The browser (selenium's driver), closed in the end """
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    driver = shutil.which("chromedriver")
+    if not (chromium and driver):
+        told = "No browser: chromium and chromedriver are not installed"
+        if os.environ.get("MAILS3_REQUIRE_BROWSER") == "1":
+            pytest.fail(told)
+        pytest.skip(told)
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage",
+                     "--window-size=1200,900"):
+        options.add_argument(argument)
+    options.add_experimental_option(
+                "prefs", {"profile.managed_default_content_settings.javascript": 2})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+# -----------------------------------------------------------------------------
+def log_in(driver, site, email, password):
+    """ Log in by the form of the app """
+
+    driver.get(site.url + "/default/user/login")
+    driver.find_element(By.NAME, "email").send_keys(email)
+    driver.find_element(By.NAME, "password").send_keys(password)
+    driver.find_element(By.CSS_SELECTOR, SUBMIT).click()
+    assert "/login" not in driver.current_url
+
+# -----------------------------------------------------------------------------
+def steer(driver, site):
+    """
+        What an admin does under stress, by clicking: see why mail is not
+        going out, find a mail, set it aside, release it, look at its
+        content, test the configuration, pause and resume
+
+        Args:
+            driver: the browser of an admin who is logged in
+            site: the site, with one mail to anne@example.org that waits
+    """
+
+    def text():
+        return driver.find_element(By.CLASS_NAME, "mails3").text
+
+    def click(words):
+        driver.find_element(By.XPATH, "//div[@class='mails3']//*[self::a or self::button]"
+                                      "[contains(normalize-space(), '%s')]" % words).click()
+
+    driver.get(site.url + "/mails3")
+    assert "No scheduler worker is alive" in text()
+    # What counts is what is seen first
+    alert = driver.find_element(By.CSS_SELECTOR, ".mails3 .state")
+    assert alert.rect["y"] < 400
+    headings = driver.find_elements(By.CSS_SELECTOR, ".mails3 h2")
+    assert max(heading.size["height"] for heading in headings) == headings[0].size["height"]
+
+    click("new")
+    driver.find_element(By.NAME, "q").send_keys("anne@")
+    click("Search")
+    driver.find_element(By.NAME, "number").click()
+    click("Hold")
+    assert "hold: 1 done" in text()
+
+    click("on hold")
+    driver.find_element(By.CSS_SELECTOR, ".mails3 tbody a").click()
+    assert "Held by " in text()
+    click("Release")
+    assert "release: 1 done" in text()
+    click("Show the content")
+    assert "There is news." in text()
+
+    driver.get(site.url + "/mails3")
+    click("Test the configuration")
+    assert "It works" in text()
+    click("Outbound mail")
+    driver.find_element(By.NAME, "reason").send_keys("Moving house")
+    click("Pause sending")
+    assert "Moving house" in text()
+    click("Resume sending")
+    assert "Moving house" not in text()
+
+    # On a phone, nothing sticks out
+    driver.set_window_size(420, 900)
+    for page in ("", "/mails"):
+        driver.get(site.url + "/mails3" + page)
+        width = driver.find_element(By.TAG_NAME, "html").size["width"]
+        for element in driver.find_elements(By.CSS_SELECTOR, ".mails3, .mails3 > *"):
+            assert element.rect["x"] + element.rect["width"] <= width + 1
+
+# END =========================================================================

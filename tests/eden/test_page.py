@@ -1,0 +1,46 @@
+"""
+    The admin's page in an Eden's own look, in a real browser, without scripts
+"""
+
+import pytest
+import requests
+
+from browser import browser, log_in, steer
+from conftest import FakeRelay
+
+from .host import ADMIN, NORMAL_USER
+
+# -----------------------------------------------------------------------------
+@pytest.fixture
+def office(site):
+    """ A site with a mail that waits """
+
+    with FakeRelay() as relay:
+        site.configure(mail={"server": relay.address, "sender": "shelter@shelter.net",
+                             "fallback": False})
+        site.shell("mail.send('anne@example.org', 'News', 'There is news.')")
+        yield site
+
+# -----------------------------------------------------------------------------
+def test_an_admin_steers_by_clicking(office):
+    """ As on a plain app """
+
+    with browser() as driver:
+        log_in(driver, office, *ADMIN)
+        steer(driver, office)
+    assert office.tickets() == []
+
+# -----------------------------------------------------------------------------
+def test_a_user_sees_nothing(office):
+    """ Nor does anybody without a login """
+
+    assert "/user/login" in requests.get(office.url + "/mails3").url
+    assert requests.get(office.url + "/mails3/metrics").status_code == 403
+    with browser() as driver:
+        log_in(driver, office, *NORMAL_USER)
+        for page in ("", "/mails", "/show/1", "/content/1", "/metrics"):
+            driver.get(office.url + "/mails3" + page)
+            assert "anne@example.org" not in driver.page_source
+            assert "mails3_status" not in driver.page_source
+
+# END =========================================================================

@@ -40,7 +40,7 @@ OTHERS = ("msg/tag", "msg/search", "msg/sender", "doc/document", "admin/task", "
 
 FORMATS = ("", ".s3json", ".json", ".xml", ".csv", ".xls", ".aadata")
 
-OURS = ("mails3_message", "mails3_attachment", "mails3_delivery")
+OURS = ("mails3_message", "mails3_attachment", "mails3_delivery", "mails3_attempt")
 
 # Where who asks may name a table
 TABLES = ("sync/sync.xml?resource=%s",
@@ -183,12 +183,9 @@ class TestWriting:
 def forge(visitor, path, table, uuid, **values):
     """ Write a record by Eden's interface for XML """
 
-    data = "".join('<data field="%s">%s</data>' % item for item in values.items())
+    fields = "".join('<data field="%s">%s</data>' % item for item in values.items())
+    data = '<s3xml><resource name="%s" uuid="%s">%s</resource></s3xml>' % (table, uuid, fields)
     for method in ("PUT", "POST"):
-        visitor.session.request(method,
-                                "%s/%s" % (visitor.site.url, path),
-                                data = '<s3xml><resource name="%s" uuid="%s">%s</resource></s3xml>' %
-                                       (table, uuid, data),
-                                )
+        visitor.session.request(method, "%s/%s" % (visitor.site.url, path), data=data)
 
 # END =========================================================================

@@ -36,7 +36,8 @@ user("%s", "MESSENGER", 0)
 # What lists messages, and what may refer to them
 MESSAGES = ("msg/outbox", "msg/email_outbox", "msg/message", "msg/inbox", "msg/email_inbox")
 OTHERS = ("msg/tag", "msg/search", "msg/sender", "doc/document", "admin/task", "admin/errors",
-          "mails3/index", "mails3/message", "mails3/delivery")
+          "mails3/index", "mails3/mails", "mails3/show/1", "mails3/content/1",
+          "mails3/show/2", "mails3/content/2", "mails3/message", "mails3/delivery")
 
 FORMATS = ("", ".s3json", ".json", ".xml", ".csv", ".xls", ".aadata")
 

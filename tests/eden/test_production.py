@@ -256,7 +256,7 @@ msg.process_outbox()
         fresh.configure(mail={"fallback": False})
         fresh.install()
         relay.answer("RCPT", "451 4.2.0 Later", to="deferred@example.org", times=1)
-        fresh.shell(self.MAIL.replace("__file__", repr(str(fresh.folder / "VERSION"))))
+        fresh.shell(self.MAIL.replace("__file__", repr(str(fresh.folder / "web2py.py"))))
         assert relay.mails == []
 
         told = fresh.uninstall()
@@ -272,7 +272,7 @@ msg.process_outbox()
         assert "Plain words" in contents["html"]
         attached = next(mail for mail in relay.mails
                         if mail.recipients == ["file@example.org"]).message.get_payload()[1]
-        assert attached.get_payload(decode=True) == (fresh.folder / "VERSION").read_bytes()
+        assert attached.get_payload(decode=True) == (fresh.folder / "web2py.py").read_bytes()
         assert "Here is the link" not in str(fresh.sql("SELECT body FROM msg_message"))
         assert fresh.sql("SELECT COUNT(*) FROM scheduler_task"
                          " WHERE function_name LIKE 'mails3%'") == [(0,)]

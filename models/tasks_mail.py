@@ -13,9 +13,8 @@ if "db" in globals():
     else:
         from mails3.web2py import adopt
 
+    # Names nothing that is not in each version: a running server reads this
+    # file anew, but not the package
     mail = adopt(globals())
-
-    # A scheduler without a dict of tasks looks for them here
-    mails3_drain, mails3_retry, mails3_purge = mail.drain, mail.retry, mail.purge
 
 # END =========================================================================

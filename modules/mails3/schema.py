@@ -170,8 +170,7 @@ def create(db, names):
         if answers(db, table.id):
             for field in table:
                 if not answers(db, field):
-                    db.executesql("ALTER TABLE %s ADD %s" % (table._rname,
-                                                             column_of(db, field)))
+                    add_column(db, field)
         else:
             try:
                 db.executesql(db._adapter.create_table(table, migrate=False))
@@ -185,6 +184,20 @@ def create(db, names):
                     raise
                 # Another process was faster
         db.commit()
+
+# -----------------------------------------------------------------------------
+def add_column(db, field):
+    """ Add a column to a table; commits, for to ask for the next may roll back """
+
+    try:
+        db.executesql("ALTER TABLE %s ADD %s" % (field._table._rname,
+                                                 column_of(db, field)))
+    except Exception:
+        db.rollback()
+        if not answers(db, field):
+            raise
+        # Another process was faster
+    db.commit()
 
 # -----------------------------------------------------------------------------
 def answers(db, *fields):

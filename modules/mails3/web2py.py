@@ -71,10 +71,13 @@ def adopt(environment):
     # The first requests may come at the same time, for which pydal's migration
     # is not safe: look_after() makes the tables
     mail.tasks = Tasks(own or Scheduler(db, migrate=False), mail)
-    mail.tasks.register({Tasks.DRAIN: mail.drain,
-                         Tasks.RETRY: mail.retry,
-                         Tasks.PURGE: mail.purge,
-                         })
+    functions = {Tasks.DRAIN: mail.drain,
+                 Tasks.RETRY: mail.retry,
+                 Tasks.PURGE: mail.purge,
+                 }
+    mail.tasks.register(functions)
+    # A scheduler without a dict of tasks looks for them there
+    environment.update(functions)
     mail.tasks.keep_pace()
     establish(mail, own)
 

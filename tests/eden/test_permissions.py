@@ -36,11 +36,12 @@ user("%s", "MESSENGER", 0)
 # What lists messages, and what may refer to them
 MESSAGES = ("msg/outbox", "msg/email_outbox", "msg/message", "msg/inbox", "msg/email_inbox")
 OTHERS = ("msg/tag", "msg/search", "msg/sender", "doc/document", "admin/task", "admin/errors",
-          "mails3/index", "mails3/message", "mails3/delivery")
+          "mails3/index", "mails3/mails", "mails3/show/1", "mails3/content/1",
+          "mails3/show/2", "mails3/content/2", "mails3/message", "mails3/delivery")
 
 FORMATS = ("", ".s3json", ".json", ".xml", ".csv", ".xls", ".aadata")
 
-OURS = ("mails3_message", "mails3_attachment", "mails3_delivery")
+OURS = ("mails3_message", "mails3_attachment", "mails3_delivery", "mails3_attempt")
 
 # Where who asks may name a table
 TABLES = ("sync/sync.xml?resource=%s",
@@ -183,12 +184,9 @@ class TestWriting:
 def forge(visitor, path, table, uuid, **values):
     """ Write a record by Eden's interface for XML """
 
-    data = "".join('<data field="%s">%s</data>' % item for item in values.items())
+    fields = "".join('<data field="%s">%s</data>' % item for item in values.items())
+    data = '<s3xml><resource name="%s" uuid="%s">%s</resource></s3xml>' % (table, uuid, fields)
     for method in ("PUT", "POST"):
-        visitor.session.request(method,
-                                "%s/%s" % (visitor.site.url, path),
-                                data = '<s3xml><resource name="%s" uuid="%s">%s</resource></s3xml>' %
-                                       (table, uuid, data),
-                                )
+        visitor.session.request(method, "%s/%s" % (visitor.site.url, path), data=data)
 
 # END =========================================================================

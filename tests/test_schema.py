@@ -1,0 +1,67 @@
+"""
+    The tables, as they come into being and are brought up to date
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from gluon.dal import DAL
+
+from conftest import FOLDER
+
+from mails3.schema import TABLES, answers, create, define
+
+# =============================================================================
+class TestUpgrade:
+    """ A newer version has columns that an older one had not """
+
+    @pytest.fixture
+    def connect(self, uri):
+        """ Connect to a database with the tables of an older version (function) """
+
+        connections = []
+
+        def connect():
+            db = DAL(uri, folder=FOLDER, migrate_enabled=False)
+            define(db)
+            connections.append(db)
+            return db
+
+        db = connect()
+        create(db, TABLES)
+        for table, column in (("mails3_message", "expires_on"), ("mails3_message", "individual"),
+                              ("mails3_delivery", "doubts"), ("mails3_delivery", "troubled_on"),
+                              ("mails3_delivery", "reply")):
+            db.executesql("ALTER TABLE %s DROP COLUMN %s" % (table, column))
+        db.commit()
+        yield connect
+        for db in connections:
+            db.close()
+
+    # -------------------------------------------------------------------------
+    def test_all_that_are_missing_are_added(self, connect):
+        """ Several in one table as well; for other connections, too """
+
+        create(connect(), TABLES)
+
+        db = connect()
+        assert all(answers(db, *db[name]) for name in TABLES)
+
+    # -------------------------------------------------------------------------
+    def test_servers_may_start_at_the_same_time(self, connect, uri):
+        """ One adds a column, the others find it there """
+
+        def start(_):
+            db = DAL(uri, folder=FOLDER, migrate_enabled=False)
+            try:
+                define(db)
+                create(db, TABLES)
+                return all(answers(db, *db[name]) for name in TABLES)
+            finally:
+                db.close()
+
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(start, range(4)))
+
+# END =========================================================================

@@ -30,7 +30,10 @@ def browser():
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage",
-                     "--window-size=1200,900"):
+                     "--disable-gpu", "--window-size=1200,900",
+                     # Nobody but the site is to be asked for anything
+                     "--no-first-run", "--disable-background-networking",
+                     "--disable-component-update", "--disable-sync"):
         options.add_argument(argument)
     options.add_experimental_option(
                 "prefs", {"profile.managed_default_content_settings.javascript": 2})

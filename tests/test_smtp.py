@@ -10,7 +10,8 @@ from conftest import FakeRelay
 from gluon.storage import Storage
 
 from mails3.policy import ConfigTrouble, LoginRefused, Never, NotNow, RelayTrouble
-from mails3.smtp import Server, Session, as_sent
+from mails3.dialogue import as_lines, dotted
+from mails3.smtp import Server, Session
 
 ANNE, BOB = "anne@example.org", "bob@example.org"
 MAIL = "Subject: News\n\nThere is news.\n"
@@ -277,6 +278,6 @@ class TestServer:
 def test_an_empty_mail_can_be_sent():
     """ It still ends with a line of its own """
 
-    assert as_sent("") == b"\r\n.\r\n"
+    assert dotted(as_lines("")) == b"\r\n.\r\n"
 
 # END =========================================================================

@@ -8,7 +8,7 @@
 """
 
 import hashlib
-import re
+import select
 import smtplib
 import socket
 import ssl
@@ -17,8 +17,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Optional
 
-from .policy import AUTH, BODY, CONNECT, DATA, EHLO, MAIL, RCPT, STARTTLS, \
-                    ConfigTrouble, Never, RelayTrouble, Reply, Trouble, judge
+from .dialogue import hand_over
+from .policy import AUTH, BODY, CONNECT, DATA, EHLO, MAIL, STARTTLS, ConfigTrouble, \
+                    Never, RelayTrouble, Reply, judge
 
 __all__ = ("Server", "Session")
 
@@ -130,11 +131,24 @@ class Session:
         self.messages = 0
         self.deadline = None  # of the message
         self.answer_by = None # the next reply
+        self.receiving = False # the relay waits for the content
 
     # -------------------------------------------------------------------------
-    def transmit(self, sender, recipients, content, within, own_sender=True):
+    def transmit(self, *args, **kwargs):
+        """ Hand one message over, without a pause; as transmitting() """
+
+        transmitting = self.transmitting(*args, **kwargs)
+        while True:
+            try:
+                next(transmitting)
+            except StopIteration as end:
+                return end.value
+
+    # -------------------------------------------------------------------------
+    def transmitting(self, sender, recipients, content, within, own_sender=True):
         """
-            Hand one message over
+            Hand one message over; a generator, which pauses while the relay
+            is to answer, so that other sessions can go on meanwhile
 
             Args:
                 sender: the envelope sender, a bare address
@@ -152,74 +166,76 @@ class Session:
                 NotNow, Never: the message was refused for all recipients
         """
 
-        try:
-            content = as_sent(content)
-        except UnicodeEncodeError:
-            raise Never("The message can not be encoded") from None
-
         self.open(within)
+        half = (self.clock() + self.deadline) / 2
         reused = self.messages > 0
+
+        def dialogue():
+            self.messages += 1
+            return self._hold(hand_over(sender, recipients, content,
+                                        self.smtp.esmtp_features, own_sender,
+                                        lambda: self.clock() >= half))
         try:
             try:
-                self._mail(sender, len(content), own_sender)
-            except RelayTrouble:
-                if not reused:
+                refused = yield from dialogue()
+            except RelayTrouble as trouble:
+                if not (reused and getattr(trouble.args[0], "phase", None) == MAIL):
                     raise
                 # The relay has had enough of that session, not of us
                 self.close()
                 self.open(within)
-                self._mail(sender, len(content), own_sender)
-            return self._hand_over(recipients, content)
+                refused = yield from dialogue()
         except Exception as error:
             # After protocol trouble the session's state is anybody's guess
             if isinstance(error, RelayTrouble) or not self._reset():
                 self.close()
             raise
-
-    # -------------------------------------------------------------------------
-    def _mail(self, sender, size, own_sender):
-        """ Begin a message, telling its size where the relay wants to know """
-
-        # RFC 1870 section 6: too large is refused before it is sent
-        options = ["SIZE=%s" % size] if self.smtp.has_extn("size") else []
-        self.messages += 1
-        self._ask(MAIL, self.smtp.mail, sender, options, own_sender=own_sender)
-
-    # -------------------------------------------------------------------------
-    def _hand_over(self, recipients, content):
-        """ RCPT, DATA and the content; as for transmit() """
-
-        refused = {}
-        half = (self.clock() + self.deadline) / 2
-        for recipient in recipients:
-            if self.clock() >= half and None in refused.values():
-                # The rest of the time is for handing it over to those
-                break
-            error = judge(self._reply(RCPT, self.smtp.rcpt, recipient))
-            if isinstance(error, Trouble):
-                raise error
-            refused[recipient] = error
-
-        if all(refused.values()):
-            if not self._reset():
-                self.close()
-            return refused
-
-        self._ask(DATA, self.smtp.docmd, "DATA")
-        self._ask(BODY, self._send, content)
+        if None not in refused.values() and not self._reset():
+            self.close()
         return refused
 
     # -------------------------------------------------------------------------
-    def _send(self, content):
-        """ Send the content and take the reply to it """
+    def _hold(self, dialogue):
+        """ Hold a dialogue (see there): give its commands, pause, take replies """
 
-        # A large one may take longer than a reply
-        self.smtp.sock.settimeout(max(self.deadline - self.clock(), 0.01))
-        self.smtp.send(content)
-        # Nobody knows what became of it if that is not waited for: all the
-        # time that is left (RFC 5321 section 4.5.3.2.6 asks for 10 minutes)
-        self.answer_by = self.deadline
-        return self.smtp.getreply()
+        try:
+            group = next(dialogue)
+            while True:
+                broken = self._give(group)
+                if not broken:
+                    yield
+                replies = []
+                for phase, _ in group:
+                    reply = Reply(phase, None, broken.text) if broken else \
+                            self._take(phase)
+                    if reply.code is None:
+                        # Nothing comes after that
+                        broken = reply
+                    replies.append(reply)
+                group = dialogue.send(replies)
+        except StopIteration as end:
+            return end.value
+
+    # -------------------------------------------------------------------------
+    def _give(self, group):
+        """ Give commands; None, or the Reply that is missing if that fails """
+
+        def send(commands):
+            self.smtp.send(commands)
+            return 250, b""
+
+        reply = self._reply(group[-1][0], send, b"".join(command for _, command in group))
+        return reply if reply.code is None else None
+
+    # -------------------------------------------------------------------------
+    def _take(self, phase):
+        """ Take the reply to a command that was given """
+
+        reply = self._outcome(phase, self.smtp.getreply)
+        # After 354, it takes what follows for the content
+        self.receiving = phase == DATA and reply.code is not None and \
+            300 <= reply.code < 400
+        return reply
 
     # -------------------------------------------------------------------------
     def open(self, within):
@@ -234,8 +250,7 @@ class Session:
         """
 
         self.deadline = self.clock() + within
-        if self.smtp and self.messages < self.MESSAGES and \
-           self.clock() - self.opened < self.SECONDS:
+        if self.is_ready():
             return
         self.close()
 
@@ -252,7 +267,20 @@ class Session:
         except Exception:
             self.close()
             raise
-        self.opened, self.messages = self.clock(), 0
+        self.opened, self.messages, self.receiving = self.clock(), 0, False
+
+    # -------------------------------------------------------------------------
+    def is_ready(self):
+        """ Whether the session is open, and can be used for one more message """
+
+        if self.smtp is None or self.messages >= self.MESSAGES or \
+           self.clock() - self.opened >= self.SECONDS:
+            return False
+        try:
+            # What the relay says unasked is that it goes away
+            return not select.select([self.smtp.sock], [], [], 0)[0]
+        except (OSError, ValueError, TypeError):
+            return False
 
     # -------------------------------------------------------------------------
     def close(self):
@@ -262,7 +290,7 @@ class Session:
         if smtp is None:
             return
         try:
-            if smtp.sock:
+            if smtp.sock and not self.receiving:
                 # Nothing depends on the answer
                 smtp.sock.settimeout(min(self.timeout, 1))
                 smtp.quit()
@@ -371,7 +399,17 @@ class Session:
 
         if self.clock() >= self.deadline:
             return Reply(phase, None, "took too long")
-        self.answer_by = self.clock() + self.timeout
+        return self._outcome(phase, command, *args, **kwargs)
+
+    # -------------------------------------------------------------------------
+    def _outcome(self, phase, command, *args, **kwargs):
+        """ What a command came to; as _reply(), also when it is late """
+
+        # Nobody knows what became of the content if the reply to it is not
+        # waited for: all the time that is left (RFC 5321 section 4.5.3.2.6
+        # asks for 10 minutes)
+        self.answer_by = self.deadline if phase == BODY else \
+            self.clock() + self.timeout
         if self.smtp and self.smtp.sock:
             self.smtp.sock.settimeout(max(self._patience(), 0.01))
         try:
@@ -413,7 +451,7 @@ class Session:
     def _reset(self):
         """ Forget a message that was begun; False if that fails """
 
-        if self.smtp is None:
+        if self.smtp is None or self.receiving:
             return False
         return judge(self._reply(MAIL, self.smtp.rset)) is None
 
@@ -457,11 +495,12 @@ class Lines:
     def readline(self, limit):
 
         while b"\n" not in self.buffer and len(self.buffer) < limit:
-            patience = self.patience()
-            if patience <= 0:
-                raise TimeoutError("The reply took too long")
-            self.sock.settimeout(patience)
-            received = self.sock.recv(8192)
+            # Late, it is taken if it is there already
+            self.sock.settimeout(max(self.patience(), 0))
+            try:
+                received = self.sock.recv(8192)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                raise TimeoutError("The reply took too long") from None
             if not received:
                 break
             self.buffer += received
@@ -473,18 +512,5 @@ class Lines:
     def close(self):
 
         self.buffer = b""
-
-# -----------------------------------------------------------------------------
-def as_sent(content):
-    """ Lines end with CRLF, a leading dot is doubled, a dot ends it all """
-
-    if isinstance(content, str):
-        # Mail.send composes ASCII; what is not can not be sent as it is
-        content = content.encode("ascii")
-    content = re.sub(br"\r\n|\n|\r", b"\r\n", content)
-    content = re.sub(br"(?m)^\.", b"..", content)
-    if not content.endswith(b"\r\n"):
-        content += b"\r\n"
-    return content + b".\r\n"
 
 # END =========================================================================

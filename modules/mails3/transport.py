@@ -1,11 +1,13 @@
 # -*- coding: utf-8 -*-
 
 """
-    From a stored message to the relay: Mail.send composes, a session hands over
+    From a stored message to the relay: Mail.send composes, sessions hand over
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
 """
+
+import logging
 
 from email.errors import MessageError
 from email.mime.text import MIMEText
@@ -14,10 +16,12 @@ from types import FunctionType
 from gluon.tools import Mail
 
 from .address import BadInput, address_of
-from .policy import ConfigTrouble, Never, NotNow
+from .policy import ConfigTrouble, Never, NotNow, RelayTrouble
 from .smtp import Server, Session
 
 __all__ = ("Transport", "substitute")
+
+log = logging.getLogger("web2py.mails3")
 
 # What the email package raises over a message that it can not write
 UNFIT = (MessageError, ValueError, TypeError, AttributeError)
@@ -27,7 +31,7 @@ NATIVE = ("logging", "gae", "aws")
 
 # =============================================================================
 class Transport:
-    """ Has Mail.send compose a mail, and a session hand it over """
+    """ Has Mail.send compose mail, and sessions hand it over """
 
     def __init__(self, mail, timeout, remote_server=None):
         """
@@ -40,7 +44,8 @@ class Transport:
         self.mail = mail
         self.timeout = timeout
         self.remote_server = remote_server
-        self.session = None
+        self.sessions = []
+        self.most = None # sessions that the relay puts up with
 
     # -------------------------------------------------------------------------
     def send(self, submission, message_id, recipients, within):
@@ -59,6 +64,25 @@ class Transport:
             Raises:
                 Trouble: the relay or the configuration is to blame
                 NotNow, Never: the message was refused for all recipients
+        """
+
+        sending = self.sending(0, submission, message_id, recipients, within)
+        while True:
+            try:
+                next(sending)
+            except StopIteration as end:
+                return end.value
+
+    # -------------------------------------------------------------------------
+    def sending(self, number, submission, message_id, recipients, within):
+        """
+            Compose a message and hand it over by one of the sessions: a
+            generator, which pauses while the relay is to answer, so that
+            others can go on meanwhile
+
+            Args:
+                number: of the session, from 0; less than open() has said
+                and others: as for send(), as what it returns and raises
         """
 
         if not submission.to:
@@ -82,27 +106,56 @@ class Transport:
         if self.remote_server:
             return self._send_by(self.remote_server, envelope, recipients, content)
 
-        self.open(within)
-        return self.session.transmit(envelope, recipients, content, within,
-                                     own_sender = is_address(configured, envelope))
+        own_sender = sender is configured or is_address(configured, envelope)
+        return (yield from self._session(number).transmitting(
+                                envelope, recipients, content, within, own_sender))
 
     # -------------------------------------------------------------------------
-    def open(self, within):
+    def open(self, number, within):
         """
-            Have a session ready
+            Have sessions ready
 
             Args:
-                within: the time for that and the next message (seconds)
+                number: how many at most
+                within: the time for each, and its next message (seconds)
+
+            Returns:
+                how many there are
 
             Raises:
-                Trouble: it can't be had
+                Trouble: not one can be had
         """
 
         if self.remote_server or self._is_native():
-            return
-        if self.session is None:
-            self.session = Session(self._server(), self.timeout)
-        self.session.open(within)
+            return 1
+        for ready in range(min(number, self.most or number)):
+            try:
+                self._session(ready).open(within)
+            except RelayTrouble as trouble:
+                if not ready:
+                    raise
+                log.info("The mail server takes %s sessions, not more (%s).", ready, trouble)
+                self.most = ready
+                return ready
+        return min(number, self.most or number)
+
+    # -------------------------------------------------------------------------
+    def is_open(self, number):
+        """ Whether open() would have nothing to do """
+
+        if self.remote_server or self._is_native():
+            return True
+        number = min(number, self.most or number)
+        return len(self.sessions) >= number and \
+            all(session.is_ready() for session in self.sessions[:number])
+
+    # -------------------------------------------------------------------------
+    def _session(self, number):
+        """ One of the sessions; a new one is not open yet """
+
+        while len(self.sessions) <= number:
+            self.sessions.append(Session(self._server(), self.timeout))
+        return self.sessions[number]
 
     # -------------------------------------------------------------------------
     def _is_native(self):
@@ -123,11 +176,10 @@ class Transport:
 
     # -------------------------------------------------------------------------
     def close(self):
-        """ Close the session, if there is one """
+        """ Close the sessions """
 
-        if self.session:
-            self.session.close()
-            self.session = None
+        while self.sessions:
+            self.sessions.pop().close()
 
     # -------------------------------------------------------------------------
     def _server(self):

@@ -37,12 +37,13 @@ class ChannelTransport:
         self.channel = channel
 
     # -------------------------------------------------------------------------
-    def send(self, submission, message_id, recipients, within):
+    def sending(self, number, submission, message_id, recipients, within):
         """
-            Hand a text over; as Transport.send()
+            Hand a text over; as Transport.sending()
             - Eden's senders tell no more than whether they did it
         """
 
+        yield
         options = submission.options
         send = self._sender(options.get("organisation_id"), options.get("message_id"),
                             within)
@@ -50,13 +51,20 @@ class ChannelTransport:
                 for recipient in recipients}
 
     # -------------------------------------------------------------------------
-    def open(self, within):
+    def is_open(self, number):
+        """ As Transport.is_open() """
+
+        return False
+
+    # -------------------------------------------------------------------------
+    def open(self, number, within):
         """ Have a gateway; raises Trouble if there is none """
 
         if self.channel == "SMS" and not self._gateways():
             raise ConfigTrouble("No SMS gateway configured")
         if self.channel == "TWITTER" and not current.msg.get_twitter_api():
             raise ConfigTrouble("No Twitter API configured")
+        return 1
 
     # -------------------------------------------------------------------------
     def fingerprint(self, salt):
@@ -190,12 +198,13 @@ class ChannelTransport:
 class EdenTransport(Transport):
     """ Sends what Eden has queued by Eden's own msg.send_email """
 
-    def send(self, submission, message_id, recipients, within):
-        """ As Transport.send() """
+    def sending(self, number, submission, message_id, recipients, within):
+        """ As Transport.sending() """
 
         if submission.to:
             # Queued by MailS3.send
-            return super().send(submission, message_id, recipients, within)
+            return (yield from super().sending(number, submission, message_id,
+                                               recipients, within))
 
         arguments = submission.arguments()
         attachments = arguments.get("attachments", [])
@@ -215,7 +224,9 @@ class EdenTransport(Transport):
                 for recipient in recipients}
 
     # -------------------------------------------------------------------------
-    def open(self, within):
+    def open(self, number, within):
         """ msg.send_email opens its own """
+
+        return 1
 
 # END =========================================================================

@@ -2,6 +2,8 @@
     The two runs: what they send, what they leave alone, what becomes of it
 """
 
+import time
+
 from threading import Thread
 
 from conftest import FakeRelay, Office
@@ -54,10 +56,27 @@ class TestDrain:
 
         office.queue(*["user%s@example.org" % n for n in range(20)])
 
-        office.drain()
+        office.drain(sessions=1)
 
         assert len(office.relay.mails) == 20
         assert office.relay.connections == 1
+
+    def test_many_messages_are_handed_over_side_by_side(self, office):
+        """ By as many sessions as are set; few messages by one """
+
+        office.relay.delay("DATA", 0.2)
+        office.queue(*["user%s@example.org" % n for n in range(5)])
+        office.drain(sessions=4)
+        assert office.relay.connections == 1
+
+        ids = office.queue(*["user%s@example.org" % n for n in range(40)])
+        start = time.monotonic()
+        office.drain()
+
+        assert time.monotonic() - start < 40 * 0.2
+        assert office.relay.connections == 1 + 4
+        assert {office.status(number) for number in ids} == {SENT}
+        assert len(office.relay.mails) == 5 + 40
 
     def test_a_session_that_the_relay_ends_is_opened_anew(self, office):
         """ A relay that takes three messages a session gets all of them """
@@ -418,7 +437,7 @@ class TestLease:
         courier = worker._run()
         lease = courier._claim(1, 10)
         delivery, = courier.outbox.claimed(lease)
-        courier.outbox.begin(delivery, courier.now(), courier.now() + courier.lease_time)
+        courier.outbox.begin([delivery], courier.now(), courier.now() + courier.lease_time)
         lost.commit()
 
         office.drain()
@@ -440,7 +459,7 @@ class TestLease:
         anne = office.queue(ANNE)
         courier = office.mail._run()
         delivery, = courier.outbox.claimed(courier._claim(1, 10))
-        courier.outbox.begin(delivery, courier.now(), courier.now() + courier.lease_time)
+        courier.outbox.begin([delivery], courier.now(), courier.now() + courier.lease_time)
         office.later(3600)
 
         office.drain(in_doubt="keep")

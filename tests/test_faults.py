@@ -53,8 +53,7 @@ def lose_a_worker(office, *ids):
     courier = office.mail._run()
     now = courier.now()
     lease = courier.outbox.claim(NEW, 100, now, now + courier.lease_time)
-    for delivery in courier.outbox.claimed(lease):
-        courier.outbox.begin(delivery, now, now + courier.lease_time)
+    courier.outbox.begin(courier.outbox.claimed(lease), now, now + courier.lease_time)
     office.db.commit()
     office.later(3600)
 
@@ -95,7 +94,7 @@ class TestWorkerLost:
         courier = office.mail._run()
         now = courier.now()
         lease = courier.outbox.claim(NEW, 100, now, now + courier.lease_time)
-        courier.outbox.begin(courier.outbox.claimed(lease)[0], now, now + courier.lease_time)
+        courier.outbox.begin(courier.outbox.claimed(lease)[:1], now, now + courier.lease_time)
         office.db.commit()
         office.later(3600)
 
@@ -112,14 +111,15 @@ class TestWorkerLost:
         now = courier.now()
         delivery, = courier.outbox.claimed(courier.outbox.claim(NEW, 1, now,
                                                                 now + courier.lease_time))
-        courier.outbox.begin(delivery, now, now + courier.lease_time)
+        courier.outbox.begin([delivery], now, now + courier.lease_time)
         office.later(3600)
         office.drain()
 
         for verb, arguments in (("deferred", ("late", now, now)), ("invalid", ("late", now)),
-                                ("failed", ("late", now)), ("returned", ()),
-                                ("begin", (now, now))):
+                                ("failed", ("late", now)), ("returned", ())):
             assert not getattr(courier.outbox, verb)(delivery, *arguments)
+        assert not courier.outbox.begin([delivery], now, now)
+        courier.outbox.sent([delivery], now)
 
         assert office.status(anne) == SENT
         assert office.entry(anne).mails3_delivery.attempts == 1
@@ -129,15 +129,15 @@ class TestWorkerLost:
 
         ids = office.queue(*["user%s@example.org" % n for n in range(4)])
         run = office.mail._run()
-        send = run.transport.send
+        send = run.transport.sending
 
-        def send_until_ended(submission, message_id, recipients, within):
+        def send_until_ended(number, submission, message_id, recipients, within):
             if recipients == ["user2@example.org"]:
                 # As the scheduler ends a task
                 raise KeyboardInterrupt()
-            return send(submission, message_id, recipients, within)
+            return send(number, submission, message_id, recipients, within)
 
-        run.transport.send = send_until_ended
+        run.transport.sending = send_until_ended
         with pytest.raises(KeyboardInterrupt):
             run.drain()
         office.db.rollback()
@@ -525,7 +525,7 @@ class TestDatabase:
         office.relay.answer("RCPT", "451 4.2.1 Later", to=BOB, times=1)
         bob, *others = office.queue(BOB, *["user%s@example.org" % n for n in range(4)])
         run = office.mail._run()
-        now, send = run.now, run.transport.send
+        now, send = run.now, run.transport.sending
         hours = iter((5, 5, 0, -7, -7))
         jumped = [timedelta(0)]
 
@@ -533,7 +533,7 @@ class TestDatabase:
             jumped[0] = timedelta(hours=next(hours))
             return send(*args)
 
-        run.transport.send = send_and_jump
+        run.transport.sending = send_and_jump
         run.now = lambda: now() + jumped[0]
         run.drain()
 

@@ -96,7 +96,8 @@ class TestNextTry:
     def delivery(self, waited=None, retries=None):
 
         since = None if waited is None else NOW - timedelta(seconds=waited)
-        return Delivery(id=1, outbox=1, message=1, individual=False, address="anne@example.org",
+        return Delivery(id=1, outbox=1, message=1, individual=False, size=None,
+                        address = "anne@example.org",
                         attempts = 1,
                         retries = retries,
                         deferred_on = since,

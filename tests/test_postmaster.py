@@ -120,7 +120,7 @@ class TestOneMail:
         now = courier.now()
         lease = courier.outbox.claim(NEW, 10, now, now + courier.lease_time)
         delivery, = courier.outbox.claimed(lease)
-        courier.outbox.begin(delivery, now, now + courier.lease_time)
+        courier.outbox.begin([delivery], now, now + courier.lease_time)
         other.commit()
 
         for verb in (postmaster.hold, postmaster.cancel, postmaster.requeue):
@@ -128,7 +128,7 @@ class TestOneMail:
         office.db.commit()
         assert office.status(anne) == UNSENT
 
-        courier.outbox.sent(delivery, now)
+        courier.outbox.sent([delivery], now)
         other.commit()
         other.close()
         assert office.status(anne) == SENT
@@ -147,7 +147,7 @@ class TestOneMail:
         assert postmaster.hold([anne])[0] == [anne]
         office.db.commit()
 
-        assert not courier.outbox.begin(delivery, now, now + courier.lease_time)
+        assert not courier.outbox.begin([delivery], now, now + courier.lease_time)
         other.rollback()
         other.close()
         assert office.status(anne) == DRAFT
@@ -237,7 +237,7 @@ class TestPause:
 
         office.queue(ANNE, BOB)
         courier = office.mail._run()
-        send, sent = courier.transport.send, []
+        send, sent = courier.transport.sending, []
 
         def send_one(*args):
             sent.append(args)
@@ -247,7 +247,7 @@ class TestPause:
             other.close()
             return send(*args)
 
-        courier.transport.send = send_one
+        courier.transport.sending = send_one
         courier.drain()
 
         assert len(sent) == len(office.relay.mails) == 1

@@ -2,7 +2,8 @@
 
 """
     The two runs, drain() for new and retry() for refused mail, and their
-    commits: claim and commit, send, settle and commit
+    commits: claim and commit, begin a round and commit, send it, settle it
+    and begin the next one and commit
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -12,6 +13,7 @@ import logging
 import random
 import time
 
+from collections import namedtuple
 from datetime import datetime, timedelta, timezone
 from itertools import groupby
 
@@ -31,6 +33,16 @@ BATCH = 100
 
 DIVERTED = Never("The address has been changed: the mail is not for that one")
 
+# How much mail is read at a time (bytes; a larger one alone)
+PART = 1000000
+
+# How many messages are worth one more session: it takes as many round trips
+# to connect, with TLS and login, as a few messages do
+WORTH = 10
+
+# A message ready to be sent
+Letter = namedtuple("Letter", "deliveries submission message_id")
+
 # -----------------------------------------------------------------------------
 def utcnow():
     """ The time, as the database keeps it: UTC without a zone """
@@ -49,9 +61,14 @@ class Courier:
             Args:
                 outbox: the Outbox
                 relay: the Relay
-                transport: hands a message over; has
-                           - send(submission, message_id, recipients, within),
-                             which returns {recipient: None or DeliveryError}
+                transport: hands messages over; has
+                           - open(number, within), which returns how many
+                             can be handed over side by side
+                           - is_open(number), whether that has nothing to do
+                           - sending(number, submission, message_id,
+                                     recipients, within), a generator that
+                             pauses while it waits; returns
+                             {recipient: None or DeliveryError}
                              or raises a DeliveryError
                            - fingerprint(salt) of the configuration
                            - close()
@@ -92,6 +109,7 @@ class Courier:
         self.deadline = clock() + settings.task_timeout - self.message_time
 
         self.held = False
+        self.finished = [] # (deliveries, result): to be written
 
     # -------------------------------------------------------------------------
     def drain(self):
@@ -215,115 +233,179 @@ class Courier:
 
     # -------------------------------------------------------------------------
     def _send_claimed(self, lease):
-        """ Send what has been claimed, message by message """
-
-        settled, renewed = 0, self.now()
-        for _, group in groupby(self.outbox.claimed(lease),
-                                key = one_mail):
-            if self.clock() >= self.deadline:
-                break
-            now = self.now()
-            if abs(now - renewed) > self.lease_time / 2:
-                self.outbox.renew(lease, now + self.lease_time)
-                renewed = now
-            settled += self._deliver(list(group))
-        return settled
-
-    # -------------------------------------------------------------------------
-    def _deliver(self, deliveries):
         """
-            Send one message to some of its recipients, and settle them
-
-            Args:
-                deliveries: list of Delivery, claimed, of the same message
+            Send what has been claimed, in rounds: as many messages side by
+            side as there are sessions
 
             Returns:
                 how many deliveries were settled
-
-            Raises:
-                Trouble: the relay or the configuration is to blame; the
-                         deliveries are back where they were
         """
 
-        number = len(deliveries)
-        deliveries = [delivery for delivery in deliveries
-                      if self._may_try(delivery)]
-        if not deliveries:
-            self.commit()
-            return number
-
+        messages = [list(group) for _, group in groupby(self.outbox.claimed(lease),
+                                                        key = one_mail)]
+        sessions = self._sessions(len(messages))
+        settled, renewed = 0, self.now()
         try:
-            submission, message_id = self.outbox.content(deliveries[0].message)
+            for part in parts(messages):
+                contents = self.outbox.contents([message[0].message for message in part])
+                while part and self.clock() < self.deadline:
+                    now = self.now()
+                    if abs(now - renewed) > self.lease_time / 2:
+                        self.outbox.renew(lease, now + self.lease_time)
+                        renewed = now
+                    messages, part = part[:sessions], part[sessions:]
+                    self._send_some([self._letter(message, contents)
+                                     for message in messages])
+                    settled += sum(map(len, messages))
+        finally:
+            self._surely(self._settle_finished)
+            self.finished.clear()
+        return settled
+
+    # -------------------------------------------------------------------------
+    def _sessions(self, number):
+        """ How many sessions so many messages are worth """
+
+        if self.quota:
+            # It has to be asked for each
+            return 1
+        return min(self.settings.sessions, 1 + number // WORTH)
+
+    # -------------------------------------------------------------------------
+    def _letter(self, deliveries, contents):
+        """
+            Make a message ready to be sent; else settle it
+
+            Args:
+                deliveries: list of Delivery, claimed, of the same message
+                contents: as from Outbox.contents()
+
+            Returns:
+                the Letter; None if there is nothing to send
+        """
+
+        deliveries = [delivery for delivery in deliveries if self._may_try(delivery)]
+        if not deliveries:
+            return None
+
+        mail_id = deliveries[0].message
+        try:
+            submission, message_id = self.outbox.content(mail_id, contents)
         except NewerVersion as error:
             # Another worker can read it, after an upgrade this one as well
             now = self.now()
             due = now + timedelta(seconds=self.settings.shortest_wait)
             for delivery in deliveries:
                 self.outbox.postponed(delivery, error, due, now)
-            self.commit()
-            return number
         except ValueError as error:
             # Only this message can't be read: set it aside with the reason
-            unreadable = Never(error)
-            self._surely(lambda: self._settle_all(deliveries, unreadable))
-            return number
-
-        diverted = [delivery for delivery in deliveries
-                    if not submission.is_for(delivery.address)]
-        if diverted:
-            # Who may edit the host's outbox, may not therefore read all mail
-            self._surely(lambda: self._settle_all(diverted, DIVERTED))
-            deliveries = [delivery for delivery in deliveries
-                          if delivery not in diverted]
-            if not deliveries:
-                return number
-
-        if self.quota:
-            self.quota.check(self.now())
-
-        # A relay that is away leaves nothing in doubt
-        self.commit()
-        start = self.clock()
-        self.transport.open(self.message_time)
-        time_left = self.message_time - (self.clock() - start)
-
-        # In doubt from here on; and no transaction is open while we send
-        deliveries = self._patiently(lambda: self._begin(deliveries))
-        if not deliveries:
-            return number
-
-        try:
-            result = self.transport.send(submission, message_id,
-                                         [delivery.address for delivery in deliveries],
-                                         time_left)
-        except Trouble as error:
-            trouble = error
-            if not self._message_is_to_blame(deliveries, trouble):
-                self._surely(lambda: self._give_back(deliveries, trouble))
-                raise
-            result = NotNow(trouble)
-        except DeliveryError as error:
-            result = error
-        except Exception as error:
-            # Whatever that is, it concerns this message alone
-            result = Never("It can not be sent (%s)" % type(error).__name__)
-
-        if relay_answered(result):
-            self._open("the mail server takes mail")
-        self._surely(lambda: self._settle_all(deliveries, result))
-        return number
+            self.finished.append((deliveries, Never(error)))
+        else:
+            diverted = [delivery for delivery in deliveries
+                        if not submission.is_for(delivery.address)]
+            if diverted:
+                # Who may edit the host's outbox, may not therefore read all mail
+                self.finished.append((diverted, DIVERTED))
+                deliveries = [delivery for delivery in deliveries
+                              if delivery not in diverted]
+            if deliveries:
+                return Letter(deliveries, submission, message_id)
+        return None
 
     # -------------------------------------------------------------------------
-    def _begin(self, deliveries):
-        """ Note that deliveries are being handed over: those that are still ours """
+    def _send_some(self, letters):
+        """ Send messages in rounds, with the sessions that can be had for them """
 
+        letters = [letter for letter in letters if letter]
+        if self.quota and letters:
+            self.quota.check(self.now())
+
+        while letters:
+            start, number = self.clock(), len(letters)
+            if not self.transport.is_open(number):
+                # What is known is not made to wait; and a relay that is away
+                # leaves nothing in doubt
+                self._surely(self._settle_finished)
+                self.finished.clear()
+                number = self.transport.open(number, self.message_time)
+            round, letters = letters[:number], letters[number:]
+
+            # In doubt from here on; and no transaction is open while we send
+            round = self._surely(lambda: self._begin(round))
+            self.finished.clear()
+            self._send_round(round, self.message_time - (self.clock() - start))
+
+    # -------------------------------------------------------------------------
+    def _begin(self, letters):
+        """
+            Note that messages are being handed over, and in the same commit
+            what has become of those before
+
+            Args:
+                letters: list of Letter
+
+            Returns:
+                them, with those of their deliveries that are still ours
+        """
+
+        self._settle_finished()
         now = self.now()
-        begun = [delivery for delivery in deliveries
-                 if self.outbox.begin(delivery, now, now + self.lease_time)]
+        begun = self.outbox.begin([delivery for letter in letters
+                                   for delivery in letter.deliveries],
+                                  now, now + self.lease_time)
         if self.quota and begun:
             self.quota.spend(now)
-        self.commit()
-        return begun
+        letters = [letter._replace(deliveries = [delivery for delivery in letter.deliveries
+                                                 if delivery in begun])
+                   for letter in letters]
+        return [letter for letter in letters if letter.deliveries]
+
+    # -------------------------------------------------------------------------
+    def _send_round(self, letters, within):
+        """
+            Send messages side by side, each by a session of its own
+
+            Args:
+                letters: list of Letter, begun
+                within: the time they may take in all (seconds)
+
+            Raises:
+                Trouble: the relay or the configuration is to blame; what was
+                         not handed over is where it was before
+        """
+
+        transport = self.transport
+        under_way = {number: transport.sending(number, letter.submission, letter.message_id,
+                                               [delivery.address
+                                                for delivery in letter.deliveries],
+                                               within)
+                     for number, letter in enumerate(letters)}
+        troubles = []
+        while under_way:
+            for number, sending in list(under_way.items()):
+                try:
+                    next(sending)
+                    continue
+                except StopIteration as end:
+                    result = end.value
+                except DeliveryError as error:
+                    result = error
+                except Exception as error:
+                    # Whatever that is, it concerns this message alone
+                    result = Never("It can not be sent (%s)" % type(error).__name__)
+                del under_way[number]
+
+                deliveries = letters[number].deliveries
+                if isinstance(result, Trouble):
+                    if self._message_is_to_blame(deliveries, result):
+                        result = NotNow(result)
+                    else:
+                        troubles.append(result)
+                elif relay_answered(result):
+                    self._open("the mail server takes mail")
+                self.finished.append((deliveries, result))
+        if troubles:
+            raise troubles[0]
 
     # -------------------------------------------------------------------------
     def _may_try(self, delivery):
@@ -388,19 +470,22 @@ class Courier:
     # -------------------------------------------------------------------------
     def _surely(self, write):
         """
-            Write and commit what has become of a delivery; if the database
+            Write and commit what has become of deliveries; if the database
             goes away meanwhile, until it is back, as long as the lease holds
 
             Args:
                 write: function that writes it
+
+            Returns:
+                what that returns
         """
 
         end = self.clock() + self.message_time
         while True:
             try:
-                write()
+                written = write()
                 self.commit()
-                return
+                return written
             except Exception as error:
                 if self.recover is None or self.clock() >= end:
                     raise
@@ -410,29 +495,35 @@ class Courier:
             self.recover()
 
     # -------------------------------------------------------------------------
-    def _settle_all(self, deliveries, result):
-        """ Write what has become of deliveries: an error, or one for each """
+    def _settle_finished(self):
+        """ Write what has become of the messages that were handed over """
 
-        for delivery in deliveries:
-            if not isinstance(result, dict):
-                self._settle(delivery, result)
-            elif delivery.address in result:
-                self._settle(delivery, result[delivery.address])
-            else:
-                # Time ran short before it was asked for
-                self.outbox.returned(delivery)
+        sent = []
+        for deliveries, result in self.finished:
+            if isinstance(result, Trouble):
+                self._give_back(deliveries, result)
+                continue
+            for delivery in deliveries:
+                if not isinstance(result, dict):
+                    self._settle(delivery, result)
+                elif delivery.address not in result:
+                    # Time ran short before it was asked for
+                    self.outbox.returned(delivery)
+                elif result[delivery.address]:
+                    self._settle(delivery, result[delivery.address])
+                else:
+                    sent.append(delivery)
+        if sent:
+            self.outbox.sent(sent, self.now())
+            if self.settings.drop_secrets:
+                for message in {delivery.message for delivery in sent if delivery.secret}:
+                    self.outbox.forget(message)
 
     # -------------------------------------------------------------------------
     def _settle(self, delivery, error):
-        """ Write what has become of a delivery """
+        """ Write that a delivery was refused """
 
         outbox, settings, now = self.outbox, self.settings, self.now()
-        if error is None:
-            outbox.sent(delivery, now)
-            if delivery.secret and settings.drop_secrets:
-                outbox.forget(delivery.message)
-            return
-
         log.warning("Mail to %s (number %s): %s",
                     delivery.address, delivery.outbox, error)
         outbox.refused(delivery, error, now)
@@ -474,6 +565,21 @@ def one_mail(delivery):
     """ What the deliveries that are handed over as one have in common """
 
     return delivery.message, delivery.individual and delivery.id
+
+# -----------------------------------------------------------------------------
+def parts(messages):
+    """ Cut a list of messages into such that can be read at once """
+
+    part, size = [], 0
+    for message in messages:
+        more = PART if message[0].size is None else message[0].size
+        if part and size + more > PART:
+            yield part
+            part, size = [], 0
+        part.append(message)
+        size += more
+    if part:
+        yield part
 
 # -----------------------------------------------------------------------------
 def relay_answered(result):

@@ -44,6 +44,7 @@ class Delivery:
     outbox: int                   # its row in msg_outbox
     message: Optional[int]        # its row in mails3_message
     individual: bool              # each recipient is handed a mail of their own
+    size: Optional[int]           # as stored, attachments included (bytes)
     address: str                  # of the recipient, without a name
     attempts: int                 # made so far
     retries: Optional[int]        # left, counted down like in Eden; None = no limit

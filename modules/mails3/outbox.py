@@ -240,7 +240,7 @@ class Outbox:
                     table.deferred_on, table.begun_on, table.doubts,
                     table.troubled_on,
                     outbox.id, outbox.address, outbox.status, outbox.retries,
-                    mail.expires_on, mail.individual, mail.secret,
+                    mail.expires_on, mail.individual, mail.secret, mail.size,
                     left = (outbox.on(outbox.id == table.outbox_id),
                             mail.on(mail.id == table.mail_id)),
                     orderby = table.priority | table.mail_id | table.id,
@@ -257,6 +257,7 @@ class Outbox:
                                        outbox = own.outbox_id,
                                        message = own.mail_id,
                                        individual = row.mails3_message.individual,
+                                       size = row.mails3_message.size,
                                        address = entry.address,
                                        attempts = own.attempts,
                                        retries = entry.retries,
@@ -273,30 +274,47 @@ class Outbox:
         return deliveries
 
     # -------------------------------------------------------------------------
-    def content(self, mail_id):
+    def contents(self, mail_ids):
         """
-            Read a message
+            Read messages
+
+            Args:
+                mail_ids: their ids
+
+            Returns:
+                dict {id: (Message-ID, head, body)}; see content()
+        """
+
+        rows = self._sql("SELECT id, message_id, head, body FROM {mail} "
+                         "WHERE id IN ({ids})",
+                         # What is damaged may have none
+                         ids = [mail_id or 0 for mail_id in mail_ids]).fetchall()
+        return {row[0]: row[1:] for row in rows}
+
+    # -------------------------------------------------------------------------
+    def content(self, mail_id, contents=None):
+        """
+            Make out a message, with its attachments
 
             Args:
                 mail_id: its id
+                contents: as from contents(); None = read it now
 
             Returns:
                 tuple (Submission, Message-ID)
 
             Raises:
+                NewerVersion: only a newer MailS3 can
                 ValueError: it is missing or can't be read
         """
 
-        row = self.db(self.mail.id == mail_id).select(self.mail.message_id,
-                                                      self.mail.head,
-                                                      self.mail.body,
-                                                      limitby = (0, 1),
-                                                      ).first()
-        if row is None or row.head is None or row.body is None:
+        if contents is None:
+            contents = self.contents([mail_id])
+        message_id, head, body = contents.get(mail_id, (None, None, None))
+        if head is None or body is None:
             raise ValueError("The message is missing")
-        submission = Submission.load(row.head, row.body,
-                                     lambda: self._attachments(mail_id))
-        return submission, row.message_id
+        submission = Submission.load(head, body, lambda: self._attachments(mail_id))
+        return submission, message_id
 
     # -------------------------------------------------------------------------
     def _attachments(self, mail_id):
@@ -312,24 +330,60 @@ class Outbox:
     # -------------------------------------------------------------------------
     # One verb per transition; each tells whether the lease was still ours
     #
-    def begin(self, delivery, now, until):
-        """ The message is being handed over: from here on it is in doubt """
+    def begin(self, deliveries, now, until):
+        """
+            They are being handed over: from here on they are in doubt
 
-        return self._settle(delivery,
-                            begun_on = now,
-                            tried_on = now,
-                            leased_until = until,
-                            doubts = delivery.doubts + (delivery.begun_on is not None),
-                            )
+            Args:
+                deliveries: list of Delivery, of one lease
+                now: the time
+                until: the end of their lease
+
+            Returns:
+                those whose lease is still ours
+        """
+
+        doubts = {}
+        for delivery in deliveries:
+            number = delivery.doubts + (delivery.begun_on is not None)
+            doubts.setdefault(number, []).append(delivery)
+
+        begun = []
+        for number, group in doubts.items():
+            ids = [delivery.id for delivery in group]
+            changed = self._sql("UPDATE {delivery} SET begun_on = ?, tried_on = ?, "
+                                "leased_until = ?, doubts = ? "
+                                "WHERE lease = ? AND id IN ({ids})",
+                                text(now), text(now), text(until), number,
+                                group[0].lease, ids=ids).rowcount
+            if changed != len(group):
+                # Some are not ours any more (or, as MySQL counts, not changed)
+                rows = self._sql("SELECT id FROM {delivery} WHERE lease = ? AND "
+                                 "id IN ({ids})", group[0].lease, ids=ids).fetchall()
+                ours = {row[0] for row in rows}
+                group = [delivery for delivery in group if delivery.id in ours]
+            begun.extend(group)
+        return begun
 
     # -------------------------------------------------------------------------
-    def sent(self, delivery, now):
-        """ The relay has accepted it """
+    def sent(self, deliveries, now):
+        """
+            The relay has accepted them; counts where the lease is still ours
 
-        return self._settle(delivery, SENT, now,
-                            attempts = delivery.attempts + 1,
-                            reply = None,
-                            )
+            Args:
+                deliveries: list of Delivery, of one lease
+                now: the time
+        """
+
+        lease, ids = deliveries[0].lease, [delivery.id for delivery in deliveries]
+        entries = [delivery.outbox for delivery in deliveries]
+        self._sql("UPDATE {outbox} SET status = ?, modified_on = ? "
+                  "WHERE id IN ({entries}) AND id IN (SELECT outbox_id FROM {delivery} "
+                  "WHERE lease = ? AND id IN ({ids}))",
+                  SENT, text(now), lease, entries=entries, ids=ids)
+        self._sql("UPDATE {delivery} SET lane = NULL, lease = NULL, leased_until = NULL, "
+                  "begun_on = NULL, attempts = attempts + 1, reply = NULL "
+                  "WHERE lease = ? AND id IN ({ids})", lease, ids=ids)
 
     # -------------------------------------------------------------------------
     def forget(self, message):
@@ -476,6 +530,33 @@ class Outbox:
         return True
 
     # -------------------------------------------------------------------------
+    def _sql(self, statement, *values, **ids):
+        """
+            Run a statement for many rows at once: pydal would take longer to
+            write it than the database to run it
+
+            Args:
+                statement: SQL, with ? for values, {mail}, {delivery}, {outbox}
+                           for the tables, and {name} for lists of ids
+                values: the values
+                ids: by name, lists of ids (int)
+
+            Returns:
+                the cursor
+        """
+
+        names = {name: ", ".join(str(int(number)) for number in numbers)
+                 for name, numbers in ids.items()}
+        adapter = self.db._adapter
+        if adapter.dbengine != "sqlite":
+            statement = statement.replace("?", "%s")
+        adapter.execute(statement.format(mail = self.mail._rname,
+                                         delivery = self.delivery._rname,
+                                         outbox = self.outbox._rname,
+                                         **names), values)
+        return adapter.cursor
+
+    # -------------------------------------------------------------------------
     # Looking
     #
     def neglected(self, since):
@@ -485,5 +566,11 @@ class Outbox:
         query = (table.channel == self.channel) & (table.lane == NEW) & \
                 (table.due_on < since)
         return not self.db(query).isempty()
+
+# -----------------------------------------------------------------------------
+def text(time):
+    """ A time as pydal writes it """
+
+    return time.strftime("%Y-%m-%d %H:%M:%S")
 
 # END =========================================================================

@@ -37,6 +37,8 @@ SETTINGS = tuple(Setting(*setting) for setting in (
      "Longest run of a scheduler task; must exceed five times reply_timeout"),
     ("reply_timeout", 60, "seconds",
      "Longest wait of a worker for one reply of the mail server"),
+    ("sessions", 3, "sessions",
+     "Most connections that a run has to the mail server at a time"),
     ("fallback", True, "yes or no",
      "Without a worker, try a new message at once in the request"),
     ("fallback_timeout", 3, "seconds",

@@ -11,6 +11,8 @@ import pytest
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.wait import WebDriverWait
 
 SUBMIT = "form input[type=submit], form button[type=submit]"
 
@@ -50,8 +52,16 @@ def log_in(driver, site, email, password):
     driver.get(site.url + "/default/user/login")
     driver.find_element(By.NAME, "email").send_keys(email)
     driver.find_element(By.NAME, "password").send_keys(password)
-    driver.find_element(By.CSS_SELECTOR, SUBMIT).click()
+    follow(driver, driver.find_element(By.CSS_SELECTOR, SUBMIT))
     assert "/login" not in driver.current_url
+
+# -----------------------------------------------------------------------------
+def follow(driver, element):
+    """ Click on something that leads to another page, and wait for that """
+
+    page = driver.find_element(By.TAG_NAME, "html")
+    element.click()
+    WebDriverWait(driver, 30).until(staleness_of(page))
 
 # -----------------------------------------------------------------------------
 def steer(driver, site):
@@ -69,8 +79,9 @@ def steer(driver, site):
         return driver.find_element(By.CLASS_NAME, "mails3").text
 
     def click(words):
-        driver.find_element(By.XPATH, "//div[@class='mails3']//*[self::a or self::button]"
-                                      "[contains(normalize-space(), '%s')]" % words).click()
+        follow(driver, driver.find_element(
+                    By.XPATH, "//div[@class='mails3']//*[self::a or self::button]"
+                              "[contains(normalize-space(), '%s')]" % words))
 
     driver.get(site.url + "/mails3")
     assert "No scheduler worker is alive" in text()
@@ -88,7 +99,7 @@ def steer(driver, site):
     assert "hold: 1 done" in text()
 
     click("on hold")
-    driver.find_element(By.CSS_SELECTOR, ".mails3 tbody a").click()
+    follow(driver, driver.find_element(By.CSS_SELECTOR, ".mails3 tbody a"))
     assert "Held by " in text()
     click("Release")
     assert "release: 1 done" in text()

@@ -10,7 +10,10 @@ from contextlib import contextmanager
 import pytest
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
+
+from host import eventually
 
 SUBMIT = "form input[type=submit], form button[type=submit]"
 
@@ -47,8 +50,23 @@ def log_in(driver, site, email, password):
     driver.get(site.url + "/default/user/login")
     driver.find_element(By.NAME, "email").send_keys(email)
     driver.find_element(By.NAME, "password").send_keys(password)
-    driver.find_element(By.CSS_SELECTOR, SUBMIT).click()
-    assert "/login" not in driver.current_url
+    follow(driver, driver.find_element(By.CSS_SELECTOR, SUBMIT))
+    assert eventually(lambda: "/login" not in driver.current_url)
+
+# -----------------------------------------------------------------------------
+def follow(driver, element):
+    """ Click on what leads to another page, and wait for that """
+
+    def is_gone():
+        try:
+            return not page.tag_name
+        except WebDriverException:
+            # It has several words for that
+            return True
+
+    page = driver.find_element(By.TAG_NAME, "html")
+    element.click()
+    assert eventually(is_gone)
 
 # -----------------------------------------------------------------------------
 def steer(driver, site):
@@ -66,8 +84,9 @@ def steer(driver, site):
         return driver.find_element(By.CLASS_NAME, "mails3").text
 
     def click(words):
-        driver.find_element(By.XPATH, "//div[@class='mails3']//*[self::a or self::button]"
-                                      "[contains(normalize-space(), '%s')]" % words).click()
+        follow(driver, driver.find_element(
+                    By.XPATH, "//div[@class='mails3']//*[self::a or self::button]"
+                              "[contains(normalize-space(), '%s')]" % words))
 
     driver.get(site.url + "/mails3")
     assert "No scheduler worker is alive" in text()
@@ -85,7 +104,7 @@ def steer(driver, site):
     assert "hold: 1 done" in text()
 
     click("on hold")
-    driver.find_element(By.CSS_SELECTOR, ".mails3 tbody a").click()
+    follow(driver, driver.find_element(By.CSS_SELECTOR, ".mails3 tbody a"))
     assert "Held by " in text()
     click("Release")
     assert "release: 1 done" in text()

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 import pytest
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.expected_conditions import staleness_of
-from selenium.webdriver.support.wait import WebDriverWait
+
+from host import eventually
 
 SUBMIT = "form input[type=submit], form button[type=submit]"
 
@@ -53,15 +54,22 @@ def log_in(driver, site, email, password):
     driver.find_element(By.NAME, "email").send_keys(email)
     driver.find_element(By.NAME, "password").send_keys(password)
     follow(driver, driver.find_element(By.CSS_SELECTOR, SUBMIT))
-    assert "/login" not in driver.current_url
+    assert eventually(lambda: "/login" not in driver.current_url)
 
 # -----------------------------------------------------------------------------
 def follow(driver, element):
-    """ Click on something that leads to another page, and wait for that """
+    """ Click on what leads to another page, and wait for that """
+
+    def is_gone():
+        try:
+            return not page.tag_name
+        except WebDriverException:
+            # It has several words for that
+            return True
 
     page = driver.find_element(By.TAG_NAME, "html")
     element.click()
-    WebDriverWait(driver, 30).until(staleness_of(page))
+    assert eventually(is_gone)
 
 # -----------------------------------------------------------------------------
 def steer(driver, site):

@@ -19,6 +19,8 @@
                                    are the defaults. The colon before @ must
                                    be there: without one, pydal takes the
                                    password for None and the scheduler dies
+        MAILS3_REQUIRE_BROWSER     1: without chromium and chromedriver, the tests
+                                   in a browser fail, rather than being skipped
         MAILS3_REQUIRE_DATABASES   1: a server that is missing fails its tests,
                                    rather than having them skipped
 """

@@ -284,6 +284,25 @@ class TestLooking:
 
         assert page.startswith("<!DOCTYPE html>") and "Outbound mail" in page
 
+    def test_a_compiled_app_shows_the_same(self, tmp_path):
+        """ As on a production site """
+
+        with Site(tmp_path / "site").create() as site:
+            install(site.app_path, tell=lambda line: None)
+            site.shell("from gluon.compileapp import compile_application\n"
+                       "assert compile_application(request.folder) is None")
+            site.shell("number = db.auth_user.insert(email='admin@example.org',\n"
+                       "    password=db.auth_user.password.validate('%s')[0])\n"
+                       "auth.add_membership(auth.add_group('admin'), number)\n"
+                       "mail.send('anne@example.org', 'News', 'There is news.')\n" % SECRET)
+            site.serve()
+            admin = Visitor(site, "admin@example.org")
+
+            for page in ("", "/mails", "/show/1", "/content/1", "/metrics"):
+                assert admin.get(page).ok
+            assert admin.post("/check").ok
+            assert site.tickets() == []
+
 # =============================================================================
 class TestSteering:
     """ Each verb does what it says, says so, and the log says who it was """

@@ -1,15 +1,22 @@
 """
-    Tests on a real Eden, where there is one: EDEN_PATH (see tests/run.py)
+    Tests on a real Eden, where there is one: EDEN_PATH (see tests/run.py); and
+    on a stand-in for it, everywhere
 """
 
 import os
 
 import pytest
 
+from gluon import current
+
+from conftest import SERVERS, make_database, on_server
+
+from .branch import Branch
 from .host import ENGINES, Eden
+from .stand_in import StandIn
 
 # -----------------------------------------------------------------------------
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def eden():
     """ The Eden to be tested with """
 
@@ -48,5 +55,32 @@ def site(eden, engine):
         site.install()
         site.serve()
         yield site
+
+# -----------------------------------------------------------------------------
+@pytest.fixture(scope="module", params=ENGINES + ("mysql",))
+def stand_in(request, databases, tmp_path_factory):
+    """ A stand-in for an Eden on each engine in turn, empty """
+
+    uri = "sqlite://storage.sqlite"
+    if request.param != "sqlite":
+        databases(request.param) # skips where there is no server
+        uri = make_database(SERVERS[request.param])
+    eden = StandIn(tmp_path_factory.mktemp("eden"), uri)
+    eden.create()
+    yield eden
+    if request.param != "sqlite":
+        on_server(SERVERS[request.param], "DROP DATABASE %s" % uri.rpartition("/")[2])
+
+# -----------------------------------------------------------------------------
+@pytest.fixture
+def branch(request_of_web2py, stand_in, relay):
+    """ The stand-in with MailS3, on each engine in turn """
+
+    before = dict(vars(current))
+    branch = Branch(stand_in, relay)
+    yield branch
+    branch.close()
+    vars(current).clear()
+    vars(current).update(before)
 
 # END =========================================================================

@@ -72,6 +72,7 @@ class Branch(Office):
                                         last_heartbeat = scheduler.now(),
                                         )
         self.db.commit()
+        self.mail.watch()
 
     def kicks(self):
         """ How often the workers have been woken """

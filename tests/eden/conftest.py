@@ -57,27 +57,35 @@ def site(eden, engine):
         yield site
 
 # -----------------------------------------------------------------------------
-@pytest.fixture(scope="module", params=ENGINES + ("mysql",))
-def stand_in(request, databases, tmp_path_factory):
-    """ A stand-in for an Eden on each engine in turn, empty """
+@pytest.fixture(scope="session")
+def stand_ins(databases, tmp_path_factory):
+    """ A stand-in for an Eden on each engine, made when first asked for """
 
-    uri = "sqlite://storage.sqlite"
-    if request.param != "sqlite":
-        databases(request.param) # skips where there is no server
-        uri = make_database(SERVERS[request.param])
-    eden = StandIn(tmp_path_factory.mktemp("eden"), uri)
-    eden.create()
-    yield eden
-    if request.param != "sqlite":
-        on_server(SERVERS[request.param], "DROP DATABASE %s" % uri.rpartition("/")[2])
+    made = {}
+
+    def stand_in(engine):
+        if engine not in made:
+            uri = "sqlite://storage.sqlite"
+            if engine != "sqlite":
+                databases(engine) # skips where there is no server
+                uri = make_database(SERVERS[engine])
+            made[engine] = StandIn(tmp_path_factory.mktemp("eden"), uri)
+            made[engine].create()
+        return made[engine]
+
+    yield stand_in
+
+    for engine, eden in made.items():
+        if engine != "sqlite":
+            on_server(SERVERS[engine], "DROP DATABASE %s" % eden.uri.rpartition("/")[2])
 
 # -----------------------------------------------------------------------------
-@pytest.fixture
-def branch(request_of_web2py, stand_in, relay):
-    """ The stand-in with MailS3, on each engine in turn """
+@pytest.fixture(params=ENGINES + ("mysql",))
+def branch(request, request_of_web2py, stand_ins, relay):
+    """ The stand-in with MailS3, on each engine in turn, empty """
 
     before = dict(vars(current))
-    branch = Branch(stand_in, relay)
+    branch = Branch(stand_ins(request.param), relay)
     yield branch
     branch.close()
     vars(current).clear()

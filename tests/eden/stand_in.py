@@ -18,6 +18,7 @@ from gluon import current
 from gluon.cache import Cache
 from gluon.dal import DAL, Field
 from gluon.globals import Request, Response
+from gluon.languages import TranslatorFactory
 from gluon.scheduler import Scheduler
 from gluon.storage import Storage
 from gluon.tools import Mail
@@ -416,7 +417,7 @@ class StandIn:
         self.folder = folder
         self.uri = uri
         self.clear()
-        for name in ("databases", "uploads"):
+        for name in ("databases", "languages", "uploads"):
             (folder / name).mkdir(exist_ok=True)
 
     # -------------------------------------------------------------------------
@@ -455,6 +456,7 @@ class StandIn:
         request.application = "shelter"
         request.folder = str(self.folder)
         current.response = Response()
+        current.T = TranslatorFactory(str(self.folder / "languages"), None)
         current.session = Storage()
         if not hasattr(current, "cache"):
             # Another thread than that of the test

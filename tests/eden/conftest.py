@@ -5,6 +5,8 @@
 
 import os
 
+from contextlib import contextmanager
+
 import pytest
 
 from gluon import current
@@ -84,8 +86,22 @@ def stand_ins(databases, tmp_path_factory):
 def branch(request, request_of_web2py, stand_ins, relay):
     """ The stand-in with MailS3, on each engine in turn, empty """
 
+    with opened(stand_ins(request.param), relay) as branch:
+        yield branch
+
+@pytest.fixture
+def small_branch(request_of_web2py, stand_ins, relay):
+    """ The stand-in on SQLite, where the engine makes no difference """
+
+    with opened(stand_ins("sqlite"), relay) as branch:
+        yield branch
+
+@contextmanager
+def opened(eden, relay):
+    """ A Branch; what it has told gluon is forgotten afterwards """
+
     before = dict(vars(current))
-    branch = Branch(stand_ins(request.param), relay)
+    branch = Branch(eden, relay)
     yield branch
     branch.close()
     vars(current).clear()

@@ -217,18 +217,18 @@ class TestRows:
                                    (UNSENT, None, None)]
         assert branch.relay.mails == []
 
-    def test_many_rows(self, branch):
+    def test_many_rows(self, small_branch):
         """ All are sent in one run, each once """
 
-        message = branch.message()
+        message = small_branch.message()
         addresses = ["user%03d@example.org" % number for number in range(250)]
         for address in addresses:
-            branch.entry(message, address=address)
+            small_branch.entry(message, address=address)
 
-        branch.drain()
+        small_branch.drain()
 
-        assert branch.addresses() == addresses
-        assert set(branch.statuses()) == {SENT}
+        assert small_branch.addresses() == addresses
+        assert set(small_branch.statuses()) == {SENT}
 
     def test_two_workers_pick_up_at_once(self, branch):
         """ Nothing is sent twice, nothing is left """

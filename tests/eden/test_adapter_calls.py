@@ -84,6 +84,12 @@ class TestDocuments:
 class TestSender:
     """ Who a mail comes from """
 
+    @pytest.fixture
+    def branch(self, small_branch):
+        """ On one engine: they make no difference here """
+
+        return small_branch
+
     def test_the_configured_sender_is_read_when_sending(self, branch):
         """ A repair takes effect on what is queued, whoever has queued it """
 

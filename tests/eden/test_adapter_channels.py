@@ -24,6 +24,12 @@ def gateway():
 class TestTexts:
     """ SMS: new texts go at once, refused ones in the retry pass """
 
+    @pytest.fixture
+    def branch(self, small_branch):
+        """ On one engine: they make no difference here """
+
+        return small_branch
+
     @staticmethod
     def by_web_api(branch, gateway):
         """ Have texts sent by a web API """
@@ -205,6 +211,12 @@ class TestDailyLimit:
 # =============================================================================
 class TestSites:
     """ What else depends on the site """
+
+    @pytest.fixture
+    def branch(self, small_branch):
+        """ On one engine: they make no difference here """
+
+        return small_branch
 
     def test_a_site_without_messages(self, branch):
         """ Where a template does without them, mail is queued and sent all the same """

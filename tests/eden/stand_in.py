@@ -228,8 +228,10 @@ class Model:
     def update_super(self, table, record):
         """ Make the record of the super-entity, and the link to it """
 
-        name = next(name for name, (_, instances) in SUPER_TABLES.items()
-                    if table._tablename in instances)
+        name = next((name for name, (_, instances) in SUPER_TABLES.items()
+                     if table._tablename in instances), None)
+        if not name:
+            return False
         key, entity = super_key(name), self.table(name)
         row = self.db(table.id == record["id"]).select().first()
         shared = {field: row[field] for field in entity.fields

@@ -212,10 +212,16 @@ class EdenMail(MailS3):
 
         @functools.wraps(send_by_pe_id)
         def queue_by_pe_id(pe_id, subject="", message="", contact_method=EMAIL,
-                           *args, **kwargs):
+                           document_ids=None, from_address=None, *args, **kwargs):
             # As long as its column is, or PostgreSQL undoes the transaction
             message_id = send_by_pe_id(pe_id, str(subject or "")[:78], message,
-                                       contact_method, *args, **kwargs)
+                                       contact_method, document_ids, from_address,
+                                       *args, **kwargs)
+            if message_id and contact_method == EMAIL and not from_address:
+                # Stock writes down the configured one, and reads it where
+                # there is none
+                table = current.s3db.msg_email
+                self.db(table.message_id == message_id).update(from_address=None)
             self.start_message(message_id, contact_method)
             return message_id
 

@@ -1,0 +1,355 @@
+"""
+    What Eden's code calls, and what it gets: msg.send_email, send_by_pe_id,
+    process_outbox, run_async; on the stand-in for Eden
+"""
+
+import os
+
+from io import BytesIO
+
+import pytest
+
+from gluon import current
+
+from mails3.message import FAILED, INVALID, SENT, UNSENT
+
+from .branch import SENDER
+
+ANNE, BOB = "anne@example.org", "bob@example.org"
+OTHER = "Office <office@example.org>"
+
+# =============================================================================
+class TestDocuments:
+    """ What is attached to a message """
+
+    @staticmethod
+    def document(branch, name="Plan für alle.txt", content=b"Go home"):
+        """ A document with a file: its id """
+
+        field = branch.s3db.doc_document.file
+        return branch.insert("doc_document", name = name,
+                             file = field.store(BytesIO(content), name))["id"]
+
+    def send(self, branch, *documents):
+        """ Eden sends documents to Anne """
+
+        return branch.msg.send_by_pe_id(branch.person(ANNE)["pe_id"], "News",
+                                        "There is news.", document_ids=list(documents))
+
+    def test_documents_have_their_real_names(self, branch):
+        """ Not those under which Eden keeps them """
+
+        self.send(branch, self.document(branch),
+                  self.document(branch, "map.pdf", b"\x00\xff\x80"))
+
+        branch.drain()
+
+        mail, = branch.relay.mails
+        parts = [part for part in mail.message.walk() if part.get_filename()]
+        assert [part.get_payload(decode=True) for part in parts] == \
+               [b"Go home", b"\x00\xff\x80"]
+        assert parts[1].get_filename() == "map.pdf"
+        assert branch.statuses() == [SENT]
+
+    def test_a_file_that_is_missing(self, branch):
+        """ The row is invalid, with the reason; it holds up no other """
+
+        document = self.document(branch)
+        self.send(branch, document)
+        stored = branch.db(branch.s3db.doc_document.id == document).select().first().file
+        os.remove(branch.eden.folder / "uploads" / stored)
+        branch.entry(branch.message(), address=BOB)
+
+        branch.drain()
+
+        status, attempts, reply = branch.outbox()[0]
+        assert (status, attempts) == (INVALID, 0)
+        assert reply.startswith("A document of it can not be read")
+        assert branch.addresses() == [BOB]
+
+    def test_a_document_that_is_deleted(self, branch):
+        """ It is left out, as is a link to a page elsewhere; the mail goes """
+
+        document = self.document(branch)
+        self.send(branch, document,
+                  branch.insert("doc_document", url="http://example.org")["id"])
+        branch.db(branch.s3db.doc_document.id == document).update(deleted=True)
+
+        branch.drain()
+
+        mail, = branch.relay.mails
+        assert [part for part in mail.message.walk() if part.get_filename()] == []
+
+# =============================================================================
+class TestSender:
+    """ Who a mail comes from """
+
+    @pytest.fixture
+    def branch(self, small_branch):
+        """ On one engine: they make no difference here """
+
+        return small_branch
+
+    def test_the_configured_sender_is_read_when_sending(self, branch):
+        """ A repair takes effect on what is queued, whoever has queued it """
+
+        branch.msg.send_by_pe_id(branch.person(ANNE)["pe_id"], "News", "There is news.")
+        assert branch.msg.send_email(BOB, "News", "There is news.")
+
+        branch.drain(sender=OTHER)
+
+        assert {mail.message["From"] for mail in branch.relay.mails} == {OTHER}
+        assert branch.addresses() == [ANNE, BOB]
+
+    def test_a_sender_of_the_callers(self, branch):
+        """ It stays, whatever is configured """
+
+        anne = branch.person(ANNE)["pe_id"]
+        branch.msg.send_by_pe_id(anne, "News", "There is news.", from_address=OTHER)
+        branch.msg.send_email_by_pe_id(anne, "News", "There is news.", from_address=OTHER)
+        branch.msg.send_email(ANNE, "News", "There is news.", sender=OTHER)
+
+        branch.drain()
+
+        assert [mail.message["From"] for mail in branch.relay.mails] == 3 * [OTHER]
+
+    def test_no_sender_configured(self, branch):
+        """ Mail is held at no cost of an attempt, and goes after the repair """
+
+        branch.configure(sender=None)
+        branch.msg.send_by_pe_id(branch.person(ANNE)["pe_id"], "News", "There is news.")
+        assert branch.msg.send_email(BOB, "News", "There is news.")
+
+        branch.drain()
+        assert [row[:2] for row in branch.outbox()] == 2 * [(UNSENT, 0)]
+        assert branch.state().reason == "No sender configured"
+
+        branch.drain(sender=SENDER)
+        assert branch.addresses() == [ANNE, BOB]
+        assert {mail.message["From"] for mail in branch.relay.mails} == {SENDER}
+
+    def test_no_server_configured(self, branch):
+        """ Mail is queued, and goes after the repair """
+
+        branch.configure(server=None)
+        assert branch.auth.settings.mailer.settings.server
+        assert branch.mail.send(ANNE, "News", "There is news.")
+        branch.drain()
+        assert branch.outbox()[0][:2] == (UNSENT, 0)
+
+        branch.drain(server=branch.relay.address)
+
+        assert branch.statuses() == [SENT]
+
+# =============================================================================
+class TestCalls:
+    """ What Eden calls does what it did """
+
+    def test_others_messages_to_the_visitor_stay(self, branch):
+        """ Queueing neither sets session.error nor wipes it """
+
+        current.session.error = "The form has errors"
+        assert branch.msg.send_email(ANNE, "News", "There is news.")
+        assert current.session.error == "The form has errors"
+
+        current.session.error = None
+        assert not branch.msg.send_email("anne at home", "News", "There is news.")
+        assert current.session.error is None
+
+    def test_a_long_subject(self, branch):
+        """ The transaction of the request stays usable; the mail goes """
+
+        anne = branch.person(ANNE)["pe_id"]
+
+        assert branch.msg.send_by_pe_id(anne, 100 * "x", "There is news.")
+        branch.drain()
+
+        mail, = branch.relay.mails
+        assert mail.message["Subject"] == 78 * "x"
+
+    def test_mail_by_entity_with_its_sender(self, branch):
+        """ Which stock Eden mistakes for a document """
+
+        message_id = branch.msg.send_email_by_pe_id(branch.person(ANNE)["pe_id"], "News",
+                                                    "There is news.", OTHER, True)
+
+        row = branch.db(branch.s3db.msg_outbox.message_id == message_id).select().first()
+        assert row.system_generated
+        branch.drain()
+        assert branch.relay.mails[0].message["From"] == OTHER
+
+    def test_a_mail_to_several(self, branch):
+        """ msg.send_email takes what it took: one message, all its recipients """
+
+        assert branch.msg.send_email([ANNE], "News", "There is news.", cc=[BOB],
+                                     reply_to=OTHER)
+        branch.drain()
+
+        mail, = branch.relay.mails
+        assert mail.recipients == [ANNE, BOB]
+        assert (mail.message["Cc"], mail.message["Reply-To"]) == (BOB, OTHER)
+
+    def test_other_tasks_run_as_ever(self, branch):
+        """ run_async of what is not the outbox is Eden's own """
+
+        done = []
+        branch.tasks = {"msg_poll": lambda *args, **vars: done.append((args, vars))}
+        branch.request()
+
+        current.s3task.run_async("msg_poll", ["msg_email_channel"], {"channel_id": 1})
+
+        assert done == [(("msg_email_channel",), {"channel_id": 1})]
+        assert branch.kicks() == 0
+
+    def test_a_worker_is_woken(self, branch):
+        """ Once per burst; nothing is sent in the request """
+
+        branch.worker()
+        branch.configure(fallback=True)
+        anne = branch.person(ANNE)["pe_id"]
+
+        for _ in range(3):
+            branch.msg.send_by_pe_id(anne, "News", "There is news.")
+
+        assert branch.kicks() == 1
+        assert branch.relay.mails == []
+
+    def test_without_a_worker_it_is_tried_at_once(self, branch):
+        """ In the request, whose transaction stays its own """
+
+        anne = branch.person(ANNE)["pe_id"]
+        branch.configure(fallback=True)
+
+        branch.msg.send_by_pe_id(anne, "News", "There is news.")
+        assert branch.addresses() == [ANNE]
+        branch.db.rollback()
+
+        # Not committed by us: with the request its row is gone
+        assert branch.outbox() == []
+
+    def test_what_fails_at_once_stays_queued(self, branch):
+        """ The visitor is told nothing, the mail goes later """
+
+        anne = branch.person(ANNE)["pe_id"]
+        branch.configure(fallback=True)
+        branch.relay.stop()
+
+        assert branch.msg.send_by_pe_id(anne, "News", "There is news.")
+        assert current.session.error is None
+        assert branch.outbox()[0][:2] == (UNSENT, 0)
+
+        branch.relay.start()
+        branch.later(60)
+        branch.drain()
+        assert branch.addresses() == [ANNE]
+
+# =============================================================================
+class TestProcessOutbox:
+    """ msg.process_outbox() called directly: all that is unsent, now """
+
+    @staticmethod
+    def replace(branch, result):
+        """ Have somebody replace msg.send_email, as Eden's tests do; the calls """
+
+        calls = []
+
+        def send_email(to, subject, message, attachments=None, sender=None):
+            calls.append((to, subject, message))
+            if isinstance(result, Exception):
+                raise result
+            return result
+
+        branch.msg.send_email = send_email
+        return calls
+
+    def test_it_sends_all_that_is_unsent(self, branch):
+        """ New, refused and from before the installation; Eden's and our own """
+
+        message = branch.message()
+        branch.entry(message, pe_id=branch.person(ANNE)["pe_id"])
+        branch.entry(message, address=BOB, retries=2)
+        assert branch.mail.send("carl@example.org", "News", "There is news.")
+        branch.relay.answer("RCPT", "451 4.3.0 Later", to=ANNE, times=1)
+        branch.drain()
+
+        branch.msg.process_outbox()
+
+        assert branch.addresses() == [ANNE, BOB, "carl@example.org"]
+        assert set(branch.statuses()) == {SENT}
+
+    def test_whoever_replaces_the_way_out_is_asked(self, branch):
+        """ Once for each row """
+
+        calls = self.replace(branch, True)
+        people = [branch.person(address)["pe_id"] for address in (ANNE, BOB)]
+        branch.msg.send_by_pe_id(people, "News", "There is news.")
+
+        branch.msg.process_outbox()
+
+        assert sorted(calls) == [(ANNE, "News", "There is news."),
+                                 (BOB, "News", "There is news.")]
+        assert branch.statuses() == [SENT, SENT]
+        assert branch.relay.mails == []
+
+    @pytest.mark.parametrize("result", [False, ValueError("secret")])
+    def test_what_fails_is_given_up_after_so_many_tries(self, branch, result):
+        """ As Eden is configured, and no earlier """
+
+        branch.eden.settings["msg"]["max_send_retries"] = 2
+        branch.request()
+        calls = self.replace(branch, result)
+        branch.msg.send_by_pe_id(branch.person(ANNE)["pe_id"], "News", "There is news.")
+
+        seen = []
+        for _ in range(4):
+            branch.msg.process_outbox()
+            row = branch.db(branch.s3db.msg_outbox.id > 0).select().first()
+            seen.append((row.status, row.retries))
+
+        assert seen == [(UNSENT, 1), (UNSENT, 0), (FAILED, 0), (FAILED, 0)]
+        assert len(calls) == 3
+        assert "secret" not in branch.outbox()[0][2]
+
+    def test_a_visitor_gets_no_more_than_the_runs_do(self, branch):
+        """ A request to the page cannot be used to hammer the relay """
+
+        branch.configure(retry_interval=300)
+        branch.relay.answer("RCPT", "451 4.3.0 Later")
+        branch.entry(branch.message(), address=ANNE)
+
+        for _ in range(3):
+            branch.request(request_method="GET")
+            branch.msg.process_outbox()
+
+        rcpts = [verb for _, verb, _ in branch.relay.commands if verb == "RCPT"]
+        assert len(rcpts) == 1
+        assert branch.outbox()[0][:2] == (UNSENT, 1)
+
+    def test_a_relay_that_is_away_costs_no_try(self, branch):
+        """ What is sent by msg.send_email is held like all else """
+
+        branch.entry(branch.message(), pe_id=branch.person(ANNE)["pe_id"])
+        branch.relay.stop()
+        branch.msg.process_outbox()
+        assert branch.outbox()[0][:2] == (UNSENT, 0)
+
+        branch.relay.start()
+        branch.msg.process_outbox()
+
+        assert branch.addresses() == [ANNE]
+
+    def test_the_task_of_the_scheduler_is_the_drain(self, branch):
+        """ What was refused waits for its time """
+
+        branch.relay.answer("RCPT", "451 4.3.0 Later", to=ANNE)
+        message = branch.message()
+        branch.entry(message, address=ANNE)
+        branch.drain()
+        branch.entry(message, address=BOB)
+        branch.relay.reset()
+
+        current._scheduler.tasks["msg_process_outbox"]("EMAIL", user_id=1)
+
+        assert branch.addresses() == [BOB]
+
+# END =========================================================================

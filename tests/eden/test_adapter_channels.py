@@ -1,0 +1,277 @@
+"""
+    What goes by another way than mail, how much mail may go in a day, and who
+    may see it; on the stand-in for Eden
+"""
+
+from io import BytesIO
+
+import pytest
+
+from mails3.message import SENT, UNSENT
+from mails3.schema import COMPANIONS
+
+from .fake_gateway import FakeGateway
+
+ANNE, PHONE, NUMBER = "anne@example.org", "+49 170 1234567", "491701234567"
+
+# =============================================================================
+@pytest.fixture
+def gateway():
+    """ A web API that takes texts """
+
+    with FakeGateway() as gateway:
+        yield gateway
+
+# =============================================================================
+class TestTexts:
+    """ SMS: new texts go at once, refused ones in the retry pass """
+
+    @pytest.fixture
+    def branch(self, small_branch):
+        """ On one engine: they make no difference here """
+
+        return small_branch
+
+    @staticmethod
+    def by_web_api(branch, gateway):
+        """ Have texts sent by a web API """
+
+        TestTexts.by(branch, "msg_sms_webapi_channel", url=gateway.url, parameters="user=anne")
+
+    @staticmethod
+    def by(branch, kind, **values):
+        """ Have texts sent by a gateway """
+
+        channel = branch.insert(kind, **values)
+        branch.insert("msg_sms_outbound_gateway", channel_id=channel["channel_id"])
+
+    @staticmethod
+    def send(branch, *texts):
+        """ Eden sends texts to Anne """
+
+        anne = branch.person()
+        branch.contact(anne, PHONE, contact_method="SMS")
+        for text in texts:
+            branch.msg.send_by_pe_id(anne["pe_id"], message=text, contact_method="SMS")
+
+    def test_a_gateway_may_come_later(self, branch, gateway):
+        """ Without one texts are held; the task lives, and sends them with one """
+
+        self.send(branch, "Water is coming")
+        branch.send_channels()
+        assert branch.outbox() == [(UNSENT, 0, None)]
+        assert branch.state("SMS").reason == "No SMS gateway configured"
+        assert branch.state().status == "open"
+
+        self.by_web_api(branch, gateway)
+        branch.send_channels()
+
+        assert gateway.texts == [(NUMBER, "Water is coming")]
+        assert branch.statuses() == [SENT]
+
+    def test_only_the_retry_pass_tries_again(self, branch, gateway):
+        """ What a gateway refuses holds up no other, and is not tried for each """
+
+        branch.configure(retry_interval=300)
+        self.by_web_api(branch, gateway)
+        gateway.status = 500
+        self.send(branch, "first")
+        branch.send_channels()
+        assert branch.outbox() == [(UNSENT, 1, "The SMS gateway says 500 Internal Server Error")]
+
+        gateway.status = 200
+        self.send(branch, "second")
+        branch.send_channels()
+        assert [text for _, text in gateway.texts] == ["second"]
+
+        branch.later(600)
+        branch.send_channels()
+        assert [text for _, text in gateway.texts] == ["second", "first"]
+        assert branch.statuses() == [SENT, SENT]
+
+    def test_a_gateway_that_is_away_costs_no_attempt(self, branch, gateway):
+        """ The texts wait, and go when it is back """
+
+        self.by_web_api(branch, gateway)
+        gateway.stop()
+        self.send(branch, "first", "second")
+        branch.send_channels()
+        assert [row[:2] for row in branch.outbox()] == 2 * [(UNSENT, 0)]
+
+        gateway.start()
+        branch.later(60)
+        branch.send_channels()
+
+        assert branch.statuses() == [SENT, SENT]
+
+    def test_texts_by_mail(self, branch):
+        """ A gateway that takes mail gets it, at the number of the person """
+
+        self.by(branch, "msg_sms_smtp_channel", address="sms.example.org")
+        self.send(branch, "Water is coming")
+
+        branch.send_channels()
+
+        mail, = branch.relay.mails
+        assert mail.recipients == [NUMBER + "@sms.example.org"]
+        assert mail.message.get_payload(decode=True).decode().strip() == "Water is coming"
+        assert branch.statuses() == [SENT]
+
+    def test_a_text_to_a_number(self, branch, gateway):
+        """ It needs no person """
+
+        self.by_web_api(branch, gateway)
+        message = branch.insert("msg_sms", body="Water is coming")["message_id"]
+        branch.entry(message, address=PHONE, contact_method="SMS")
+
+        branch.send_channels()
+
+        assert gateway.texts == [(NUMBER, "Water is coming")]
+
+    def test_texts_and_mails_do_not_wait_for_each_other(self, branch, gateway):
+        """ A relay that is away holds no text """
+
+        self.by_web_api(branch, gateway)
+        branch.relay.stop()
+        assert branch.mail.send(ANNE, "News", "There is news.")
+        branch.drain()
+        self.send(branch, "Water is coming")
+
+        branch.send_channels()
+
+        assert [text for _, text in gateway.texts] == ["Water is coming"]
+        assert branch.state().status == "held"
+
+    def test_without_a_worker_it_is_tried_at_once(self, branch, gateway):
+        """ In the request, without a commit """
+
+        self.by_web_api(branch, gateway)
+        branch.configure(fallback=True)
+
+        self.send(branch, "Water is coming")
+
+        assert [text for _, text in gateway.texts] == ["Water is coming"]
+        branch.db.rollback()
+        assert branch.outbox() == []
+
+# =============================================================================
+class TestDailyLimit:
+    """ Eden's settings.mail.limit """
+
+    def test_what_is_over_the_limit_waits(self, branch):
+        """ At no cost of an attempt; Eden's own count is right """
+
+        branch.configure(limit=3)
+        anne = branch.person(ANNE)["pe_id"]
+        for _ in range(3):
+            branch.msg.send_by_pe_id(anne, "News", "There is news.")
+        for _ in range(2):
+            assert branch.msg.send_email(ANNE, "News", "There is news.")
+
+        branch.drain()
+
+        count = branch.s3db.msg_channel_limit.id.count()
+        assert branch.db().select(count).first()[count] == len(branch.relay.mails) == 3
+        assert sorted(row[:2] for row in branch.outbox()) == \
+               2 * [(UNSENT, 0)] + 3 * [(SENT, 1)]
+        assert branch.state().reason == "The daily limit of 3 mails is reached"
+
+        # The next day
+        branch.db(branch.s3db.msg_channel_limit.id > 0).delete()
+        branch.later(86400)
+        branch.drain()
+        assert set(branch.statuses()) == {SENT}
+
+    def test_what_was_not_sent_does_not_count(self, branch):
+        """ A relay that is away uses up no part of the limit """
+
+        branch.configure(limit=1)
+        branch.relay.stop()
+        assert branch.msg.send_email(ANNE, "News", "There is news.")
+        branch.drain()
+        branch.relay.start()
+        branch.later(60)
+
+        branch.drain()
+
+        assert branch.statuses() == [SENT]
+
+    def test_what_was_sent_by_process_outbox_counts(self, branch):
+        """ Once for each, though it goes by msg.send_email """
+
+        branch.configure(limit=1)
+        anne = branch.person(ANNE)["pe_id"]
+        for _ in range(2):
+            branch.msg.send_by_pe_id(anne, "News", "There is news.")
+
+        branch.msg.process_outbox()
+
+        assert len(branch.relay.mails) == 1
+        assert branch.db(branch.s3db.msg_channel_limit.id > 0).count() == 1
+        assert [row[:2] for row in branch.outbox()] == [(SENT, 1), (UNSENT, 0)]
+
+# =============================================================================
+class TestSites:
+    """ What else depends on the site """
+
+    @pytest.fixture
+    def branch(self, small_branch):
+        """ On one engine: they make no difference here """
+
+        return small_branch
+
+    def test_a_site_without_messages(self, branch):
+        """ Where a template does without them, mail is queued and sent all the same """
+
+        del branch.eden.settings["modules"]["msg"]
+        branch.request()
+
+        assert branch.mail.send(ANNE, "News", "There is news.")
+        branch.drain()
+
+        assert branch.addresses() == [ANNE]
+        branch.eden.clear()
+
+    @pytest.mark.parametrize("roles, seen", [((), False), (("ADMIN",), True)])
+    def test_our_tables_are_for_admins(self, branch, roles, seen):
+        """ Also where all others are everybody's """
+
+        assert branch.mail.send(ANNE, "News", "There is news.")
+        branch.request(roles)
+
+        for name in COMPANIONS:
+            table = branch.db[name]
+            assert branch.auth.s3_has_permission("read", table) is seen
+            assert branch.auth.s3_has_permission("read", name) is seen
+        query = branch.auth.s3_accessible_query("read", branch.db.mails3_message)
+        assert branch.db(query).count() == int(seen)
+        assert branch.auth.s3_has_permission("read", branch.s3db.msg_outbox)
+
+    def test_who_leaves_hands_unsent_mail_back(self, branch):
+        """ As Eden's own messages, to persons; what carries a secret stays ours """
+
+        anne = branch.person(ANNE)
+        plan = branch.mail.Attachment(BytesIO(b"Go home"), filename="plan.txt")
+        assert branch.mail.send(ANNE, "News", "There is news.", attachments=plan)
+        assert branch.mail.send("bob@example.org", "News", ("Text", "<b>Html</b>"))
+        assert branch.mail.send("carl@example.org", "Reset", "Link", secret=True)
+
+        told = branch.mail.retire()
+
+        outbox, email = branch.s3db.msg_outbox, branch.s3db.msg_email
+        rows = branch.db(outbox.id > 0).select(
+                    outbox.pe_id, email.body,
+                    left = email.on(email.message_id == outbox.message_id),
+                    orderby = outbox.id)
+        assert [row.msg_email.body for row in rows] == ["There is news.", "Text", None]
+        assert rows[0].msg_outbox.pe_id == anne["pe_id"]
+        contact = branch.s3db.pr_contact
+        assert branch.db(contact.pe_id == rows[1].msg_outbox.pe_id).select().first().value == \
+               "bob@example.org"
+        document = branch.db(branch.s3db.doc_document.id > 0).select().first()
+        name, stream = branch.s3db.doc_document.file.retrieve(document.file)
+        with stream:
+            assert (name, stream.read()) == ("plan.txt", b"Go home")
+        assert [sentence.split()[0] for sentence in told[-2:]] == ["2", "1"]
+
+# END =========================================================================

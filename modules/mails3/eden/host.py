@@ -213,6 +213,8 @@ class EdenMail(MailS3):
         @functools.wraps(send_by_pe_id)
         def queue_by_pe_id(pe_id, subject="", message="", contact_method=EMAIL,
                            *args, **kwargs):
+            # Eden's form offers none if the person has but an address
+            contact_method = contact_method or EMAIL
             # As long as its column is, or PostgreSQL undoes the transaction
             message_id = send_by_pe_id(pe_id, str(subject or "")[:78], message,
                                        contact_method, *args, **kwargs)

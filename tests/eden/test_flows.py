@@ -413,6 +413,54 @@ class TestFlows:
         assert site.tickets() == []
         print("slowest page %.2f s, %d mails" % (crowd.slowest, total))
 
+    def test_a_group_of_approvers_without_members(self, site, relay):
+        """ Holds up nobody; the admin is told """
+
+        site.configure(mail={"server": relay.address, "sender": SENDER, "approver": "NOBODY"})
+        crowd = Crowd(site, relay, "orphan")
+        address = crowd.address("orphan")
+        crowd.register(address, registration_requires_verification=True)
+
+        visitor = crowd.follow(address, "verify_email")
+        site.configure(mail={"approver": APPROVER})
+
+        assert visitor.logged_in, visitor.told
+        assert "There is nobody to approve" in logged(site, {})
+        # The next one is as usual
+        crowd.register(crowd.address("next"))
+        assert crowd.received()[APPROVER] == 1
+
+# =============================================================================
+class TestFirstUser:
+    """ A new site: who registers first is its admin """
+
+    @pytest.mark.parametrize("condition", ("dead", "unconfigured"))
+    def test_a_welcome_that_can_wait(self, eden, engine, relay, condition):
+        """ The admin is in at once, and can put things right """
+
+        with eden.new_site(engine, prepopulate="default/base") as site:
+            assert site.sql("SELECT COUNT(*) FROM auth_user") == [(0,)]
+            configure(site)
+            site.install()
+            break_down(site, relay, condition)
+            site.serve()
+            visitor = EdenVisitor(site)
+
+            visitor.register("first@example.org")
+
+            assert visitor.logged_in, visitor.told
+            assert not any(SMTP_TEXT.search(told) for told in visitor.told
+                           if not told.startswith("No scheduler worker")), visitor.told
+            visitor.visit("mails3")
+            assert visitor.url.endswith("mails3")
+            repair(site, relay)
+            site.work()
+            assert eventually(lambda: site.sql("SELECT COUNT(*) FROM msg_outbox"
+                                               " WHERE status = 1") == [(0,)], 90)
+            # Eden welcomes the first user twice
+            assert [mail.recipients for mail in relay.mails] == [["first@example.org"]] * 2
+            assert site.tickets() == []
+
 # -----------------------------------------------------------------------------
 def email_subject(mail):
     """ The subject of a mail, decoded """

@@ -83,6 +83,7 @@ def adopt(environment):
     establish(mail, scheduler, COMPANIONS)
 
     guard(auth)
+    excuse_missing_approvers(auth)
     # A module that Eden does not know is everybody's
     settings.modules["mails3"] = Storage(name_nice = "MailS3",
                                          restricted = True,
@@ -124,6 +125,31 @@ def guard(auth):
 
     auth.s3_has_permission = s3_has_permission
     auth.s3_accessible_query = s3_accessible_query
+
+# -----------------------------------------------------------------------------
+def excuse_missing_approvers(auth):
+    """
+        Have Eden notify approvers only where there are any: with an empty
+        group of them it fails, and who registers can't ever log in
+
+        Args:
+            auth: the AuthS3 of this request
+    """
+
+    s3_approver = auth.s3_approver
+
+    @functools.wraps(s3_approver)
+    def approver_of(user):
+        approver, organisation_id = s3_approver(user)
+        if not approver:
+            log.warning("There is nobody to approve or to be notified of a new "
+                        "user: see settings.mail.approver")
+            vars(current.deployment_settings).update(
+                get_auth_always_notify_approver = lambda: False,
+                )
+        return approver, organisation_id
+
+    auth.s3_approver = approver_of
 
 # -----------------------------------------------------------------------------
 def load_outbox(modules):

@@ -438,7 +438,7 @@ class TestFirstUser:
     def test_a_welcome_that_can_wait(self, eden, engine, relay, condition):
         """ The admin is in at once, and can put things right """
 
-        with eden.new_site(engine, prepopulate="default/base") as site:
+        with eden.new_site(engine, prepopulate_demo=0) as site:
             assert site.sql("SELECT COUNT(*) FROM auth_user") == [(0,)]
             configure(site)
             site.install()

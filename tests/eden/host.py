@@ -295,14 +295,30 @@ class Eden:
         return site
 
     # -------------------------------------------------------------------------
-    def _first_run(self, engine):
-        """ Have a site make its tables, and import what its template brings """
+    def new_site(self, engine="sqlite", **base):
+        """
+            A stock site, made by its own first run
+
+            Args:
+                engine: of its database, one of ENGINES
+                base: what is set for it before, of settings.base
+
+            Returns:
+                the EdenSite; close() it
+        """
 
         site = self._new_site()
         site.create(self.original,
                     make_postgres("CREATE DATABASE %s") if engine == "postgres" else None)
+        site.configure(base=base)
         site.uri = site.shell("print(db._uri)", timeout=600).strip()
-        self.populated[engine] = site
+        return site
+
+    # -------------------------------------------------------------------------
+    def _first_run(self, engine):
+        """ Have a site make its tables, and import what its template brings """
+
+        self.populated[engine] = site = self.new_site(engine)
         return site
 
     # -------------------------------------------------------------------------

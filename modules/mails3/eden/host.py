@@ -83,6 +83,7 @@ def adopt(environment):
     establish(mail, scheduler, COMPANIONS)
 
     guard(auth)
+    stand_in_for_approvers(auth)
     # A module that Eden does not know is everybody's
     settings.modules["mails3"] = Storage(name_nice = "MailS3",
                                          restricted = True,
@@ -124,6 +125,35 @@ def guard(auth):
 
     auth.s3_has_permission = s3_has_permission
     auth.s3_accessible_query = s3_accessible_query
+
+# -----------------------------------------------------------------------------
+def stand_in_for_approvers(auth):
+    """
+        Have the admins approve, or be notified, where the group of approvers
+        is empty: else Eden lets the visitor in without approval, fails over
+        whom to notify, and undoes the registration, again and again
+
+        Args:
+            auth: the AuthS3 of this request
+    """
+
+    s3_approver = auth.s3_approver
+
+    @functools.wraps(s3_approver)
+    def approver_of(user):
+        approver, organisation_id = s3_approver(user)
+        if not approver:
+            log.warning("There is nobody to approve a new user, or to be notified of "
+                        "one: see settings.mail.approver. The admins are asked.")
+            db = current.db
+            person, group, member = db.auth_user, db.auth_group, db.auth_membership
+            approver = db((group.uuid == "ADMIN") &
+                          (member.group_id == group.id) & (member.deleted == False) &
+                          (person.id == member.user_id) & (person.deleted == False)
+                          ).select(person.email, person.language, distinct=True).as_list()
+        return approver, organisation_id
+
+    auth.s3_approver = approver_of
 
 # -----------------------------------------------------------------------------
 def load_outbox(modules):
@@ -213,6 +243,8 @@ class EdenMail(MailS3):
         @functools.wraps(send_by_pe_id)
         def queue_by_pe_id(pe_id, subject="", message="", contact_method=EMAIL,
                            document_ids=None, from_address=None, *args, **kwargs):
+            # Eden's form offers none if the person has but an address
+            contact_method = contact_method or EMAIL
             # As long as its column is, or PostgreSQL undoes the transaction
             message_id = send_by_pe_id(pe_id, str(subject or "")[:78], message,
                                        contact_method, document_ids, from_address,

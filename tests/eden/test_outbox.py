@@ -1,0 +1,336 @@
+"""
+    What Eden puts into its outbox, and what its own methods promise
+"""
+
+from email.header import decode_header, make_header
+
+import pytest
+
+from host import eventually
+
+from .host import ADMIN
+from .visitor import EdenVisitor
+
+SENDER = "Shelter <shelter@example.org>"
+
+# How Eden's modules write, condensed
+WRITERS = """
+from io import BytesIO
+
+def entity(tablename, **values):
+    record = {"id": s3db[tablename].insert(**values)}
+    s3db.update_super(s3db[tablename], record)
+    return record
+
+def person(name, *addresses):
+    record = entity("pr_person", first_name=name, last_name="Example")
+    # The last one comes first
+    for priority, address in enumerate(reversed(addresses), 1):
+        s3db.pr_contact.insert(pe_id=record["pe_id"], contact_method="EMAIL", value=address,
+                               priority=priority)
+    return record
+
+def letter(subject, **values):
+    record = {"id": s3db.msg_email.insert(subject=subject, body="There is news",
+                                          inbound=False)}
+    s3db.update_super(s3db.msg_email, record)
+    if values:
+        s3db.msg_outbox.insert(message_id=record["message_id"], contact_method="EMAIL",
+                               **values)
+    return record["message_id"]
+
+auth.override = True
+
+def document(name):
+    field = s3db.doc_document.file
+    return entity("doc_document", name=name, file=field.store(BytesIO(b"content"), name))["id"]
+"""
+
+# Each kind of entity that Eden writes to
+ENTITIES = WRITERS + """
+# The default template does without
+settings.modules["deploy"] = settings.modules["hrm"]
+
+anne = person("anne", "old@example.org", "anne@example.org")
+bob = person("bob", "bob@example.org")
+left = person("left", "left@example.org")
+people = (anne, bob, anne)
+
+group = entity("pr_group", name="Helpers")
+forum = entity("pr_forum", name="Forum")
+organisation = entity("org_organisation", name="Relief")
+event = entity("hrm_training_event", start_date=request.utcnow)
+alert = entity("deploy_alert", subject="Alert", body="Alert")
+# No more than defined
+s3db.table("pr_forum_membership")
+staff = [entity("hrm_human_resource", person_id=one["id"],
+                organisation_id=organisation["id"])["id"] for one in (anne, bob)]
+for one in people:
+    s3db.pr_group_membership.insert(group_id=group["id"], person_id=one["id"])
+    s3db.pr_forum_membership.insert(forum_id=forum["id"], person_id=one["id"])
+    s3db.hrm_training.insert(training_event_id=event["id"], person_id=one["id"])
+s3db.pr_group_membership.insert(group_id=group["id"], person_id=left["id"], deleted=True)
+for one in staff:
+    s3db.deploy_alert_recipient.insert(alert_id=alert["id"], human_resource_id=one)
+
+letter("pr_person", pe_id=anne["pe_id"])
+letter("pr_group", pe_id=group["pe_id"])
+letter("pr_forum", pe_id=forum["pe_id"])
+letter("org_organisation", pe_id=organisation["pe_id"])
+letter("hrm_training_event", pe_id=event["pe_id"])
+letter("deploy_alert", pe_id=alert["pe_id"])
+letter("address", address="address@example.org")
+letter("without end", pe_id=bob["pe_id"], retries=None)
+"""
+
+# What can't be sent, or not as it was meant
+TROUBLES = WRITERS + """
+import os
+bob = person("bob", "bob@example.org")
+removed = document("removed.txt")
+stored = s3db.doc_document[removed].file
+os.remove(os.path.join(s3db.doc_document.file.retrieve_file_properties(stored)["path"], stored))
+withdrawn = document("withdrawn.txt")
+db(s3db.doc_document.id == withdrawn).update(deleted=True)
+kept = document("B\\u00e9richt-2026.txt")
+
+for subject, documents in (("no file", [removed]), ("withdrawn", [withdrawn, kept])):
+    message_id = letter(subject, pe_id=bob["pe_id"])
+    for document_id in documents:
+        s3db.msg_attachment.insert(message_id=message_id, document_id=document_id)
+
+letter("no contact", pe_id=person("nobody")["pe_id"])
+letter("no members", pe_id=entity("org_office", name="Office")["pe_id"])
+letter("nobody at all", system_generated=False)
+letter("no address", address="nonsense")
+gone = person("gone", "gone@example.org")
+letter("deleted person", pe_id=gone["pe_id"])
+s3db.resource("pr_person", id=gone["id"]).delete()
+letter("last", pe_id=bob["pe_id"])
+"""
+
+STATES = "SELECT e.subject, o.status, d.reply FROM msg_outbox o" \
+         " JOIN msg_email e ON e.message_id = o.message_id" \
+         " LEFT JOIN mails3_delivery d ON d.outbox_id = o.id"
+
+# =============================================================================
+@pytest.fixture(scope="module")
+def station(eden, engine):
+    """ A site with MailS3, where nothing is sent before somebody says so """
+
+    with eden.site(engine) as site:
+        site.configure(mail={"tls": False, "sender": SENDER, "fallback": False})
+        site.install()
+        site.serve()
+        yield site
+
+@pytest.fixture
+def site(station, relay):
+    """ That site, with nothing queued """
+
+    station.configure(mail={"server": relay.address})
+    yield station
+    for table in ("mails3_delivery", "mails3_message", "msg_outbox"):
+        station.sql("DELETE FROM %s" % table)
+    station.sql("UPDATE mails3_relay SET status = 'open', retried_on = NULL")
+
+# -----------------------------------------------------------------------------
+def received(relay):
+    """ Who has got what: dict {subject: sorted addresses} """
+
+    mails = {}
+    for mail in relay.mails:
+        subject = str(make_header(decode_header(mail.message["Subject"])))
+        mails.setdefault(subject, []).extend(mail.recipients)
+    return {subject: sorted(addresses) for subject, addresses in mails.items()}
+
+def names(message):
+    """ The names of the attachments """
+
+    return [str(make_header(decode_header(part.get_filename())))
+            for part in message.walk() if part.get_filename()]
+
+DRAIN = "db.commit()\nmail.drain()\n"
+
+# =============================================================================
+class TestRows:
+    """ What Eden itself has queued, picked up by the drain """
+
+    def test_each_kind_of_entity(self, site, relay):
+        """ Each member once, at the first address by priority """
+
+        site.shell(ENTITIES + DRAIN)
+
+        both = ["anne@example.org", "bob@example.org"]
+        assert received(relay) == {"pr_person": ["anne@example.org"],
+                                   "pr_group": both,
+                                   "pr_forum": both,
+                                   "org_organisation": both,
+                                   "hrm_training_event": both,
+                                   "deploy_alert": both,
+                                   "address": ["address@example.org"],
+                                   "without end": ["bob@example.org"],
+                                   }
+        assert site.sql("SELECT COUNT(*) FROM msg_outbox WHERE status <> 2") == [(0,)]
+        assert site.sql("SELECT COUNT(*) FROM msg_outbox WHERE system_generated = 'T'") == [(10,)]
+
+    def test_what_cant_be_sent_stops_nothing(self, site, relay):
+        """ It is invalid, with the reason; the rest goes, with its documents """
+
+        site.shell(TROUBLES + DRAIN)
+
+        assert received(relay) == {"withdrawn": ["bob@example.org"], "last": ["bob@example.org"]}
+        mail, = [mail for mail in relay.mails if mail.message["Subject"] == "withdrawn"]
+        assert names(mail.message) == ["B\u00e9richt-2026.txt"]
+        states = {subject: (status, reply) for subject, status, reply in site.sql(STATES)}
+        assert {subject: status for subject, (status, _) in states.items()} == \
+            {"withdrawn": 2, "last": 2, "no file": 4, "no contact": 4, "no members": 4,
+             "nobody at all": 4, "no address": 4, "deleted person": 4}
+        assert all(reply for status, reply in states.values() if status == 4)
+
+# =============================================================================
+class TestMethods:
+    """ Eden's own methods """
+
+    def test_send_email_takes_what_it_takes(self, site, relay):
+        """ It returns True; the mail is as it was called """
+
+        print(site.shell("""
+attachment = mail.Attachment(__import__("io").BytesIO(b"content"), filename="report.txt")
+assert msg.send_email(["anne@example.org", "bob@example.org"], T("News"), T("Today"),
+                      attachments=[attachment], cc="cc@example.org", bcc=["bcc@example.org"],
+                      reply_to="reply@example.org", sender="Team <team@example.org>",
+                      encoding="utf-8") is True
+assert msg.send_email("", "News", "Today") is False
+assert msg.send_email("nonsense", "News", "Today") is False
+""" + DRAIN))
+
+        mail = relay.mails[0].message
+        assert sorted(to for mail in relay.mails for to in mail.recipients) == \
+            ["anne@example.org", "bcc@example.org", "bob@example.org", "cc@example.org"]
+        assert mail["Subject"] == "News"
+        assert mail["Reply-To"] == "reply@example.org"
+        assert mail["From"] == "Team <team@example.org>"
+        assert names(mail) == ["report.txt"]
+
+    def test_messages_to_persons(self, site, relay):
+        """ They return the id of the message, of whatever length its subject is """
+
+        told = site.shell(WRITERS + """
+one, two = [person(name, name + "@example.org")["pe_id"] for name in ("one", "two")]
+paper = document("paper.txt")
+ids = [msg.send_by_pe_id([one, two], T("News"), T("Today")),
+       msg.send_by_pe_id(one, "S" * 100, "Today", "EMAIL", [paper], SENDER, True),
+       msg.send_email_by_pe_id(two, "By the way", "Today", from_address=SENDER)]
+print([bool(s3db.msg_message(s3db.msg_message.message_id == one)) for one in ids])
+""".replace("SENDER", repr("Team <team@example.org>")) + DRAIN)
+
+        assert told.strip() == "[True, True, True]"
+        assert received(relay) == {"News": ["one@example.org", "two@example.org"],
+                                   "S" * 78: ["one@example.org"],
+                                   "By the way": ["two@example.org"]}
+        senders = {mail.message["Subject"]: mail.message["From"] for mail in relay.mails}
+        assert senders["News"] == SENDER
+        assert senders["S" * 78] == senders["By the way"] == "Team <team@example.org>"
+
+    @pytest.mark.parametrize("dead", (False, True))
+    def test_nobody_is_told_of_smtp(self, site, relay, dead):
+        """ session.error is nobody's but the caller's, also without a worker """
+
+        if dead:
+            relay.stop()
+        site.configure(mail={"fallback": True})
+        told = site.shell(WRITERS + """
+session.error = "Somebody else's"
+pe_id = person("one", "one@example.org")["pe_id"]
+assert msg.send_email("anne@example.org", "News", "Today")
+assert session.error == "Somebody else's" and not mail.error
+assert msg.send_email("nonsense", "News", "Today") is False
+assert session.error == "Somebody else's"
+session.error = None
+assert msg.send_by_pe_id(pe_id, "News", "Today")
+assert not msg.send_email("nonsense", "News", "Today")
+print(session.error)
+""")
+        site.configure(mail={"fallback": False})
+
+        assert told.strip() == "None"
+        assert len(relay.mails) == (0 if dead else 2)
+
+    def test_process_outbox_called_directly(self, site, relay):
+        """ Tries all that is unsent now, by msg.send_email, which may be replaced """
+
+        told = site.shell(WRITERS + """
+one = person("one", "one@example.org")["pe_id"]
+for number in range(3):
+    msg.send_by_pe_id(one, "News %s" % number, "Today")
+db.commit()
+calls = []
+msg.send_email = lambda to, subject, *args, **kwargs: calls.append((to, subject))
+msg.process_outbox("EMAIL")
+msg.send_email = lambda to, subject, *args, **kwargs: calls.append((to, subject)) or True
+msg.process_outbox("EMAIL")
+print(len(calls), len(set(calls)))
+""")
+
+        assert told.strip() == "6 3"
+        assert relay.mails == []
+        assert site.sql("SELECT status FROM msg_outbox") == [(2,)] * 3
+
+    def test_process_outbox_really_sends(self, site, relay):
+        """ By Eden's own msg.send_email, now """
+
+        site.shell(WRITERS + """
+msg.send_by_pe_id(person("one", "one@example.org")["pe_id"], "News", "Today")
+db.commit()
+msg.process_outbox()
+""")
+
+        assert received(relay) == {"News": ["one@example.org"]}
+
+# =============================================================================
+class TestPage:
+    """ msg/process_email_outbox, which whoever may read messages can open """
+
+    def test_it_can_not_be_used_to_hammer_the_relay(self, site, relay):
+        """ However often it is opened, each mail is tried as often as by the runs """
+
+        relay.answer("RCPT", "451 4.3.0 Later")
+        site.shell("for number in range(3):\n"
+                   "    mail.send('anne@example.org', 'News %s' % number, 'Today')\n")
+        admin = EdenVisitor(site)
+        admin.log_in(*ADMIN)
+
+        def tried(times=6):
+            for _ in range(times):
+                admin.visit("msg/process_email_outbox")
+            return len([verb for _, verb, _ in relay.commands if verb == "RCPT"])
+
+        assert tried() == 3
+        # An hour later, the retry pass that is due, and no second one
+        site.sql("UPDATE mails3_delivery SET due_on = '2020-01-01 00:00:00'")
+        site.sql("UPDATE mails3_relay SET retried_on = '2020-01-01 00:00:00'")
+        assert tried() <= 6
+        assert site.tickets() == []
+
+        relay.reset()
+        site.sql("UPDATE mails3_delivery SET due_on = '2020-01-01 00:00:00'")
+        assert tried() <= 9 and relay.mails == []
+
+# =============================================================================
+class TestStock:
+    """ What stock Eden-ASP does wrong on web2py 3 """
+
+    def test_a_message_with_a_live_worker(self, site, relay):
+        """ Is queued, and the worker sends it """
+
+        worker = site.work()
+        site.shell(WRITERS + """
+assert msg.send_by_pe_id(person("one", "one@example.org")["pe_id"], T("News"), T("Today"))
+""")
+
+        assert eventually(lambda: relay.mails, 60)
+        assert received(relay) == {"News": ["one@example.org"]}
+        site.stop(worker)
+
+# END =========================================================================

@@ -82,13 +82,15 @@ class FakeRelay:
 
     host = "127.0.0.1"
 
-    def __init__(self, port=0, tls=None, login=None, size=None):
+    def __init__(self, port=0, tls=None, login=None, size=None, extensions=()):
         """
             Args:
                 port: the port to listen on; 0 = any free one, kept for good
                 tls: None, "starttls" or "ssl"
                 login: (user, password) without which no mail is accepted
                 size: the SIZE to announce and to enforce (bytes)
+                extensions: others to announce: "PIPELINING", "CHUNKING"; it
+                            could do both in any case
         """
 
         with socket.create_server((self.host, port)) as probe:
@@ -99,6 +101,7 @@ class FakeRelay:
         self.cafile, self.context = certificate() if tls else (None, None)
         self.login = login
         self.size = size or 33554432
+        self.extensions = extensions
 
         self.thread = None
         self.numbers = itertools.count(1) # of the sessions, never reused
@@ -402,8 +405,28 @@ class Session(SMTP):
         """ Without a login, aiosmtpd would still offer AUTH """
 
         session.host_name = hostname
-        return [line for line in lines
-                if self.relay.login or not line.startswith("250-AUTH")]
+        lines = [line for line in lines
+                 if self.relay.login or not line.startswith("250-AUTH")]
+        # After its name
+        return lines[:1] + ["250-%s" % name for name in self.relay.extensions] + lines[1:]
+
+    async def smtp_BDAT(self, arg):
+        """ BDAT (RFC 3030), with LAST: DATA and BODY in one, by one reply """
+
+        self.relay.record("commands", (self.number, "BDAT", arg))
+        recipients = self.envelope.rcpt_tos
+        midway = self.relay.told("DATA", recipients).get("midway")
+        # Whatever the answer, it is read first
+        self.envelope.content = await self._reader.readexactly(
+                                        1 if midway else int(arg.split()[0]))
+        if midway:
+            await self.hang_up()
+        if not recipients:
+            await self.push("503 5.5.1 No recipients")
+        elif not await self.refused("DATA", recipients):
+            reply = await self.accept(self, self.session, self.envelope)
+            self._set_post_data_state()
+            await self.push(reply)
 
     async def check_auth_needed(self, caller_method):
         """ Unlike auth_required, doesn't warn if there is no TLS """

@@ -25,11 +25,12 @@ faults = st.tuples(
     st.sampled_from([1, 2, None]))
 
 # -----------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def office(tmp_path_factory):
-    """ An office whose relay is played with """
+@pytest.fixture(scope="module", params=[(), ("PIPELINING",), ("PIPELINING", "CHUNKING")],
+                ids = "-".join)
+def office(request, tmp_path_factory):
+    """ An office whose relay is played with, whatever that offers """
 
-    with FakeRelay() as relay:
+    with FakeRelay(extensions=request.param) as relay:
         office = Office("sqlite://%s" % (tmp_path_factory.mktemp("replies") / "storage.sqlite"),
                         relay)
         office.configure(max_retries=RETRIES)

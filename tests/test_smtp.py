@@ -9,12 +9,20 @@ import pytest
 from conftest import FakeRelay
 from gluon.storage import Storage
 
-from mails3.policy import ConfigTrouble, LoginRefused, Never, NotNow, RelayTrouble
+from mails3.policy import BODY, DATA, Reply, ConfigTrouble, LoginRefused, Never, NotNow, RelayTrouble
 from mails3.dialogue import as_lines, dotted
 from mails3.smtp import Server, Session
 
 ANNE, BOB = "anne@example.org", "bob@example.org"
 MAIL = "Subject: News\n\nThere is news.\n"
+
+# -----------------------------------------------------------------------------
+@pytest.fixture(params=[(), ("PIPELINING",), ("PIPELINING", "CHUNKING")], ids="-".join)
+def relay(request):
+    """ A relay that can be told what to answer, whatever it offers """
+
+    with FakeRelay(extensions=request.param) as relay:
+        yield relay
 
 # -----------------------------------------------------------------------------
 def session(relay, timeout=2, **settings):
@@ -162,6 +170,96 @@ class TestSession:
             with pytest.raises(Never):
                 transmit(session(relay), content=MAIL + "x" * 2000)
             assert not any(verb == "DATA" for _, verb, _ in relay.commands)
+
+# =============================================================================
+class TestPipelining:
+    """ What is given at once is answered one by one (RFC 2920, RFC 3030) """
+
+    @pytest.mark.parametrize("extensions, round_trips", [((), 4), (("CHUNKING",), 4),
+                                                         (("PIPELINING",), 2),
+                                                         (("PIPELINING", "CHUNKING"), 1)])
+    def test_a_message_takes_so_many_round_trips(self, extensions, round_trips):
+        """ As few as the relay's extensions allow """
+
+        with FakeRelay(extensions=extensions) as relay:
+            ours = session(relay)
+            pauses = sum(1 for _ in ours.transmitting("shelter@example.org", [ANNE], MAIL, 5))
+            ours.close()
+            assert pauses == round_trips
+            assert len(relay.mails) == 1
+
+    def test_a_large_message_is_not_sent_before_somebody_wants_it(self):
+        """ Though the relay would take it all at once """
+
+        with FakeRelay(extensions=("PIPELINING", "CHUNKING")) as relay:
+            relay.answer("RCPT", "550 5.1.1 Never", to=BOB)
+            ours = session(relay)
+            large = MAIL + "There is news.\n" * 10000
+            assert isinstance(ours.transmit("shelter@example.org", [BOB], large, 5)[BOB], Never)
+            assert transmit(ours, ANNE, content=large) == {ANNE: None}
+            assert not any(verb == "BDAT" for _, verb, _ in relay.commands)
+            assert relay.connections == 1
+
+    def test_a_long_list_is_asked_for_in_groups(self, relay):
+        """ And each has the answer that was given to it """
+
+        users = ["user%s@example.org" % n for n in range(70)]
+        for user in users[::7]:
+            relay.answer("RCPT", "450 4.2.0 Later", to=user)
+
+        refused = transmit(session(relay), *users)
+
+        assert [user for user in users if refused[user]] == users[::7]
+        assert relay.mails[0].recipients == [user for user in users if not refused[user]]
+
+    def test_a_relay_that_wants_content_for_nobody_gets_none(self, relay):
+        """ It answered DATA with 354 though it had refused each recipient """
+
+        class Eager(Session):
+
+            def _take(self, phase):
+                reply = super()._take(phase)
+                if phase == DATA and reply.code == 503:
+                    # What such a relay says; ours does not take content, so
+                    # that the dot is a command that it does not know
+                    reply = Reply(DATA, 354, "go ahead")
+                return reply
+
+        relay.answer("RCPT", "550 5.1.1 Never", to=BOB)
+        ours = Eager(Server(relay.host, relay.port), 2)
+        assert isinstance(ours.transmit("shelter@example.org", [BOB], MAIL, 5)[BOB], Never)
+        transmit(ours, ANNE)
+
+        assert [mail.recipients for mail in relay.mails] == [[ANNE]]
+
+    def test_trouble_over_one_recipient_is_none_for_those_who_have_it(self):
+        """ Sent along with its envelope, the message is there already """
+
+        with FakeRelay(extensions=("PIPELINING", "CHUNKING")) as relay:
+            relay.answer("RCPT", "452 4.3.1 Full", to=BOB)
+            refused = transmit(session(relay), ANNE, BOB)
+            assert refused[ANNE] is None
+            assert isinstance(refused[BOB], NotNow)
+            assert len(relay.mails) == 1
+
+    def test_no_answer_to_what_was_sent_along_is_a_doubt(self):
+        """ The relay may have got all of it """
+
+        with FakeRelay(extensions=("PIPELINING", "CHUNKING")) as relay:
+            relay.drop("RCPT")
+            with pytest.raises(RelayTrouble) as error:
+                transmit(session(relay))
+            assert error.value.args[0].phase == BODY
+
+    def test_what_is_not_ascii_is_announced(self, relay):
+        """ To a relay that takes eight bits """
+
+        transmit(session(relay), content=MAIL.encode() + b"Gr\xc3\xbc\xc3\x9fe\n")
+
+        verb, argument = next((verb, argument) for _, verb, argument in relay.commands
+                              if verb == "MAIL")
+        assert argument.endswith("BODY=8BITMIME")
+        assert b"Gr\xc3\xbc\xc3\x9fe" in relay.mails[0].content
 
 # =============================================================================
 class TestLogin:

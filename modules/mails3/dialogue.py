@@ -12,9 +12,10 @@ from .policy import BODY, DATA, MAIL, RCPT, Never, NotNow, Reply, Trouble, judge
 
 __all__ = ("hand_over",)
 
-# How many commands are given together: they must fit into the buffers on the
-# way (RFC 2920 section 3.1)
-GROUP = 20
+# How many commands are given together: so few that a relay that takes its time
+# over each recipient has answered them all before the time is over; and they
+# fit into the buffers on the way (RFC 2920 section 3.1)
+GROUP = 6
 
 # Largest content that is sent along with the envelope, before it is known
 # whether anybody wants it (bytes)

@@ -61,6 +61,8 @@ class MailS3(Mail):
 
     # By what ways it sends
     channels = (EMAIL,)
+    # On tables of the host: what is looked up there for each mail
+    indexes = ()
 
     def __init__(self, db, settings=None, given=None, tasks=None, site="site",
                  auth=None):

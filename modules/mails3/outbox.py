@@ -62,22 +62,21 @@ class Outbox:
         """
 
         mail_id = self.store(submission, message_id, now, **values)
-        deliveries = []
-        for address in submission.recipients:
-            outbox_id = self.outbox.insert(address = address,
-                                           contact_method = EMAIL,
-                                           status = UNSENT,
-                                           retries = retries,
-                                           created_on = now,
-                                           modified_on = now,
-                                           )
-            deliveries.append(self.delivery.insert(outbox_id = int(outbox_id),
-                                                   mail_id = mail_id,
-                                                   lane = NEW,
-                                                   priority = priority,
-                                                   due_on = now,
-                                                   ))
-        return deliveries
+        entries = self._insert(self.outbox, [{"address": address,
+                                              "contact_method": EMAIL,
+                                              "status": UNSENT,
+                                              "retries": retries,
+                                              "created_on": now,
+                                              "modified_on": now,
+                                              }
+                                             for address in submission.recipients])
+        return self._insert(self.delivery, [{"outbox_id": entry,
+                                             "mail_id": mail_id,
+                                             "lane": NEW,
+                                             "priority": priority,
+                                             "due_on": now,
+                                             }
+                                            for entry in entries])
 
     # -------------------------------------------------------------------------
     def store(self, submission, message_id, now, expires_on=None,
@@ -528,6 +527,43 @@ class Outbox:
                 entry["retries"] = retries
             self.db(self.outbox.id == delivery.outbox).update(**entry)
         return True
+
+    # -------------------------------------------------------------------------
+    def _insert(self, table, rows):
+        """
+            Insert rows by one statement, with the table's own defaults
+
+            Args:
+                table: the Table
+                rows: list of dicts, of the same fields
+
+            Returns:
+                list of their ids
+        """
+
+        adapter = self.db._adapter
+        values = [table._fields_and_values_for_insert(row).op_values() for row in rows]
+        statement = "INSERT INTO %s (%s) VALUES %s" % \
+                    (table._rname,
+                     ", ".join(field._rname for field, _ in values[0]),
+                     ", ".join("(%s)" % ", ".join(adapter.expand(value, field.type)
+                                                  for field, value in row)
+                               for row in values))
+        if adapter.dbengine == "postgres":
+            adapter.execute(statement + " RETURNING id")
+            return [row[0] for row in adapter.cursor.fetchall()]
+
+        # Those of one statement follow each other: on SQLite there is one
+        # writer, and InnoDB takes them all at once
+        adapter.execute(statement)
+        if adapter.dbengine == "sqlite":
+            last = adapter.cursor.lastrowid
+            return list(range(last - len(rows) + 1, last + 1))
+        first, step = adapter.cursor.lastrowid, 1
+        if len(rows) > 1:
+            # A cluster counts in larger steps
+            step = self.db.executesql("SELECT @@auto_increment_increment")[0][0]
+        return list(range(first, first + step * len(rows), step))
 
     # -------------------------------------------------------------------------
     def _sql(self, statement, *values, **ids):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from .message import EMAIL, UNSENT
 
-__all__ = ("COMPANIONS", "TABLES", "define", "create", "TransactionLost",
+__all__ = ("COMPANIONS", "TABLES", "define", "create", "create_indexes", "TransactionLost",
            "connection_of_our_own", "lock_rows_only", "recover", "savepoint",
            "skips_locked")
 
@@ -174,16 +174,52 @@ def create(db, names):
         else:
             try:
                 db.executesql(db._adapter.create_table(table, migrate=False))
-                for owner, index, columns in INDEXES:
-                    if owner == name:
-                        table.create_index(index, *[table[column]
-                                                    for column in columns])
             except Exception:
                 db.rollback()
                 if not answers(db, table.id):
                     raise
                 # Another process was faster
         db.commit()
+    create_indexes(db, [index for index in INDEXES if index[0] in names])
+
+# -----------------------------------------------------------------------------
+def create_indexes(db, indexes):
+    """
+        Make those indexes that are missing, on tables that are there; also
+        on the host's, which it may have filled for years
+
+        Args:
+            db: a connection of our own, for it is committed
+            indexes: tuples (table, name of the index, columns)
+
+        Raises:
+            Exception: the database driver's, if it can't be done
+    """
+
+    known = index_names(db)
+    for owner, index, columns in indexes:
+        if index not in known:
+            try:
+                db.executesql("CREATE INDEX %s ON %s (%s)" %
+                              (index, owner, ", ".join(columns)))
+            except Exception:
+                db.rollback()
+                if index not in index_names(db):
+                    raise
+                # Another process was faster
+            db.commit()
+
+# -----------------------------------------------------------------------------
+def index_names(db):
+    """ The names of all indexes in the database """
+
+    query = {"sqlite": "SELECT name FROM sqlite_master WHERE type = 'index'",
+             "postgres": "SELECT indexname FROM pg_indexes "
+                         "WHERE schemaname = ANY (current_schemas(false))",
+             "mysql": "SELECT DISTINCT index_name FROM information_schema.statistics "
+                      "WHERE table_schema = DATABASE()",
+             }[db._adapter.dbengine]
+    return {row[0] for row in db.executesql(query)}
 
 # -----------------------------------------------------------------------------
 def add_column(db, field):

@@ -22,7 +22,7 @@ from .delivery import utcnow
 from .mail import MailS3, brief
 from .relay import Relay
 from .scheduler import Tasks
-from .schema import TABLES, connection_of_our_own, create, define
+from .schema import TABLES, connection_of_our_own, create, create_indexes, define
 from .settings import read_file
 from .status import Status
 
@@ -133,6 +133,7 @@ def look_after(mail, own_scheduler, names):
         with connection_of_our_own(mail.db) as db:
             define(db, names)
             create(db, names)
+            create_indexes(db, mail.indexes)
             for channel in mail.channels:
                 Relay(db, mail.lane_of(channel)).establish()
         with connection_of_our_own(tasks.scheduler.db) as db:

@@ -186,6 +186,7 @@ class EdenMail(MailS3):
     """ The Mail of an Eden """
 
     channels = (EMAIL,) + CHANNELS
+    indexes = INDEXES
 
     def __init__(self, *args, **kwargs):
 

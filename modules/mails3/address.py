@@ -23,6 +23,10 @@ ADDRESS = re.compile(r"""(?:%(atom)s(?:\.%(atom)s)*|"(?:[ !#-\[\]-~]|\\[ -~])*")
                      r"""@(?:%(label)s(?:\.%(label)s)*\.?|\[[0-9A-Za-z.:-]+\])"""
                      % {"atom": ATOM, "label": LABEL})
 
+# From Python 3.13 on (and with the fixes of CVE-2023-27043 in earlier ones) the
+# parser refuses all of a text with a domain literal, or with a comma too many
+LENIENT = {"strict": False} if "strict" in signature(getaddresses).parameters else {}
+
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 # =============================================================================
@@ -51,16 +55,9 @@ def address_of(text):
 
 # -----------------------------------------------------------------------------
 def parse(text):
-    """
-        The names and addresses in a header text
-        - as any Python reads them: from 3.13 on (and with the fixes of
-          CVE-2023-27043 in earlier ones) the parser refuses all of a text
-          with a domain literal, or with a comma too many
-    """
+    """ The names and addresses in a header text, as any Python reads them """
 
-    if "strict" in signature(getaddresses).parameters:
-        return getaddresses([text], strict=False)
-    return getaddresses([text])
+    return getaddresses([text], **LENIENT)
 
 # -----------------------------------------------------------------------------
 def check_address(address):

@@ -15,6 +15,7 @@ import time
 
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from uuid import uuid4
 
 from gluon import current
@@ -178,7 +179,7 @@ class MailS3(Mail):
                 BadInput: there is one too many
         """
 
-        parameters = list(inspect.signature(Mail.send).parameters.values())[1:]
+        parameters = parameters_of(Mail.send)
         names = [parameter.name for parameter in parameters
                  if parameter.kind == parameter.POSITIONAL_OR_KEYWORD]
         arguments = dict(zip(names[3:], args))
@@ -643,6 +644,13 @@ class MailS3(Mail):
         self.error = error
         self.result = result or {}
         return success
+
+# -----------------------------------------------------------------------------
+@lru_cache()
+def parameters_of(method):
+    """ The parameters of a method, without self """
+
+    return tuple(inspect.signature(method).parameters.values())[1:]
 
 # -----------------------------------------------------------------------------
 def plain(value):

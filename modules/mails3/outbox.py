@@ -542,13 +542,13 @@ class Outbox:
         """
 
         adapter = self.db._adapter
-        values = [table._fields_and_values_for_insert(row).op_values() for row in rows]
+        rows = [table._fields_and_values_for_insert(row).op_values() for row in rows]
         statement = "INSERT INTO %s (%s) VALUES %s" % \
                     (table._rname,
-                     ", ".join(field._rname for field, _ in values[0]),
+                     ", ".join(field._rname for field, _ in rows[0]),
                      ", ".join("(%s)" % ", ".join(adapter.expand(value, field.type)
                                                   for field, value in row)
-                               for row in values))
+                               for row in rows))
         if adapter.dbengine == "postgres":
             adapter.execute(statement + " RETURNING id")
             return [row[0] for row in adapter.cursor.fetchall()]
@@ -556,14 +556,13 @@ class Outbox:
         # Those of one statement follow each other: on SQLite there is one
         # writer, and InnoDB takes them all at once
         adapter.execute(statement)
+        number, step = adapter.cursor.lastrowid, 1
         if adapter.dbengine == "sqlite":
-            last = adapter.cursor.lastrowid
-            return list(range(last - len(rows) + 1, last + 1))
-        first, step = adapter.cursor.lastrowid, 1
-        if len(rows) > 1:
+            number -= len(rows) - 1
+        elif len(rows) > 1:
             # A cluster counts in larger steps
             step = self.db.executesql("SELECT @@auto_increment_increment")[0][0]
-        return list(range(first, first + step * len(rows), step))
+        return list(range(number, number + step * len(rows), step))
 
     # -------------------------------------------------------------------------
     def _sql(self, statement, *values, **ids):

@@ -15,7 +15,6 @@ REQUIREMENTS = CLONE / "tests" / "requirements.txt"
 VERSION = "%d.%d" % sys.version_info[:2]
 VENV = CLONE / (".venv-" + VERSION)
 PYTHON = VENV / "bin" / "python"
-STAMP = VENV / "requirements.sha256"
 
 # The gluon of PyPI imports this module, which Python 3.12 no longer has
 IMP = """import importlib.util
@@ -34,38 +33,54 @@ def enter():
     if sys.version_info < (3, 9):
         sys.exit("Python 3.9 or newer is needed, this is " + VERSION)
 
-    with open(REQUIREMENTS, "rb") as requirements:
-        # Another run may be making it right now
-        fcntl.flock(requirements, fcntl.LOCK_EX)
-        wanted = hashlib.sha256(requirements.read()).hexdigest()
-        if not (PYTHON.exists() and STAMP.exists()
-                and STAMP.read_text() == wanted):
-            make()
-            # Last: an environment without it was interrupted and is made anew
-            STAMP.write_text(wanted)
-
+    provide(VENV, REQUIREMENTS)
     os.execv(PYTHON, [str(PYTHON)] + sys.argv)
 
 # =============================================================================
-def make():
+def provide(venv, requirements):
     """
-        Make the environment, from nothing
+        Make an environment, if it is not there
+
+        Args:
+            venv: its path
+            requirements: path of what pip is to install
+
+        Returns:
+            the path of its Python
     """
 
-    print("Making %s, once: this takes about a minute ..." % VENV.name,
+    python, stamp = venv / "bin" / "python", venv / "requirements.sha256"
+    with open(requirements, "rb") as wishes:
+        # Another run may be making it right now
+        fcntl.flock(wishes, fcntl.LOCK_EX)
+        wanted = hashlib.sha256(wishes.read()).hexdigest()
+        if not (python.exists() and stamp.exists()
+                and stamp.read_text() == wanted):
+            make(venv, requirements)
+            # Last: an environment without it was interrupted and is made anew
+            stamp.write_text(wanted)
+    return python
+
+# =============================================================================
+def make(venv, requirements):
+    """
+        Make an environment, from nothing
+    """
+
+    print("Making %s, once: this takes about a minute ..." % venv.name,
           file=sys.stderr, flush=True)
 
-    run([sys.executable, "-m", "venv", "--clear", VENV],
+    run([sys.executable, "-m", "venv", "--clear", venv],
         "Python's venv module does not work here. On Debian or Ubuntu it is "
         "in a package of its own: apt install python%s-venv" % VERSION)
 
-    run([PYTHON, "-m", "pip", "install", "-qq",
-         "--disable-pip-version-check", "--requirement", REQUIREMENTS],
+    run([venv / "bin" / "python", "-m", "pip", "install", "-qq",
+         "--disable-pip-version-check", "--requirement", requirements],
         "The requirements could not be installed, see above: is there a "
         "network? The next run starts over.")
 
     if sys.version_info >= (3, 12):
-        site_packages = VENV / "lib" / ("python" + VERSION) / "site-packages"
+        site_packages = venv / "lib" / ("python" + VERSION) / "site-packages"
         (site_packages / "imp.py").write_text(IMP)
 
 # =============================================================================

@@ -27,9 +27,12 @@ __all__ = ("Courier", "utcnow")
 
 log = logging.getLogger("web2py.mails3")
 
-# How many deliveries are claimed at a time: not more recipients than any
-# relay has to take in one message (RFC 5321 section 4.5.3.1.8)
+# How many deliveries are claimed at a time, at least
 BATCH = 100
+
+# How many recipients a message is handed over to at a time: any relay has to
+# take so many (RFC 5321 section 4.5.3.1.8)
+MOST = 100
 
 DIVERTED = Never("The address has been changed: the mail is not for that one")
 
@@ -183,7 +186,9 @@ class Courier:
         settled = 0
         try:
             while self.clock() < self.deadline and settled != limit:
-                size = BATCH if limit is None else min(BATCH, limit - settled)
+                size = max(BATCH, WORTH * self.settings.sessions)
+                if limit is not None:
+                    size = min(size, limit - settled)
                 lease = self._patiently(lambda: self._claim(lane, size))
                 if lease is None:
                     break
@@ -241,8 +246,11 @@ class Courier:
                 how many deliveries were settled
         """
 
-        messages = [list(group) for _, group in groupby(self.outbox.claimed(lease),
-                                                        key = one_mail)]
+        messages = []
+        for _, group in groupby(self.outbox.claimed(lease), key=one_mail):
+            deliveries = list(group)
+            messages.extend(deliveries[start:start + MOST]
+                            for start in range(0, len(deliveries), MOST))
         sessions = self._sessions(len(messages))
         settled, renewed = 0, self.now()
         try:

@@ -62,21 +62,21 @@ class Outbox:
         """
 
         mail_id = self.store(submission, message_id, now, **values)
-        entries = self._insert(self.outbox, [{"address": address,
-                                              "contact_method": EMAIL,
-                                              "status": UNSENT,
-                                              "retries": retries,
-                                              "created_on": now,
-                                              "modified_on": now,
-                                              }
-                                             for address in submission.recipients])
-        return self._insert(self.delivery, [{"outbox_id": entry,
-                                             "mail_id": mail_id,
-                                             "lane": NEW,
-                                             "priority": priority,
-                                             "due_on": now,
+        entries = self._insert(self.outbox, *literals(self.outbox, [
+                                            {"address": address,
+                                             "contact_method": EMAIL,
+                                             "status": UNSENT,
+                                             "retries": retries,
+                                             "created_on": now,
+                                             "modified_on": now,
                                              }
-                                            for entry in entries])
+                                            for address in submission.recipients]))
+        return self._insert(self.delivery,
+                            "outbox_id, mail_id, channel, lane, priority, due_on, "
+                            "attempts, doubts",
+                            ["%d, %d, '%s', %d, %d, '%s', 0, 0" %
+                             (entry, mail_id, EMAIL, NEW, priority, text(now))
+                             for entry in entries])
 
     # -------------------------------------------------------------------------
     def store(self, submission, message_id, now, expires_on=None,
@@ -97,16 +97,14 @@ class Outbox:
         """
 
         head, body, attachments = submission.dump()
-        mail_id = int(self.mail.insert(message_id = message_id,
-                                       idempotency_key = idempotency_key,
-                                       queued_on = now,
-                                       expires_on = expires_on,
-                                       individual = not submission.to,
-                                       secret = secret,
-                                       head = head,
-                                       body = body,
-                                       size = sum(map(len, (head, body, *attachments))),
-                                       ))
+        mail_id, = self._insert(self.mail,
+                                "message_id, idempotency_key, queued_on, expires_on, "
+                                "individual, secret, head, body, size",
+                                ["?, ?, ?, ?, ?, ?, ?, ?, ?"],
+                                message_id, idempotency_key, text(now),
+                                expires_on and text(expires_on),
+                                flag(not submission.to), flag(secret), head, body,
+                                sum(map(len, (head, body, *attachments))))
         for number, content in enumerate(attachments):
             self.attachment.insert(mail_id=mail_id, part_no=number, payload=content)
         return mail_id
@@ -529,33 +527,34 @@ class Outbox:
         return True
 
     # -------------------------------------------------------------------------
-    def _insert(self, table, rows):
+    def _insert(self, table, columns, rows, *values):
         """
-            Insert rows by one statement, with the table's own defaults
+            Insert rows by one statement
 
             Args:
                 table: the Table
-                rows: list of dicts, of the same fields
+                columns: their names (SQL)
+                rows: for each row, its values (SQL), or ? for each of them
+                values: those for ?
 
             Returns:
                 list of their ids
         """
 
         adapter = self.db._adapter
-        rows = [table._fields_and_values_for_insert(row).op_values() for row in rows]
-        statement = "INSERT INTO %s (%s) VALUES %s" % \
-                    (table._rname,
-                     ", ".join(field._rname for field, _ in rows[0]),
-                     ", ".join("(%s)" % ", ".join(adapter.expand(value, field.type)
-                                                  for field, value in row)
-                               for row in rows))
+        statement = "INSERT INTO %s (%s) VALUES (%s)" % (table._rname, columns,
+                                                         "), (".join(rows))
         if adapter.dbengine == "postgres":
-            adapter.execute(statement + " RETURNING id")
+            statement += " RETURNING id"
+        if values:
+            self._sql(statement, *values)
+        else:
+            adapter.execute(statement)
+        if adapter.dbengine == "postgres":
             return [row[0] for row in adapter.cursor.fetchall()]
 
         # Those of one statement follow each other: on SQLite there is one
         # writer, and InnoDB takes them all at once
-        adapter.execute(statement)
         number, step = adapter.cursor.lastrowid, 1
         if adapter.dbengine == "sqlite":
             number -= len(rows) - 1
@@ -601,6 +600,30 @@ class Outbox:
         query = (table.channel == self.channel) & (table.lane == NEW) & \
                 (table.due_on < since)
         return not self.db(query).isempty()
+
+# -----------------------------------------------------------------------------
+def literals(table, rows):
+    """
+        Rows of a table that is the host's, with its own defaults
+
+        Args:
+            table: the Table
+            rows: list of dicts, of the same fields
+
+        Returns:
+            columns and rows for Outbox._insert()
+    """
+
+    expand = table._db._adapter.expand
+    rows = [table._fields_and_values_for_insert(row).op_values() for row in rows]
+    return ", ".join(field._rname for field, _ in rows[0]), \
+           [", ".join(expand(value, field.type) for field, value in row) for row in rows]
+
+# -----------------------------------------------------------------------------
+def flag(value):
+    """ A truth as pydal writes it """
+
+    return "T" if value else "F"
 
 # -----------------------------------------------------------------------------
 def text(time):

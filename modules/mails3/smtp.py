@@ -356,14 +356,16 @@ class Session:
 
         if not (self.server.ssl or self.server.starttls):
             return None
-        try:
-            context = ssl.create_default_context(cafile=self.server.cafile)
-        except OSError:
-            raise ConfigTrouble("Certificates of the authorities not readable") \
-                  from None
-        if not self.server.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+        if self.server.verify:
+            try:
+                return ssl.create_default_context(cafile=self.server.cafile)
+            except OSError:
+                raise ConfigTrouble("Certificates of the authorities not readable") \
+                      from None
+        # Without those, which take their time to read
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
         return context
 
     # -------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 import logging
 import time
 
+from concurrent.futures import ThreadPoolExecutor
 from email.errors import MessageError
 from email.mime.text import MIMEText
 from types import FunctionType
@@ -17,7 +18,7 @@ from types import FunctionType
 from gluon.tools import Mail
 
 from .address import BadInput, address_of
-from .policy import ConfigTrouble, Never, NotNow, RelayTrouble
+from .policy import ConfigTrouble, Never, NotNow, Trouble
 from .smtp import Server, Session
 
 __all__ = ("Transport", "substitute")
@@ -134,16 +135,24 @@ class Transport:
         start = self.clock()
         self._session(0).open(within)
         number = min(number, self.most or number)
-        for ready in range(1, number):
-            if self.clock() - start > within / 4:
-                # What there is must do
-                return ready
+        if number == 1 or self.clock() - start > within / 4:
+            # What there is must do
+            return 1
+
+        def is_opened(session):
             try:
-                self._session(ready).open(min(self.timeout, within / 4))
-            except RelayTrouble as trouble:
-                log.info("The mail server takes %s sessions, not more (%s).", ready, trouble)
-                self.most = ready
-                return ready
+                session.open(min(self.timeout, within / 4))
+            except Trouble as trouble:
+                log.info("The mail server takes no more sessions (%s).", trouble)
+                return False
+            return True
+
+        # All that this does is to wait
+        with ThreadPoolExecutor(number - 1) as pool:
+            opened = list(pool.map(is_opened, [self._session(each)
+                                               for each in range(1, number)]))
+        if not all(opened):
+            self.most = number = 1 + opened.index(False)
         return number
 
     # -------------------------------------------------------------------------

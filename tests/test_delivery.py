@@ -2,8 +2,7 @@
     The two runs: what they send, what they leave alone, what becomes of it
 """
 
-import time
-
+from email.utils import getaddresses
 from threading import Thread
 
 from conftest import FakeRelay, Office
@@ -70,13 +69,25 @@ class TestDrain:
         assert office.relay.connections == 1
 
         ids = office.queue(*["user%s@example.org" % n for n in range(40)])
-        start = time.monotonic()
         office.drain()
 
-        assert time.monotonic() - start < 40 * 0.2
         assert office.relay.connections == 1 + 4
         assert {office.status(number) for number in ids} == {SENT}
         assert len(office.relay.mails) == 5 + 40
+
+    def test_a_mail_to_a_hundred_has_no_line_too_long(self, office):
+        """ Mail.send writes them all into one: relays refuse more than 998 characters """
+
+        people = ["Person No. %s <person%s@example.org>" % (n, n) for n in range(100)]
+        assert office.mail.send(people, "News", "There is news.")
+        office.db.commit()
+
+        assert office.drain() == 100
+
+        mail, = office.relay.mails
+        assert len(mail.recipients) == 100
+        assert max(map(len, mail.content.split(b"\r\n"))) <= 998
+        assert len(getaddresses([mail.message["To"]])) == 100
 
     def test_a_session_that_the_relay_ends_is_opened_anew(self, office):
         """ A relay that takes three messages a session gets all of them """

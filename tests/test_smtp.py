@@ -9,8 +9,9 @@ import pytest
 from conftest import FakeRelay
 from gluon.storage import Storage
 
-from mails3.policy import BODY, DATA, Reply, ConfigTrouble, LoginRefused, Never, NotNow, RelayTrouble
 from mails3.dialogue import as_lines, dotted
+from mails3.policy import BODY, DATA, ConfigTrouble, LoginRefused, Never, NotNow, \
+                          RelayTrouble, Reply
 from mails3.smtp import Server, Session
 
 ANNE, BOB = "anne@example.org", "bob@example.org"

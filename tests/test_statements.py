@@ -111,6 +111,13 @@ class TestIndexes:
         """ Who has called knows what to do """
 
         with pytest.raises(Exception):
-            create_indexes(office.db, [("nowhere", "mails3_nowhere", ("id",))])
+            create_indexes(office.db, [("msg_outbox", "mails3_nothing", ("nothing",))])
+
+    def test_a_table_that_is_not_there_yet_has_time(self, office):
+        """ A new Eden makes its own when they are first asked for """
+
+        create_indexes(office.db, [("nowhere", "mails3_nowhere", ("id",))])
+
+        assert "mails3_nowhere" not in index_names(office.db)
 
 # END =========================================================================

@@ -90,6 +90,7 @@ MEANING = (
     ((AUTH,),         "5..",      "",                 LoginRefused),  # RFC 4954 6: 534, 535, 538
     (ANY,             "530",      "",                 ConfigTrouble), # RFC 4954 6, RFC 3207 4
     (ANY,             "5..",      r"5\.7\.(8|9|1[01])", ConfigTrouble), # RFC 4954 6, 5248
+    ((BODY,),         "500",      "",                 Never),         # RFC 5321 4.5.3.1.6: line
     (ANY,             "50[0234]", "",                 RelayTrouble),  # RFC 5321 4.2.4: out of step
     ((OWN_MAIL,),     "552",      "",                 Never),         # RFC 1870 6.1: too large
     ((OWN_MAIL,),     "5..",      r"5\.3\.4",         Never),         # RFC 3463 3.4: too large

@@ -198,7 +198,7 @@ def create_indexes(db, indexes):
 
     known = index_names(db)
     for owner, index, columns in indexes:
-        if index not in known:
+        if index not in known and is_there(db, owner):
             try:
                 db.executesql("CREATE INDEX %s ON %s (%s)" %
                               (index, owner, ", ".join(columns)))
@@ -208,6 +208,17 @@ def create_indexes(db, indexes):
                     raise
                 # Another process was faster
             db.commit()
+
+# -----------------------------------------------------------------------------
+def is_there(db, name):
+    """ Whether the database has a table; the host may make its own later """
+
+    try:
+        db.executesql("SELECT 1 FROM %s WHERE 1 = 0" % name)
+    except Exception:
+        db.rollback()
+        return False
+    return True
 
 # -----------------------------------------------------------------------------
 def index_names(db):

@@ -31,6 +31,9 @@ UNFIT = (MessageError, ValueError, TypeError, AttributeError)
 # Mail.send delivers by itself when settings.server is one of these
 NATIVE = ("logging", "gae", "aws")
 
+# RFC 5322 section 2.1.1, without the line's end
+LONGEST_LINE = 998
+
 # =============================================================================
 class Transport:
     """ Has Mail.send compose mail, and sessions hand it over """
@@ -236,7 +239,7 @@ class Transport:
             # which the admin may repair
             kind = Never if isinstance(self.mail.error, UNFIT) else NotNow
             raise kind("The message can not be composed: %s" % self.mail.error)
-        return composer.content
+        return folded(composer.content)
 
     # -------------------------------------------------------------------------
     @staticmethod
@@ -248,6 +251,33 @@ class Transport:
                                                        content).items():
             refused[recipient] = Never("%s %s" % reply)
         return refused
+
+# -----------------------------------------------------------------------------
+def folded(content):
+    """
+        A message whose header lines are as short as they must be: Mail.send
+        writes all recipients into one (RFC 5322 sections 2.1.1 and 2.2.3)
+
+        Args:
+            content: the message; bytes are signed, and stay as they are
+
+        Returns:
+            the message
+    """
+
+    if not isinstance(content, str):
+        return content
+    head, blank, body = content.partition("\n\n")
+    lines = []
+    for line in head.split("\n"):
+        while len(line) > LONGEST_LINE:
+            end = line.rfind(" ", 1, LONGEST_LINE)
+            if end < 0:
+                break
+            lines.append(line[:end])
+            line = line[end:]
+        lines.append(line)
+    return "\n".join(lines) + blank + body
 
 # -----------------------------------------------------------------------------
 def substitute(function, **names):

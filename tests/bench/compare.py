@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -101,18 +102,19 @@ class SmtpSink(Server):
         return seen
 
 # -----------------------------------------------------------------------------
-def ours(uri, number, address, tls, connections):
-    """ One run of MailS3: seconds to queue and drain, and processor time """
+def open_office(uri, address):
+    """ An app's mail, as the tests have it, with a relay of our own """
 
     current.request = Request({})
     current.request.application = "shelter"
     current.cache = Cache(current.request)
+    return conftest.Office(uri, SimpleNamespace(address=address))
 
-    class Relay:
-        pass
+# -----------------------------------------------------------------------------
+def ours(uri, number, address, tls, connections):
+    """ One run of MailS3: seconds to queue and drain, and processor time """
 
-    Relay.address = address
-    office = conftest.Office(uri, Relay)
+    office = open_office(uri, address)
     office.configure(sessions=connections)
     if tls:
         office.mail.settings.tls = True
@@ -150,6 +152,14 @@ def limit(number, address, tls):
         for n in range(number):
             smtp.sendmail("shelter@example.org", ["user%s@example.org" % n], text)
     return {"queue": 0, "drain": time.monotonic() - start, "cpu": time.process_time() - cpu}
+
+# -----------------------------------------------------------------------------
+def start_server():
+    """ smtp-sink where there is one, else our own """
+
+    program = os.environ.get("SMTP_SINK") or shutil.which("smtp-sink", path=os.defpath +
+                                                          ":/usr/sbin")
+    return SmtpSink(program) if program else Server("--offer", "PIPELINING")
 
 # -----------------------------------------------------------------------------
 def one_run(system, engine, number, server, tls, connections, python):
@@ -234,9 +244,7 @@ def main():
                                  HERE / "requirements.txt")
     systems = [OURS, *PEERS, LIMIT]
 
-    program = os.environ.get("SMTP_SINK") or shutil.which("smtp-sink", path=os.defpath +
-                                                          ":/usr/sbin")
-    server = SmtpSink(program) if program else Server("--offer", "PIPELINING")
+    server = start_server()
     for engine in options.databases:
         rounds = [{system: one_run(system, engine, options.number, server, False,
                                    options.connections, python)

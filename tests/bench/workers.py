@@ -1,0 +1,108 @@
+"""
+    How throughput grows with the number of workers, and that none sends twice
+
+        python3 tests/bench/workers.py [--database postgres] [--number N] [--rounds N]
+                                       [--workers 1 2 4 8]
+
+    All workers start at the same moment on one full queue. The SMTP server
+    counts what arrives; the database tells by whom it was sent.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import compare # makes the environment
+
+import conftest # noqa: E402
+
+from mails3.message import SENT # noqa: E402
+
+# -----------------------------------------------------------------------------
+def work(uri, address):
+    """ A worker: ready, waits for the word, drains until nothing is left """
+
+    office = compare.open_office(uri, address)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    office.drain()
+    times = os.times()
+    print(times.user + times.system, flush=True)
+
+# -----------------------------------------------------------------------------
+def one_run(uri, workers, number, server):
+    """ Messages per second, processor seconds of the workers, what has arrived """
+
+    office = compare.open_office(uri, server.address)
+    for n in range(number):
+        office.mail.send("user%s@example.org" % n, "Number %s" % n, ("x" * 71 + "\n") * 14)
+    office.db.commit()
+    server.counts()
+    team = [subprocess.Popen([sys.executable, __file__, "--work", uri, server.address],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for _ in range(workers)]
+    before = [process.stdout.readline() for process in team] and time.monotonic()
+    for process in team:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    used = sum(float(process.stdout.readline()) for process in team)
+    seconds = time.monotonic() - before
+    for process in team:
+        process.communicate()
+    arrived = server.counts()["messages"]
+    sent = office.db(office.db.msg_outbox.status == SENT).count()
+    office.close()
+    if not arrived == sent == number:
+        print("%s workers: %s arrived, %s sent of %s" % (workers, arrived, sent, number))
+    return number / seconds, used
+
+# -----------------------------------------------------------------------------
+def main():
+
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--database", default="postgres")
+    parser.add_argument("--number", type=int, default=4000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", nargs="*", type=int, default=[1, 2, 4, 8])
+    parser.add_argument("--latency", type=float, default=0, help="of the relay (seconds)")
+    parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+
+    if options.work:
+        work(*options.work)
+        return
+
+    server = compare.start_server() if not options.latency else \
+        compare.Server("--latency", str(options.latency), "--offer", "PIPELINING", "CHUNKING")
+    figures = {workers: [] for workers in options.workers}
+    try:
+        for _ in range(options.rounds):
+            for workers in options.workers:
+                with tempfile.TemporaryDirectory() as folder:
+                    uri = "sqlite://%s/storage.sqlite" % folder
+                    if options.database != "sqlite":
+                        uri = conftest.make_database(conftest.SERVERS[options.database])
+                    try:
+                        figures[workers].append(one_run(uri, workers, options.number, server))
+                    finally:
+                        if options.database != "sqlite":
+                            conftest.on_server(conftest.SERVERS[options.database],
+                                               "DROP DATABASE %s" % uri.rpartition("/")[2])
+    finally:
+        server.close()
+    print("%s, %s messages, latency %s s" % (options.database, options.number, options.latency))
+    for workers, runs in figures.items():
+        rates = [rate for rate, _ in runs]
+        print("%s workers: %5.0f messages a second (%.0f-%.0f), %.2f ms of processor each" %
+              (workers, statistics.median(rates), min(rates), max(rates),
+               statistics.median(used for _, used in runs) / options.number * 1000))
+
+# -----------------------------------------------------------------------------
+if __name__ == "__main__":
+    main()
+
+# END =========================================================================

@@ -12,22 +12,22 @@ import functools
 import logging
 import os
 
-from datetime import timedelta
-
 from gluon import current
 from gluon.storage import Storage
 
 from ..delivery import utcnow
 from ..mail import MailS3
 from ..message import EMAIL
-from ..policy import DeliveryError, NotNow, RelayTrouble, Trouble
+from ..policy import DeliveryError, NotNow, Trouble
 from ..schema import COMPANIONS, define
 from ..scheduler import Tasks
 from ..settings import SETTINGS, read_file
 from ..web2py import establish, scheduler_of, show_notice
+from .access import guard, stand_in_for_approvers
 from .channels import ChannelTransport, EdenTransport
 from .handback import HandBack
 from .pickup import Pickup
+from .quota import DailyLimit
 
 __all__ = ("adopt",)
 
@@ -95,65 +95,6 @@ def adopt(environment):
     auth.settings.mailer = mail.for_secrets()
     show_notice(mail, "warning", mail.is_admin)
     return mail
-
-# -----------------------------------------------------------------------------
-def guard(auth):
-    """
-        Have Eden show our tables to an admin only, in all interfaces where a
-        user may name a table, like sync/sync.xml; in its simple policies they
-        were everybody's else
-
-        Args:
-            auth: the AuthS3 of this request
-    """
-
-    has_permission, accessible_query = auth.s3_has_permission, auth.s3_accessible_query
-
-    def is_withheld(table):
-        name = getattr(table, "_dalname", table)
-        return name in COMPANIONS and not auth.override and not auth.s3_has_role("ADMIN")
-
-    @functools.wraps(has_permission)
-    def s3_has_permission(method, table, *args, **kwargs):
-        return not is_withheld(table) and has_permission(method, table, *args, **kwargs)
-
-    @functools.wraps(accessible_query)
-    def s3_accessible_query(method, table, *args, **kwargs):
-        if is_withheld(table):
-            return current.db[getattr(table, "_tablename", table)].id == 0
-        return accessible_query(method, table, *args, **kwargs)
-
-    auth.s3_has_permission = s3_has_permission
-    auth.s3_accessible_query = s3_accessible_query
-
-# -----------------------------------------------------------------------------
-def stand_in_for_approvers(auth):
-    """
-        Have the admins approve, or be notified, where the group of approvers
-        is empty: else Eden lets the visitor in without approval, fails over
-        whom to notify, and undoes the registration, again and again
-
-        Args:
-            auth: the AuthS3 of this request
-    """
-
-    s3_approver = auth.s3_approver
-
-    @functools.wraps(s3_approver)
-    def approver_of(user):
-        approver, organisation_id = s3_approver(user)
-        if not approver:
-            log.warning("There is nobody to approve a new user, or to be notified of "
-                        "one: see settings.mail.approver. The admins are asked.")
-            db = current.db
-            person, group, member = db.auth_user, db.auth_group, db.auth_membership
-            approver = db((group.uuid == "ADMIN") &
-                          (member.group_id == group.id) & (member.deleted == False) &
-                          (person.id == member.user_id) & (person.deleted == False)
-                          ).select(person.email, person.language, distinct=True).as_list()
-        return approver, organisation_id
-
-    auth.s3_approver = approver_of
 
 # -----------------------------------------------------------------------------
 def load_outbox(modules):
@@ -459,34 +400,5 @@ class EdenMail(MailS3):
         """ Whether the user may see the queue, and steer it """
 
         return current.auth.s3_has_role("ADMIN")
-
-# =============================================================================
-class DailyLimit:
-    """ Eden's settings.mail.limit, counted where Eden counts (msg_channel_limit) """
-
-    def __init__(self, db, limit):
-        """
-            Args:
-                db: the DAL
-                limit: how many messages may be sent in 24 hours
-        """
-
-        self.db = db
-        self.limit = limit
-        self.table = current.s3db.msg_channel_limit
-
-    # -------------------------------------------------------------------------
-    def check(self, now):
-        """ Whether one more may be sent; raises RelayTrouble if not """
-
-        since = now - timedelta(hours=24)
-        if self.db(self.table.created_on > since).count() >= self.limit:
-            raise RelayTrouble("The daily limit of %s mails is reached" % self.limit)
-
-    # -------------------------------------------------------------------------
-    def spend(self, now):
-        """ Note down that one is sent """
-
-        self.table.insert(created_on=now)
 
 # END =========================================================================

@@ -147,6 +147,32 @@ class TestWorkerLost:
         assert [office.status(number) for number in ids] == [SENT, SENT, DRAFT, SENT]
         assert len(office.relay.mails) == 3
 
+    def test_at_most_as_many_are_in_doubt_as_there_are_sessions(self, office):
+        """ Wherever a run is cut off; what it has done before is known """
+
+        office.configure(sessions=4)
+        office.queue(*["user%s@example.org" % n for n in range(40)])
+        run = office.mail._run()
+        sending, begun = run.transport.sending, []
+
+        def send_until_cut_off(number, *args):
+            begun.append(number)
+            if len(begun) == 10:
+                raise KeyboardInterrupt()
+            return sending(number, *args)
+
+        run.transport.sending = send_until_cut_off
+        # Nor does it get to write anything any more
+        run.outbox.release = lambda lease: None
+        with pytest.raises(KeyboardInterrupt):
+            run.drain()
+        office.db.rollback()
+
+        delivery = office.db.mails3_delivery
+        assert office.db(delivery.begun_on != None).count() == 4
+        assert office.db(office.db.msg_outbox.status == SENT).count() == 8
+        assert len(office.relay.mails) == 8
+
     def test_a_run_keeps_what_it_has_claimed(self, office):
         """ A slow relay does not have it send with a lease that is over """
 

@@ -68,6 +68,9 @@ def named_or_refused(relay, address):
 @given(rounds = st.lists(st.lists(faults, max_size=3), max_size=5))
 @example(rounds = [[("BODY", "drop_after", None, None)], [("BODY", "drop", ANNE, None)]])
 @example(rounds = [[("RCPT", "450 4.2.1 Later", BOB, None)]] * 5)
+@example(rounds = [[("CONNECT", "421 4.3.2 Going down", None, 1)],
+                   [("MAIL", "199 what", None, 1)]])
+@example(rounds = [[("RCPT", "199 what", None, 1)]])
 def test_every_delivery_ends_in_one_state(office, rounds):
     """
         It is sent once, or not at all; attempts and retries agree; nobody who

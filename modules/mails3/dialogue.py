@@ -74,7 +74,10 @@ def hand_over(sender, recipients, content, extensions, own_sender, is_late):
         if group[-1] is last:
             reply = replies.pop()
         if group[0][0] == MAIL:
-            agreed(replies.pop(0), own_sender)
+            first = replies.pop(0)
+            if not (whole and reply and judge(reply) is None):
+                # Else it has taken the message, whatever it said before
+                agreed(first, own_sender)
         answers.extend(answer(each, whole and reply) for each in replies)
 
     refused = dict(zip(recipients, answers))
@@ -120,8 +123,9 @@ def answer(reply, taken):
     if not isinstance(error, Trouble):
         return error
     if taken and judge(taken) is None:
-        # For others, it has taken the message
-        return NotNow(reply)
+        # It has taken the message: for others; or for this one as well, if that
+        # was a preliminary yes, which SMTP does not know (RFC 821, appendix E)
+        return None if reply.code is not None and reply.code < 200 else NotNow(reply)
     raise error
 
 # -----------------------------------------------------------------------------

@@ -11,7 +11,9 @@ import re
 
 from collections import Counter
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.header import decode_header, make_header
+from email.policy import Compat32
 from io import BytesIO, StringIO
 from typing import Any, Callable
 
@@ -25,7 +27,9 @@ from gluon.tools import Mail
 
 from conftest import FOLDER, FakeRelay, Office
 
-from mails3.submission import Submission
+from mails3.address import BARE
+from mails3.submission import HEADER_NAME, Submission
+from mails3.transport import UNFOLDED
 
 ANNE, BOB, CARL = "anne@example.org", "bob@example.org", "carl@example.org"
 
@@ -598,6 +602,22 @@ class TestFidelity:
         assert (head + body).isascii()
         assert all(isinstance(part, bytes) for part in parts)
 
+    @given(name=st.from_regex(HEADER_NAME, fullmatch=True),
+           value=st.text(st.characters(max_codepoint=300)))
+    @example(name="Subject", value="News ")
+    @example(name="Subject", value="")
+    def test_a_header_line_is_the_email_packages(self, name, value):
+        """ Also where it is not asked for it """
+
+        written = []
+        for policy in (UNFOLDED, Compat32()):
+            try:
+                written.append(policy.clone(max_line_length=0).fold(name, value))
+            except MessageError as error:
+                written.append(type(error))
+
+        assert written[0] == written[1]
+
 # =============================================================================
 class TestTheRightMail:
     """ What web2py's own Mail.send does wrong or not at all, is done right """
@@ -632,6 +652,19 @@ class TestTheRightMail:
         """ Newer ones have a stricter parser, which refuses these """
 
         assert through_the_queue(branch, text).recipients == [address]
+
+    @pytest.mark.parametrize("address", ["who?@example.org", "100%s@example.org",
+                                         "it's-10%-off@example.org"])
+    def test_an_address_is_no_statement(self, branch, address):
+        """ Whatever it has in it, of what means something in one """
+
+        assert through_the_queue(branch, address).recipients == [address]
+
+    @given(text=st.from_regex(BARE, fullmatch=True))
+    def test_a_bare_address_is_what_a_parser_finds(self, text):
+        """ It is not asked, then """
+
+        assert email.utils.getaddresses([text]) == [("", text)]
 
     def test_a_name_gets_no_mail(self, small_office):
         """ Not even one with an @, which older Pythons take for an address """

@@ -5,32 +5,10 @@
 
 import pytest
 
+from conftest import statements
+
 from mails3.message import SENT
 from mails3.schema import INDEXES, create, create_indexes, index_names
-
-# -----------------------------------------------------------------------------
-def statements(office, action):
-    """ What an action sends to the database """
-
-    # Connected, as far as it was not
-    office.db.executesql("SELECT 1")
-    seen = []
-    execute = type(office.db._adapter).execute
-
-    class Counting(type(office.db._adapter)):
-        """ The adapter, which keeps what it is given """
-
-        def execute(self, *args, **kwargs):
-            seen.append(args[0])
-            return execute(self, *args, **kwargs)
-
-    adapter = office.db._adapter
-    kind, adapter.__class__ = type(adapter), Counting
-    try:
-        action()
-    finally:
-        adapter.__class__ = kind
-    return [text for text in seen if not text.startswith(("BEGIN", "SET "))]
 
 # =============================================================================
 class TestStatements:

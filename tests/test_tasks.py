@@ -9,6 +9,8 @@ import pytest
 from gluon import current
 from gluon.scheduler import Scheduler
 
+from conftest import statements
+
 from mails3 import MailS3
 from mails3.scheduler import Tasks
 from mails3.schema import create
@@ -59,8 +61,9 @@ class Desk:
 
     # -------------------------------------------------------------------------
     def next_request(self):
-        """ A request looks for workers once """
+        """ A request that comes when it is time to look for workers again """
 
+        current.cache.ram.clear()
         self.office.mail = self.office.mailer(self.db)
         self.office.mail.tasks = self.tasks
 
@@ -166,6 +169,17 @@ class TestKick:
 
         kick, = self.kicks(desk)
         assert (kick.status, kick.repeats, kick.function_name) == ("QUEUED", 1, "mails3_drain")
+
+    def test_once_it_is_there_it_costs_a_query(self, desk):
+        """ In a savepoint, like the mail itself; for workers a process looks now and then """
+
+        def send():
+            assert desk.office.mail.send("anne@example.org", "News", "There is news.")
+
+        desk.worker()
+        send()
+
+        assert len(statements(desk.office, send)) == 5 + 3
 
     def test_it_comes_with_the_mail(self, desk):
         """ Rolled back, there was none """

@@ -11,6 +11,7 @@ import re
 
 from email.header import Header
 from email.utils import formataddr, getaddresses
+from functools import lru_cache
 from inspect import signature
 
 __all__ = ("BadInput", "address_of", "check_unicode", "read_addresses", "read_line",
@@ -23,6 +24,10 @@ ADDRESS = re.compile(r"""(?:%(atom)s(?:\.%(atom)s)*|"(?:[ !#-\[\]-~]|\\[ -~])*")
                      r"""@(?:%(label)s(?:\.%(label)s)*\.?|\[[0-9A-Za-z.:-]+\])"""
                      % {"atom": ATOM, "label": LABEL})
 
+# What there is nothing to parse in
+BARE = re.compile(r"%(atom)s(?:\.%(atom)s)*@%(label)s(?:\.%(label)s)*"
+                  % {"atom": ATOM, "label": LABEL})
+
 # From Python 3.13 on (and with the fixes of CVE-2023-27043 in earlier ones) the
 # parser refuses all of a text with a domain literal, or with a comma too many
 LENIENT = {"strict": False} if "strict" in signature(getaddresses).parameters else {}
@@ -34,6 +39,7 @@ class BadInput(ValueError):
     """ The call can not become a mail; says why, never quotes a body """
 
 # -----------------------------------------------------------------------------
+@lru_cache(maxsize=100)
 def address_of(text):
     """
         The bare address in a header text like "Anne <anne@example.org>"
@@ -57,6 +63,8 @@ def address_of(text):
 def parse(text):
     """ The names and addresses in a header text, as any Python reads them """
 
+    if BARE.fullmatch(text):
+        return [("", text)]
     return getaddresses([text], **LENIENT)
 
 # -----------------------------------------------------------------------------

@@ -44,6 +44,12 @@ log = logging.getLogger("web2py.mails3")
 # Arguments that one dialect of Mail.send has and another has not
 DIALECTS = ("encoding", "dkim", "list_unsubscribe", "remote_server")
 
+# Arguments that are for the queue
+QUEUEING = ("priority", "expires", "idempotency_key", "secret")
+
+# How often a process looks whether a worker is alive (seconds)
+LOOK = 5
+
 # All that a visitor may learn of a failure
 UNABLE = "The mail could not be sent"
 
@@ -92,7 +98,6 @@ class MailS3(Mail):
         self.secret = False # what it sends, if send() is not told
         self._given = given
         self._options = None
-        self._worker_seen = None
 
     # -------------------------------------------------------------------------
     @property
@@ -179,19 +184,12 @@ class MailS3(Mail):
                 BadInput: there is one too many
         """
 
-        parameters = parameters_of(Mail.send)
-        names = [parameter.name for parameter in parameters
-                 if parameter.kind == parameter.POSITIONAL_OR_KEYWORD]
-        arguments = dict(zip(names[3:], args))
-        if len(args) > len(names) - 3 or any(key in arguments for key in kwargs):
+        names, known = parameters_of(Mail.send)
+        arguments = dict(zip(names, args))
+        if len(args) > len(names) or any(key in arguments for key in kwargs):
             raise BadInput("Too many arguments")
-
-        # Whatever this web2py's own Mail.send takes is passed on to it
-        known = {parameter.name for parameter in parameters}
-        unknown = set(kwargs).difference(known, DIALECTS,
-                                         ("priority", "expires", "idempotency_key",
-                                          "secret"))
-        if unknown and parameters[-1].kind != parameters[-1].VAR_KEYWORD:
+        unknown = known and set(kwargs) - known
+        if unknown:
             raise BadInput("Unknown argument: %s" % ", ".join(sorted(unknown)))
 
         arguments.update(kwargs, to=to, subject=subject, message=message)
@@ -292,14 +290,14 @@ class MailS3(Mail):
         try:
             with savepoint(tasks.scheduler.db, "mails3_kick"):
                 tasks.kick(channel)
-                if self._worker_seen is None:
-                    self._worker_seen = self._worker_alive()
+                return current.cache.ram("mails3-worker-%s" % self.site,
+                                         self._worker_alive, LOOK)
         except TransactionLost:
             raise
         except Exception as error:
             # It costs delay: the periodic drain needs no kick; if there is one
             log.error("The drain can't be kicked (%s).", brief(error))
-        return bool(self._worker_seen)
+        return False
 
     # -------------------------------------------------------------------------
     @contextmanager
@@ -648,9 +646,23 @@ class MailS3(Mail):
 # -----------------------------------------------------------------------------
 @lru_cache()
 def parameters_of(method):
-    """ The parameters of a method, without self """
+    """
+        What may be handed over to a Mail.send, and so to send()
 
-    return tuple(inspect.signature(method).parameters.values())[1:]
+        Args:
+            method: this web2py's Mail.send
+
+        Returns:
+            tuple (names, known): the names of its positional parameters after
+            the first three; all names that are known, None = it takes any
+    """
+
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    names = [parameter.name for parameter in parameters
+             if parameter.kind == parameter.POSITIONAL_OR_KEYWORD]
+    known = {parameter.name for parameter in parameters}.union(DIALECTS, QUEUEING)
+    takes_any = parameters[-1].kind == parameters[-1].VAR_KEYWORD
+    return names[3:], None if takes_any else known
 
 # -----------------------------------------------------------------------------
 def plain(value):

@@ -8,12 +8,12 @@
     @license: MIT
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from .message import BEHIND, DEFERRED, DRAFT, EMAIL, FAILED, INVALID, NEW, NORMAL, \
                      SENT, UNSENT, Delivery, words
-from .schema import skips_locked
+from .schema import execute, skips_locked, text
 from .submission import Submission
 
 __all__ = ("Outbox",)
@@ -62,15 +62,15 @@ class Outbox:
         """
 
         mail_id = self.store(submission, message_id, now, **values)
-        entries = self._insert(self.outbox, *literals(self.outbox, [
-                                            {"address": address,
-                                             "contact_method": EMAIL,
-                                             "status": UNSENT,
-                                             "retries": retries,
-                                             "created_on": now,
-                                             "modified_on": now,
-                                             }
-                                            for address in submission.recipients]))
+        entries = self._insert(self.outbox, *literals(self.outbox,
+                                                      {"contact_method": EMAIL,
+                                                       "status": UNSENT,
+                                                       "retries": retries,
+                                                       "created_on": now,
+                                                       "modified_on": now,
+                                                       },
+                                                      [{"address": address} for address
+                                                       in submission.recipients]))
         return self._insert(self.delivery,
                             "outbox_id, mail_id, channel, lane, priority, due_on, "
                             "attempts, doubts",
@@ -373,11 +373,13 @@ class Outbox:
         """
 
         lease, ids = deliveries[0].lease, [delivery.id for delivery in deliveries]
-        entries = [delivery.outbox for delivery in deliveries]
-        self._sql("UPDATE {outbox} SET status = ?, modified_on = ? "
-                  "WHERE id IN ({entries}) AND id IN (SELECT outbox_id FROM {delivery} "
-                  "WHERE lease = ? AND id IN ({ids}))",
-                  SENT, text(now), lease, entries=entries, ids=ids)
+        # MySQL would look through the whole table for those of a subquery;
+        # told them twice, PostgreSQL compares each with each
+        among = "id IN ({entries}) AND " if self.db._adapter.dbengine == "mysql" else ""
+        self._sql("UPDATE {outbox} SET status = ?, modified_on = ? WHERE " + among +
+                  "id IN (SELECT outbox_id FROM {delivery} WHERE lease = ? AND "
+                  "id IN ({ids}))", SENT, text(now), lease, ids=ids,
+                  entries=[delivery.outbox for delivery in deliveries])
         self._sql("UPDATE {delivery} SET lane = NULL, lease = NULL, leased_until = NULL, "
                   "begun_on = NULL, attempts = attempts + 1, reply = NULL "
                   "WHERE lease = ? AND id IN ({ids})", lease, ids=ids)
@@ -541,22 +543,17 @@ class Outbox:
                 list of their ids
         """
 
-        adapter = self.db._adapter
+        engine = self.db._adapter.dbengine
         statement = "INSERT INTO %s (%s) VALUES (%s)" % (table._rname, columns,
                                                          "), (".join(rows))
-        if adapter.dbengine == "postgres":
-            statement += " RETURNING id"
-        if values:
-            self._sql(statement, *values)
-        else:
-            adapter.execute(statement)
-        if adapter.dbengine == "postgres":
-            return [row[0] for row in adapter.cursor.fetchall()]
+        if engine == "postgres":
+            cursor = execute(self.db, statement + " RETURNING id", *values)
+            return [row[0] for row in cursor.fetchall()]
 
         # Those of one statement follow each other: on SQLite there is one
         # writer, and InnoDB takes them all at once
-        number, step = adapter.cursor.lastrowid, 1
-        if adapter.dbengine == "sqlite":
+        number, step = execute(self.db, statement, *values).lastrowid, 1
+        if engine == "sqlite":
             number -= len(rows) - 1
         elif len(rows) > 1:
             # A cluster counts in larger steps
@@ -566,8 +563,7 @@ class Outbox:
     # -------------------------------------------------------------------------
     def _sql(self, statement, *values, **ids):
         """
-            Run a statement for many rows at once: pydal would take longer to
-            write it than the database to run it
+            Run a statement for many rows at once
 
             Args:
                 statement: SQL, with ? for values, {mail}, {delivery}, {outbox}
@@ -581,14 +577,10 @@ class Outbox:
 
         names = {name: ", ".join(str(int(number)) for number in numbers)
                  for name, numbers in ids.items()}
-        adapter = self.db._adapter
-        if adapter.dbengine != "sqlite":
-            statement = statement.replace("?", "%s")
-        adapter.execute(statement.format(mail = self.mail._rname,
-                                         delivery = self.delivery._rname,
-                                         outbox = self.outbox._rname,
-                                         **names), values)
-        return adapter.cursor
+        return execute(self.db, statement.format(mail = self.mail._rname,
+                                                 delivery = self.delivery._rname,
+                                                 outbox = self.outbox._rname,
+                                                 **names), *values)
 
     # -------------------------------------------------------------------------
     # Looking
@@ -602,33 +594,41 @@ class Outbox:
         return not self.db(query).isempty()
 
 # -----------------------------------------------------------------------------
-def literals(table, rows):
+def literals(table, common, rows):
     """
         Rows of a table that is the host's, with its own defaults
 
         Args:
             table: the Table
-            rows: list of dicts, of the same fields
+            common: what all rows have in common (dict)
+            rows: for each row, the other values (dict)
 
         Returns:
             columns and rows for Outbox._insert()
     """
 
     expand = table._db._adapter.expand
-    rows = [table._fields_and_values_for_insert(row).op_values() for row in rows]
+    known = {name: literal(value) for name, value in common.items()}
+    rows = [table._fields_and_values_for_insert(dict(common, **row)).op_values()
+            for row in rows]
     return ", ".join(field._rname for field, _ in rows[0]), \
-           [", ".join(expand(value, field.type) for field, value in row) for row in rows]
+           [", ".join(known.get(field.name) or expand(value, field.type)
+                      for field, value in row) for row in rows]
+
+# -----------------------------------------------------------------------------
+def literal(value):
+    """ A constant of ours, a number, a time or None, in SQL """
+
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(value)
+    return "'%s'" % (text(value) if isinstance(value, datetime) else value)
 
 # -----------------------------------------------------------------------------
 def flag(value):
     """ A truth as pydal writes it """
 
     return "T" if value else "F"
-
-# -----------------------------------------------------------------------------
-def text(time):
-    """ A time as pydal writes it """
-
-    return time.strftime("%Y-%m-%d %H:%M:%S")
 
 # END =========================================================================

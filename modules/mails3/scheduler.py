@@ -17,6 +17,7 @@ from datetime import time as daytime, timedelta
 from uuid import uuid4
 
 from .message import EMAIL
+from .schema import execute, text
 
 __all__ = ("Tasks",)
 
@@ -145,9 +146,12 @@ class Tasks:
         db = self.scheduler.db
         now = self.scheduler.now()
         function = self._function(channel)
-        if db(self._kicks(db, function) & (db.scheduler_task.status == "QUEUED") &
-              (db.scheduler_task.next_run_time <= now)).isempty():
-            uuid = "%s-%s" % (self._kick_uuid(function), uuid4().hex)
+        first, last = self._kick_uuids(function)
+        if not execute(db, "SELECT 1 FROM scheduler_task WHERE uuid > ? AND uuid < ? AND "
+                           "application_name = ? AND status = 'QUEUED' AND "
+                           "next_run_time <= ? LIMIT 1",
+                       first, last, self._application(), text(now)).fetchone():
+            uuid = first + uuid4().hex
             row = self._row(function, uuid, repeats=1)
             # A worker takes what is due for longest first, one in two seconds
             before = now - timedelta(days=1)
@@ -205,19 +209,22 @@ class Tasks:
         return self.DRAIN if channel == EMAIL else self.CHANNELS
 
     # -------------------------------------------------------------------------
-    def _kick_uuid(self, function):
-        """ How the uuids of the kicks of a task begin """
+    def _kick_uuids(self, function):
+        """
+            Between which the uuids of the kicks of a task lie: a range, for
+            uuid is what is indexed; the first is how they all begin
+        """
 
-        return self._uuid(self.KICK if function == self.DRAIN
-                          else "%s_%s" % (self.KICK, function))
+        name = self.KICK if function == self.DRAIN else "%s_%s" % (self.KICK, function)
+        return self._uuid(name) + "-", self._uuid(name) + "-g"
 
     # -------------------------------------------------------------------------
     def _kicks(self, db, function):
-        """ Query for the kicks of a task; a range, for uuid is what is indexed """
+        """ Query for the kicks of a task """
 
         table = db.scheduler_task
-        prefix = self._kick_uuid(function)
-        return (table.uuid > prefix + "-") & (table.uuid < prefix + "-g") & \
+        first, last = self._kick_uuids(function)
+        return (table.uuid > first) & (table.uuid < last) & \
                (table.application_name == self._application())
 
     # -------------------------------------------------------------------------

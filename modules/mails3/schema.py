@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from .message import EMAIL, UNSENT
 
 __all__ = ("COMPANIONS", "TABLES", "define", "create", "create_indexes", "TransactionLost",
-           "connection_of_our_own", "lock_rows_only", "recover", "savepoint",
-           "skips_locked")
+           "connection_of_our_own", "execute", "lock_rows_only", "recover", "savepoint",
+           "skips_locked", "text")
 
 COMPANIONS = ("mails3_message", "mails3_attachment", "mails3_delivery",
               "mails3_attempt", "mails3_relay", "mails3_incident")
@@ -344,6 +344,39 @@ def recover(db):
             db._adapter.set_connection(None)
 
 # -----------------------------------------------------------------------------
+def execute(db, statement, *values):
+    """
+        Run a statement as it is: pydal would take longer to write it than the
+        database to run it
+
+        Args:
+            db: the DAL
+            statement: SQL, with ? for values, or without a value
+            values: the values
+
+        Returns:
+            the cursor
+    """
+
+    adapter = db._adapter
+    # Connects, as far as it is not
+    adapter.get_connection()
+    cursor = adapter.cursor
+    if not values:
+        cursor.execute(statement)
+    elif adapter.dbengine == "sqlite":
+        cursor.execute(statement, values)
+    else:
+        cursor.execute(statement.replace("?", "%s"), values)
+    return cursor
+
+# -----------------------------------------------------------------------------
+def text(time):
+    """ A time as pydal writes it, for a statement """
+
+    return time.strftime("%Y-%m-%d %H:%M:%S")
+
+# -----------------------------------------------------------------------------
 @contextmanager
 def savepoint(db, name):
     """
@@ -364,9 +397,9 @@ def savepoint(db, name):
         # Else releasing it would commit (sqlite.org/lang_savepoint.html);
         # IMMEDIATE: who reads first and writes then is not let wait for
         # another writer, but told at once that the database is locked
-        db.executesql("BEGIN IMMEDIATE")
+        execute(db, "BEGIN IMMEDIATE")
     try:
-        db.executesql("SAVEPOINT %s" % name)
+        execute(db, "SAVEPOINT %s" % name)
     except Exception as error:
         # PostgreSQL: something has failed before, and nothing will be kept
         raise TransactionLost(str(error)) from error
@@ -374,11 +407,11 @@ def savepoint(db, name):
         yield
     except Exception as error:
         try:
-            db.executesql("ROLLBACK TO SAVEPOINT %s" % name)
-            db.executesql("RELEASE SAVEPOINT %s" % name)
+            execute(db, "ROLLBACK TO SAVEPOINT %s" % name)
+            execute(db, "RELEASE SAVEPOINT %s" % name)
         except Exception:
             raise TransactionLost(str(error)) from error
         raise
-    db.executesql("RELEASE SAVEPOINT %s" % name)
+    execute(db, "RELEASE SAVEPOINT %s" % name)
 
 # END =========================================================================

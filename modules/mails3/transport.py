@@ -8,11 +8,15 @@
 """
 
 import logging
+import re
 import time
 
 from concurrent.futures import ThreadPoolExecutor
 from email.errors import MessageError
+from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
+from email.policy import Compat32
+from functools import partial
 from types import FunctionType
 
 from gluon.tools import Mail
@@ -228,7 +232,8 @@ class Transport:
             headers["Message-ID"] = message_id
 
         composer = Composer()
-        send = substitute(Mail.send, smtplib=composer, MIMEText=text_part)
+        send = substitute(Mail.send, smtplib=composer, MIMEText=text_part,
+                          MIMEMultipart=partial(MIMEMultipart, policy=UNFOLDED))
         try:
             composed = send(self.mail, **arguments)
         except Exception as error:
@@ -334,12 +339,31 @@ class Composer:
 
     starttls = login = quit = close = ehlo
 
+# =============================================================================
+class Unfolded(Compat32):
+    """
+        The email package's own policy, which takes no detour for a header line
+        that it writes as it is: half of what composing a mail costs
+    """
+
+    AS_IT_IS = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+
+    # -------------------------------------------------------------------------
+    def fold(self, name, value):
+
+        if not self.max_line_length and isinstance(value, str) and \
+           self.AS_IT_IS.fullmatch(value):
+            return "%s: %s%s" % (name, value, self.linesep)
+        return super().fold(name, value)
+
+UNFOLDED = Unfolded()
+
 # -----------------------------------------------------------------------------
 def text_part(text, *args, **kwargs):
     """ MIMEText, also for the bytes that web2py 2.x makes of a raw message """
 
     if isinstance(text, bytes):
         text = text.decode("utf-8")
-    return MIMEText(text, *args, **kwargs)
+    return MIMEText(text, *args, policy=UNFOLDED, **kwargs)
 
 # END =========================================================================

@@ -86,10 +86,10 @@ def main():
     with transaction.atomic():
         queue(20)
         transaction.set_rollback(True)
-    start = time.process_time()
     with transaction.atomic():
+        start = time.monotonic()
         queue(NUMBER)
-    queued = time.process_time() - start
+        queued = time.monotonic() - start
 
     options = {"log_level": 0} if SYSTEM == "tuned" else {}
     start, cpu = time.monotonic(), time.process_time()

@@ -46,7 +46,7 @@ class Campaign:
     """ Messages, workers, and a supervisor who means them no good """
 
     def __init__(self, uri, messages, kills, workers, seed, restart=None, restarts=0,
-                 tell=lambda line: None):
+                 offer=("PIPELINING",), tell=lambda line: None):
         """
             Args:
                 uri: of an empty database
@@ -56,6 +56,7 @@ class Campaign:
                 seed: of all that is random
                 restart: function that restarts the database (optional)
                 restarts: how often to run it
+                offer: the relay's extensions
                 tell: function to call with each line of the report
         """
 
@@ -68,7 +69,7 @@ class Campaign:
         self.restarts = restarts
         self.tell = tell
 
-        self.relay = FakeRelay()
+        self.relay = FakeRelay(extensions=offer)
         self.addresses = set()
         self.workers = {} # name: process
         self.suspended = {}
@@ -335,6 +336,8 @@ def main():
     parser.add_argument("--seed", type=int, default=random.randrange(10 ** 6))
     parser.add_argument("--restarts", type=int, default=20,
                         help="how often the server of our own crashes")
+    parser.add_argument("--offer", nargs="*", default=["PIPELINING"],
+                        metavar="EXTENSION", help="what the relay offers")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     parser.add_argument("--relay", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -352,7 +355,7 @@ def main():
         start = time.monotonic()
         wrong = Campaign(uri, arguments.messages, arguments.kills, arguments.workers,
                          arguments.seed, crash, arguments.restarts if crash else 0,
-                         tell=print).run()
+                         arguments.offer, tell=print).run()
         print("\n".join(wrong[:20] + ["%.0f s" % (time.monotonic() - start)]))
     return 1 if wrong else 0
 

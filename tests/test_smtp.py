@@ -9,13 +9,13 @@ import pytest
 from conftest import FakeRelay
 from gluon.storage import Storage
 
-from mails3.dialogue import as_lines, dotted
+from mails3.dialogue import MailObject, as_lines, dotted
 from mails3.policy import BODY, DATA, ConfigTrouble, LoginRefused, Never, NotNow, \
                           RelayTrouble, Reply
 from mails3.smtp import Server, Session
 
 ANNE, BOB = "anne@example.org", "bob@example.org"
-MAIL = "Subject: News\n\nThere is news.\n"
+TEXT = "Subject: News\n\nThere is news.\n"
 
 # -----------------------------------------------------------------------------
 @pytest.fixture(params=[(), ("PIPELINING",), ("PIPELINING", "CHUNKING")], ids="-".join)
@@ -31,12 +31,16 @@ def session(relay, timeout=2, **settings):
 
     return Session(Server(relay.host, relay.port, **settings), timeout)
 
-def transmit(session, *recipients, content=MAIL, **options):
+def mail(*recipients, content=TEXT):
+    """ A mail for them """
+
+    return MailObject("shelter@example.org", list(recipients) or [ANNE], content)
+
+def transmit(session, *recipients, within=5, **options):
     """ Hand a mail over, and close """
 
     try:
-        return session.transmit("shelter@example.org", recipients or (ANNE,), content,
-                                options.pop("within", 5), **options)
+        return session.transmit(mail(*recipients, **options), within)
     finally:
         session.close()
 
@@ -68,7 +72,7 @@ class TestSession:
 
         relay.answer("RCPT", "550 5.1.1 Never", to=BOB)
         ours = session(relay)
-        assert isinstance(ours.transmit("shelter@example.org", [BOB], MAIL, 5)[BOB], Never)
+        assert isinstance(ours.transmit(mail(BOB), 5)[BOB], Never)
 
         transmit(ours, ANNE)
 
@@ -111,7 +115,7 @@ class TestSession:
         relay.answer("BODY", "554 5.7.1 Spam", times=1)
         ours = session(relay)
         with pytest.raises(Never):
-            ours.transmit("shelter@example.org", [ANNE], MAIL, 5)
+            ours.transmit(mail(ANNE), 5)
 
         transmit(ours)
 
@@ -159,7 +163,7 @@ class TestSession:
         ours = session(relay)
         ours.MESSAGES = 2
         for _ in range(5):
-            ours.transmit("shelter@example.org", [ANNE], MAIL, 5)
+            ours.transmit(mail(ANNE), 5)
         ours.close()
 
         assert relay.connections == 3 and len(relay.mails) == 5
@@ -169,7 +173,7 @@ class TestSession:
 
         with FakeRelay(size=1000) as relay:
             with pytest.raises(Never):
-                transmit(session(relay), content=MAIL + "x" * 2000)
+                transmit(session(relay), content=TEXT + "x" * 2000)
             assert not any(verb == "DATA" for _, verb, _ in relay.commands)
 
 # =============================================================================
@@ -184,7 +188,7 @@ class TestPipelining:
 
         with FakeRelay(extensions=extensions) as relay:
             ours = session(relay)
-            pauses = sum(1 for _ in ours.transmitting("shelter@example.org", [ANNE], MAIL, 5))
+            pauses = sum(1 for _ in ours.transmitting(mail(ANNE), 5))
             ours.close()
             assert pauses == round_trips
             assert len(relay.mails) == 1
@@ -195,8 +199,8 @@ class TestPipelining:
         with FakeRelay(extensions=("PIPELINING", "CHUNKING")) as relay:
             relay.answer("RCPT", "550 5.1.1 Never", to=BOB)
             ours = session(relay)
-            large = MAIL + "There is news.\n" * 10000
-            assert isinstance(ours.transmit("shelter@example.org", [BOB], large, 5)[BOB], Never)
+            large = TEXT + "There is news.\n" * 10000
+            assert isinstance(ours.transmit(mail(BOB, content=large), 5)[BOB], Never)
             assert transmit(ours, ANNE, content=large) == {ANNE: None}
             assert not any(verb == "BDAT" for _, verb, _ in relay.commands)
             assert relay.connections == 1
@@ -228,7 +232,7 @@ class TestPipelining:
 
         relay.answer("RCPT", "550 5.1.1 Never", to=BOB)
         ours = Eager(Server(relay.host, relay.port), 2)
-        assert isinstance(ours.transmit("shelter@example.org", [BOB], MAIL, 5)[BOB], Never)
+        assert isinstance(ours.transmit(mail(BOB), 5)[BOB], Never)
         transmit(ours, ANNE)
 
         assert [mail.recipients for mail in relay.mails] == [[ANNE]]
@@ -255,12 +259,128 @@ class TestPipelining:
     def test_what_is_not_ascii_is_announced(self, relay):
         """ To a relay that takes eight bits """
 
-        transmit(session(relay), content=MAIL.encode() + b"Gr\xc3\xbc\xc3\x9fe\n")
+        transmit(session(relay), content=TEXT.encode() + b"Gr\xc3\xbc\xc3\x9fe\n")
 
         verb, argument = next((verb, argument) for _, verb, argument in relay.commands
                               if verb == "MAIL")
         assert argument.endswith("BODY=8BITMIME")
         assert b"Gr\xc3\xbc\xc3\x9fe" in relay.mails[0].content
+
+# =============================================================================
+class TestAhead:
+    """
+        The next envelope is given along with the content of the mail before
+        (RFC 2920 section 3.1); its content is not, until it is its turn
+    """
+
+    @pytest.fixture
+    def relay(self):
+
+        with FakeRelay(extensions=("PIPELINING",)) as relay:
+            yield relay
+
+    def test_each_further_mail_takes_one_round_trip(self, relay):
+        """ The envelope of the next one is answered along with the content """
+
+        ours, mails = session(relay), [mail(ANNE), mail(BOB), mail(ANNE, BOB)]
+
+        pauses = [sum(1 for _ in ours.transmitting(each, 5, following))
+                  for each, following in zip(mails, mails[1:] + [None])]
+        ours.close()
+
+        assert pauses == [2, 1, 1]
+        assert [each.recipients for each in relay.mails] == [[ANNE], [BOB], [ANNE, BOB]]
+        assert relay.connections == 1
+
+    @pytest.mark.parametrize("another", [[mail(BOB)], []])
+    def test_the_content_of_another_is_not_for_them(self, relay, another):
+        """ If the next one is not sent after all: another session, or none any more """
+
+        ours = session(relay)
+        ours.transmit(mail(ANNE), 5, mail("carl@example.org"))
+        for each in another:
+            ours.transmit(each, 5)
+        ours.close()
+
+        assert [each.recipients for each in relay.mails] == [[ANNE]] + \
+            [each.recipients for each in another]
+        assert relay.connections == 1 + len(another)
+
+    @pytest.mark.parametrize("step, reply, kind", [("MAIL", "451 4.5.0 Later", NotNow),
+                                                   ("RCPT", "452 4.3.1 Full", RelayTrouble),
+                                                   ("DATA", "451 4.3.0 Later", NotNow),
+                                                   ("DATA", "554 5.5.1 Never", Never)])
+    def test_what_is_said_to_it_is_about_it(self, relay, step, reply, kind):
+        """ Not about the mail that the relay was just given """
+
+        ours, following = session(relay), mail(BOB)
+        relay.answer("MAIL", "250 2.1.0 OK", times=1)
+        relay.answer("RCPT", "250 2.1.5 OK", times=1)
+        relay.answer("DATA", "354 Go on", times=1)
+        relay.answer(step, reply)
+
+        assert ours.transmit(mail(ANNE), 5, following) == {ANNE: None}
+        with pytest.raises(kind) as error:
+            ours.transmit(following, 5)
+
+        assert reply in str(error.value)
+        assert len(relay.mails) == 1
+        relay.reset()
+        assert transmit(ours, ANNE) == {ANNE: None}
+
+    def test_who_is_refused_is_refused(self, relay):
+        """ Some of many, asked for in several groups """
+
+        ours, users = session(relay), ["user%s@example.org" % n for n in range(20)]
+        relay.answer("RCPT", "550 5.1.1 Never", to=users[3])
+        following = mail(*users)
+
+        ours.transmit(mail(ANNE), 5, following)
+        refused = ours.transmit(following, 5)
+        ours.close()
+
+        assert [user for user in users if refused[user]] == [users[3]]
+        assert relay.mails[1].recipients == users[:3] + users[4:]
+
+    def test_it_does_not_care_whether_the_mail_before_was_refused(self, relay):
+        """ Its envelope stands, over the same connection """
+
+        ours, following = session(relay), mail(BOB)
+        relay.answer("BODY", "554 5.7.1 Spam", times=1)
+
+        with pytest.raises(Never):
+            ours.transmit(mail(ANNE), 5, following)
+        assert ours.transmit(following, 5) == {BOB: None}
+        ours.close()
+
+        assert [each.recipients for each in relay.mails] == [[BOB]]
+        assert relay.connections == 1
+
+    @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+    @pytest.mark.parametrize("fault", ["silence", "drop"])
+    def test_no_answer_to_it_costs_a_session(self, relay, step, fault):
+        """ The mail before has been taken, and the next one is none to blame """
+
+        ours, following = session(relay, timeout=0.3), mail(BOB)
+        relay.answer(step, "354 Go on" if step == "DATA" else "250 2.0.0 OK", times=1)
+        getattr(relay, fault)(step, times=1)
+
+        assert ours.transmit(mail(ANNE), 5, following) == {ANNE: None}
+        assert ours.transmit(following, 5) == {BOB: None}
+        ours.close()
+
+        assert [each.recipients for each in relay.mails] == [[ANNE], [BOB]]
+        assert relay.connections == 2
+
+    def test_a_mail_that_goes_all_in_one_is_not_begun(self):
+        """ With CHUNKING its content would be sent before its turn """
+
+        with FakeRelay(extensions=("PIPELINING", "CHUNKING")) as relay:
+            large = mail(ANNE, content=TEXT + "There is news.\n" * 10000)
+            ours = session(relay)
+            ours.transmit(large, 5, mail(BOB))
+            ours.close()
+            assert [each.recipients for each in relay.mails] == [[ANNE]]
 
 # =============================================================================
 class TestLogin:

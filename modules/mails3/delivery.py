@@ -43,8 +43,15 @@ PART = 1000000
 # to connect, with TLS and login, as a few messages do
 WORTH = 10
 
-# A message ready to be sent
-Letter = namedtuple("Letter", "deliveries submission message_id")
+# =============================================================================
+class Letter(namedtuple("Letter", "deliveries submission message_id")):
+    """ A message ready to be sent, with those of its deliveries that are to be """
+
+    def message(self):
+        """ The same for the transport """
+
+        return (self.submission, self.message_id,
+                [delivery.address for delivery in self.deliveries])
 
 # -----------------------------------------------------------------------------
 def utcnow():
@@ -68,9 +75,8 @@ class Courier:
                            - open(number, within), which returns how many
                              can be handed over side by side
                            - is_open(number), whether that has nothing to do
-                           - sending(number, submission, message_id,
-                                     recipients, within), a generator that
-                             pauses while it waits; returns
+                           - sending(number, message, within, following),
+                             a generator that pauses while it waits; returns
                              {recipient: None or DeliveryError}
                              or raises a DeliveryError
                            - fingerprint(salt) of the configuration
@@ -256,15 +262,19 @@ class Courier:
         try:
             for part in parts(messages):
                 contents = self.outbox.contents([message[0].message for message in part])
-                while part and self.clock() < self.deadline:
+                letters = []
+                while (part or letters) and self.clock() < self.deadline:
                     now = self.now()
                     if abs(now - renewed) > self.lease_time / 2:
                         self.outbox.renew(lease, now + self.lease_time)
                         renewed = now
-                    messages, part = part[:sessions], part[sessions:]
-                    self._send_some([self._letter(message, contents)
-                                     for message in messages])
-                    settled += sum(map(len, messages))
+                    # Those of a round, and those that follow them
+                    while part and len(letters) < 2 * sessions:
+                        deliveries = part.pop(0)
+                        letters.extend(self._letters(deliveries, contents))
+                        settled += len(deliveries)
+                    letters = self._send_some(letters, sessions)
+                settled -= sum(len(letter.deliveries) for letter in letters)
         finally:
             self._surely(self._settle_finished)
             self.finished.clear()
@@ -280,7 +290,7 @@ class Courier:
         return min(self.settings.sessions, 1 + number // WORTH)
 
     # -------------------------------------------------------------------------
-    def _letter(self, deliveries, contents):
+    def _letters(self, deliveries, contents):
         """
             Make a message ready to be sent; else settle it
 
@@ -289,12 +299,12 @@ class Courier:
                 contents: as from Outbox.contents()
 
             Returns:
-                the Letter; None if there is nothing to send
+                list of the Letter; empty if there is nothing to send
         """
 
         deliveries = [delivery for delivery in deliveries if self._may_try(delivery)]
         if not deliveries:
-            return None
+            return []
 
         mail_id = deliveries[0].message
         try:
@@ -317,31 +327,41 @@ class Courier:
                 deliveries = [delivery for delivery in deliveries
                               if delivery not in diverted]
             if deliveries:
-                return Letter(deliveries, submission, message_id)
-        return None
+                return [Letter(deliveries, submission, message_id)]
+        return []
 
     # -------------------------------------------------------------------------
-    def _send_some(self, letters):
-        """ Send messages in rounds, with the sessions that can be had for them """
+    def _send_some(self, letters, sessions):
+        """
+            Send a round of messages, with the sessions that can be had for them
 
-        letters = [letter for letter in letters if letter]
-        if self.quota and letters:
+            Args:
+                letters: list of Letter
+                sessions: how many there may be
+
+            Returns:
+                the letters that are left
+        """
+
+        if not letters:
+            return letters
+        if self.quota:
             self.quota.check(self.now())
 
-        while letters:
-            start, number = self.clock(), len(letters)
-            if not self.transport.is_open(number):
-                # What is known is not made to wait; and a relay that is away
-                # leaves nothing in doubt
-                self._surely(self._settle_finished)
-                self.finished.clear()
-                number = self.transport.open(number, self.message_time)
-            round, letters = letters[:number], letters[number:]
-
-            # In doubt from here on; and no transaction is open while we send
-            round = self._surely(lambda: self._begin(round))
+        start, number = self.clock(), min(len(letters), sessions)
+        if not self.transport.is_open(number):
+            # What is known is not made to wait; and a relay that is away
+            # leaves nothing in doubt
+            self._surely(self._settle_finished)
             self.finished.clear()
-            self._send_round(round, self.message_time - (self.clock() - start))
+            number = self.transport.open(number, self.message_time)
+        round, letters = letters[:number], letters[number:]
+
+        # In doubt from here on; and no transaction is open while we send
+        round = self._surely(lambda: self._begin(round))
+        self.finished.clear()
+        self._send_round(round, letters, self.message_time - (self.clock() - start))
+        return letters
 
     # -------------------------------------------------------------------------
     def _begin(self, letters):
@@ -350,10 +370,11 @@ class Courier:
             what has become of those before
 
             Args:
-                letters: list of Letter
+                letters: list of Letter, one for each session
 
             Returns:
-                them, with those of their deliveries that are still ours
+                dict {number of the session: Letter}, with those of their
+                deliveries that are still ours
         """
 
         self._settle_finished()
@@ -366,15 +387,16 @@ class Courier:
         letters = [letter._replace(deliveries = [delivery for delivery in letter.deliveries
                                                  if delivery in begun])
                    for letter in letters]
-        return [letter for letter in letters if letter.deliveries]
+        return {number: letter for number, letter in enumerate(letters) if letter.deliveries}
 
     # -------------------------------------------------------------------------
-    def _send_round(self, letters, within):
+    def _send_round(self, letters, following, within):
         """
             Send messages side by side, each by a session of its own
 
             Args:
-                letters: list of Letter, begun
+                letters: dict {number of the session: Letter}, begun
+                following: list of the letters of the next round, not begun
                 within: the time they may take in all (seconds)
 
             Raises:
@@ -382,12 +404,11 @@ class Courier:
                          not handed over is where it was before
         """
 
-        transport = self.transport
-        under_way = {number: transport.sending(number, letter.submission, letter.message_id,
-                                               [delivery.address
-                                                for delivery in letter.deliveries],
-                                               within)
-                     for number, letter in enumerate(letters)}
+        under_way = {number: self.transport.sending(
+                                number, letter.message(), within,
+                                following[number].message() if number < len(following)
+                                else None)
+                     for number, letter in letters.items()}
         troubles = []
         while under_way:
             for number, sending in list(under_way.items()):

@@ -8,9 +8,11 @@
     @license: MIT
 """
 
+from typing import NamedTuple, Union
+
 from .policy import BODY, DATA, MAIL, RCPT, Never, NotNow, Reply, Trouble, judge
 
-__all__ = ("hand_over",)
+__all__ = ("Dialogue", "MailObject")
 
 # How many commands are given together: so few that a relay that takes its time
 # over each recipient has answered them all before the time is over; and they
@@ -21,79 +23,135 @@ GROUP = 6
 # whether anybody wants it (bytes)
 SMALL = 50000
 
-# -----------------------------------------------------------------------------
-def hand_over(sender, recipients, content, extensions, own_sender, is_late):
+# =============================================================================
+class MailObject(NamedTuple):
+    """ An envelope and its content (RFC 5321 section 2.3.1) """
+
+    sender: str              # a bare address
+    recipients: list         # bare addresses
+    content: Union[str, bytes]
+    own_sender: bool = True  # the sender is the configured one
+
+# =============================================================================
+class Dialogue:
     """
-        Hand one message over
-        - with PIPELINING (RFC 2920) commands are given in groups; with
-          CHUNKING as well (RFC 3030) a small message goes all in one
-
-        Args:
-            sender: the envelope sender, a bare address
-            recipients: the envelope recipients, bare addresses
-            content: the message (str or bytes)
-            extensions: what the relay offers (names in lower case)
-            own_sender: the sender is the configured one
-            is_late: function that tells whether it is time to hand it over
-                     to those who were accepted so far
-
-        Yields:
-            list of (phase, command) to be given at once; to be sent the list
-            of the replies to them
-
-        Returns:
-            dict {recipient: None if accepted, else a DeliveryError};
-            without those that were not asked for, as it was late
-
-        Raises:
-            Trouble: the relay or the configuration is to blame
-            NotNow, Never: the message was refused for all recipients
+        The dialogue about one mail object
+        - with PIPELINING (RFC 2920) commands are given in groups, the first
+          of them already along with the content of the mail before
+        - with CHUNKING as well (RFC 3030) a small mail goes all in one
     """
 
-    try:
-        lines = as_lines(content)
-        envelope = [(MAIL, command("MAIL FROM", sender, options(lines, extensions)))]
-        envelope.extend((RCPT, command("RCPT TO", recipient)) for recipient in recipients)
-    except ValueError:
-        raise Never("The message can not be encoded") from None
+    def __init__(self, mail, extensions):
+        """
+            Args:
+                mail: the MailObject
+                extensions: what the relay offers (names in lower case)
 
-    size = GROUP if "pipelining" in extensions else 1
-    whole = "chunking" in extensions and len(envelope) < size and len(lines) <= SMALL
-    last = (BODY, b"BDAT %d LAST\r\n" % len(lines) + lines) if whole else (DATA, b"DATA\r\n")
+            Raises:
+                Never: the mail can not be encoded
+        """
 
-    answers, reply = [], None
-    while envelope and not (None in answers and is_late()):
-        group, envelope = envelope[:size], envelope[size:]
-        if size > 1 and not envelope:
-            group.append(last)
-        replies = yield group
-        if whole:
-            # The relay may have got all of it, whatever it did not answer
-            replies = [Reply(BODY, None, each.text) if each.code is None else each
-                       for each in replies]
-        if group[-1] is last:
-            reply = replies.pop()
-        if group[0][0] == MAIL:
-            first = replies.pop(0)
-            if not (whole and reply and judge(reply) is None):
-                # Else it has taken the message, whatever it said before
-                agreed(first, own_sender)
-        answers.extend(answer(each, whole and reply) for each in replies)
+        try:
+            lines = as_lines(mail.content)
+            envelope = [(MAIL, command("MAIL FROM", mail.sender, options(lines, extensions)))]
+            envelope.extend((RCPT, command("RCPT TO", recipient))
+                            for recipient in mail.recipients)
+        except ValueError:
+            raise Never("The message can not be encoded") from None
 
-    refused = dict(zip(recipients, answers))
-    if None not in answers:
-        if not whole and reply and judge(reply) is None:
-            # It waits for content all the same, and gets none (section 3.1)
-            yield [(BODY, b".\r\n")]
-        return refused
+        self.mail = mail
+        self.lines = lines
+        self.pipelining = "pipelining" in extensions
+        size = GROUP if self.pipelining else 1
+        # All in one, with the content
+        self.whole = "chunking" in extensions and len(envelope) < size and \
+            len(lines) <= SMALL
+        self.last = (BODY, b"BDAT %d LAST\r\n" % len(lines) + lines) if self.whole else \
+            (DATA, b"DATA\r\n")
+        self.groups = [envelope[start:start + size] for start in range(0, len(envelope), size)]
+        if self.pipelining:
+            self.groups[-1].append(self.last)
+        self.replies = None # to the first group, if it has been given already
 
-    if reply is None:
-        reply, = yield [last]
-    if not whole:
+    # -------------------------------------------------------------------------
+    def may_be_opened_ahead(self):
+        """
+            Whether the first group may be given before it is this one's turn:
+            it is of no consequence as long as the content is not
+        """
+
+        return self.pipelining and not self.whole
+
+    # -------------------------------------------------------------------------
+    def is_answered(self):
+        """ Whether the first group has been given, and answered """
+
+        return bool(self.replies) and all(reply.code is not None for reply in self.replies)
+
+    # -------------------------------------------------------------------------
+    def hand_over(self, is_late, following=None):
+        """
+            Hand the mail over
+
+            Args:
+                is_late: function that tells whether it is time to hand it over
+                         to those who were accepted so far
+                following: the Dialogue to be opened along with the content
+                           (see may_be_opened_ahead); None = there is none.
+                           Its replies are set if that was done.
+
+            Yields:
+                list of (phase, command) to be given at once; to be sent the list
+                of the replies to them
+
+            Returns:
+                dict {recipient: None if accepted, else a DeliveryError};
+                without those that were not asked for, as it was late
+
+            Raises:
+                Trouble: the relay or the configuration is to blame
+                NotNow, Never: the message was refused for all recipients
+        """
+
+        whole, last, groups = self.whole, self.last, list(self.groups)
+        answers, reply = [], None
+        while groups and not (None in answers and is_late()):
+            group = groups.pop(0)
+            replies = self.replies or (yield group)
+            self.replies = None
+            if whole:
+                # The relay may have got all of it, whatever it did not answer
+                replies = [Reply(BODY, None, each.text) if each.code is None else each
+                           for each in replies]
+            if group[-1] is last:
+                reply = replies.pop()
+            if group[0][0] == MAIL:
+                first = replies.pop(0)
+                if not (whole and reply and judge(reply) is None):
+                    # Else it has taken the message, whatever it said before
+                    agreed(first, self.mail.own_sender)
+            answers.extend(answer(each, whole and reply) for each in replies)
+
+        refused = dict(zip(self.mail.recipients, answers))
+        if None not in answers:
+            if not whole and reply and judge(reply) is None:
+                # It waits for content all the same, and gets none (section 3.1)
+                yield [(BODY, b".\r\n")]
+            return refused
+
+        if reply is None:
+            reply, = yield [last]
+        if not whole:
+            agreed(reply)
+            group = [(BODY, dotted(self.lines))]
+            if following:
+                # RFC 2920 section 3.1 allows for that
+                group += following.groups[0]
+            reply, *ahead = yield group
+            if following:
+                following.replies = ahead
         agreed(reply)
-        reply, = yield [(BODY, dotted(lines))]
-    agreed(reply)
-    return refused
+        return refused
 
 # -----------------------------------------------------------------------------
 def agreed(reply, own_sender=True):

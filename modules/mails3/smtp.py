@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Optional
 
-from .dialogue import hand_over
+from .dialogue import Dialogue
 from .policy import AUTH, BODY, CONNECT, DATA, EHLO, MAIL, STARTTLS, ConfigTrouble, \
                     Never, RelayTrouble, Reply, judge
 
@@ -132,10 +132,12 @@ class Session:
         self.deadline = None  # of the message
         self.answer_by = None # the next reply
         self.receiving = False # the relay waits for the content
+        self.ahead = None      # the Dialogue that has been opened already
+        self.left = False      # QUIT has been said
 
     # -------------------------------------------------------------------------
     def transmit(self, *args, **kwargs):
-        """ Hand one message over, without a pause; as transmitting() """
+        """ Hand one mail over, without a pause; as transmitting() """
 
         transmitting = self.transmitting(*args, **kwargs)
         while True:
@@ -145,17 +147,17 @@ class Session:
                 return end.value
 
     # -------------------------------------------------------------------------
-    def transmitting(self, sender, recipients, content, within, own_sender=True):
+    def transmitting(self, mail, within, following=None):
         """
-            Hand one message over; a generator, which pauses while the relay
+            Hand one mail over; a generator, which pauses while the relay
             is to answer, so that other sessions can go on meanwhile
 
             Args:
-                sender: the envelope sender, a bare address
-                recipients: the envelope recipients, bare addresses
-                content: the message (str or bytes)
+                mail: the MailObject
                 within: the time it may take in all (seconds)
-                own_sender: the sender is the configured one
+                following: the MailObject that is most likely the next one:
+                           its envelope is sent along, if the relay allows;
+                           None = there is none
 
             Returns:
                 dict {recipient: None if accepted, else a DeliveryError};
@@ -167,32 +169,58 @@ class Session:
         """
 
         self.open(within)
-        half = (self.clock() + self.deadline) / 2
+        if self.ahead and not (self.ahead.mail is mail and self.ahead.is_answered()):
+            # It waits for the content of another one, or for nothing any more
+            self.close()
+            self.open(within)
         reused = self.messages > 0
-
-        def dialogue():
-            self.messages += 1
-            return self._hold(hand_over(sender, recipients, content,
-                                        self.smtp.esmtp_features, own_sender,
-                                        lambda: self.clock() >= half))
         try:
             try:
-                refused = yield from dialogue()
+                refused = yield from self._dialogue(mail, following)
             except RelayTrouble as trouble:
                 if not (reused and getattr(trouble.args[0], "phase", None) == MAIL):
                     raise
                 # The relay has had enough of that session, not of us
                 self.close()
                 self.open(within)
-                refused = yield from dialogue()
+                refused = yield from self._dialogue(mail, following)
         except Exception as error:
             # After protocol trouble the session's state is anybody's guess
-            if isinstance(error, RelayTrouble) or not self._reset():
+            if isinstance(error, RelayTrouble) or not (self.ahead or self._reset()):
                 self.close()
             raise
         if None not in refused.values() and not self._reset():
             self.close()
         return refused
+
+    # -------------------------------------------------------------------------
+    def _dialogue(self, mail, following):
+        """ Hold the dialogue about one mail; as transmitting() """
+
+        self.messages += 1
+        half = (self.clock() + self.deadline) / 2
+        extensions = self.smtp.esmtp_features
+        dialogue, self.ahead = self.ahead or Dialogue(mail, extensions), None
+        ahead = self._may_follow(following, extensions)
+        try:
+            return (yield from self._hold(dialogue.hand_over(lambda: self.clock() >= half,
+                                                             ahead)))
+        finally:
+            if ahead and ahead.replies:
+                self.ahead = ahead
+
+    # -------------------------------------------------------------------------
+    def _may_follow(self, mail, extensions):
+        """ The Dialogue about the next mail if it may be opened ahead, else None """
+
+        if mail is None or self.messages >= self.MESSAGES:
+            return None
+        try:
+            dialogue = Dialogue(mail, extensions)
+        except Never:
+            # For its own turn
+            return None
+        return dialogue if dialogue.may_be_opened_ahead() else None
 
     # -------------------------------------------------------------------------
     def _hold(self, dialogue):
@@ -267,7 +295,8 @@ class Session:
         except Exception:
             self.close()
             raise
-        self.opened, self.messages, self.receiving = self.clock(), 0, False
+        self.opened, self.messages = self.clock(), 0
+        self.receiving = self.left = False
 
     # -------------------------------------------------------------------------
     def is_ready(self):
@@ -283,17 +312,30 @@ class Session:
             return False
 
     # -------------------------------------------------------------------------
+    def leave(self):
+        """ Say that we go, if that can be said; close() takes the answer; never raises """
+
+        if self.smtp and self.smtp.sock and not (self.receiving or self.left):
+            self.left = True
+            try:
+                self.smtp.sock.settimeout(min(self.timeout, 1))
+                self.smtp.putcmd("quit")
+            except (OSError, smtplib.SMTPException):
+                pass
+
+    # -------------------------------------------------------------------------
     def close(self):
         """ Close the session, politely if it is still alive; never raises """
 
-        smtp, self.smtp = self.smtp, None
+        self.leave()
+        smtp, self.smtp, self.ahead = self.smtp, None, None
         if smtp is None:
             return
         try:
-            if smtp.sock and not self.receiving:
+            if self.left:
                 # Nothing depends on the answer
-                smtp.sock.settimeout(min(self.timeout, 1))
-                smtp.quit()
+                self.answer_by = self.deadline = self.clock() + min(self.timeout, 1)
+                smtp.getreply()
         except (OSError, smtplib.SMTPException):
             pass
         finally:

@@ -22,7 +22,8 @@ from types import FunctionType
 from gluon.tools import Mail
 
 from .address import BadInput, address_of
-from .policy import ConfigTrouble, Never, NotNow, Trouble
+from .dialogue import MailObject
+from .policy import ConfigTrouble, DeliveryError, Never, NotNow, Trouble
 from .smtp import Server, Session
 
 __all__ = ("Transport", "substitute")
@@ -57,6 +58,7 @@ class Transport:
         self.clock = clock
         self.sessions = []
         self.most = None # sessions that the relay puts up with
+        self.composed = {} # by session: (message, MailObject) of the next one
 
     # -------------------------------------------------------------------------
     def send(self, submission, message_id, recipients, within):
@@ -77,7 +79,7 @@ class Transport:
                 NotNow, Never: the message was refused for all recipients
         """
 
-        sending = self.sending(0, submission, message_id, recipients, within)
+        sending = self.sending(0, (submission, message_id, recipients), within)
         while True:
             try:
                 next(sending)
@@ -85,7 +87,7 @@ class Transport:
                 return end.value
 
     # -------------------------------------------------------------------------
-    def sending(self, number, submission, message_id, recipients, within):
+    def sending(self, number, message, within, following=None):
         """
             Compose a message and hand it over by one of the sessions: a
             generator, which pauses while the relay is to answer, so that
@@ -93,33 +95,63 @@ class Transport:
 
             Args:
                 number: of the session, from 0; less than open() has said
-                and others: as for send(), as what it returns and raises
+                message: tuple (submission, message_id, recipients), as for send()
+                within: the time it may take in all (seconds)
+                following: the message that is most likely the next one for
+                           that session, likewise; None = there is none
+
+            Returns, raises:
+                as send()
         """
 
+        submission, message_id, recipients = message
+        if self._is_native():
+            self._compose(submission.only_to(recipients), message_id, self._sender(submission))
+            return dict.fromkeys(recipients)
+
+        mail = self._mail_object(number, message)
+        if self.remote_server:
+            return self._send_by(self.remote_server, mail)
+
+        ahead = None
+        if following:
+            try:
+                ahead = self._mail_object(number, following)
+                self.composed[number] = following, ahead
+            except DeliveryError:
+                # For its own turn
+                pass
+        return (yield from self._session(number).transmitting(mail, within, ahead))
+
+    # -------------------------------------------------------------------------
+    def _mail_object(self, number, message):
+        """ Compose the MailObject of a message, if it is not yet; see sending() """
+
+        composed, mail = self.composed.pop(number, (None, None))
+        if composed == message:
+            return mail
+
+        submission, message_id, recipients = message
         if not submission.to:
             # A mail of their own
             submission = submission.only_to(recipients)
-
-        configured = self.mail.settings.sender
-        sender = submission.sender or configured
-        if not sender or not isinstance(sender, str):
-            raise ConfigTrouble("No sender configured")
+        sender, configured = self._sender(submission), self.mail.settings.sender
         try:
             envelope = address_of(sender)
         except BadInput:
             raise ConfigTrouble("The configured sender is no address") from None
+        return MailObject(envelope, recipients,
+                          self._compose(submission, message_id, sender),
+                          sender is configured or is_address(configured, envelope))
 
-        if self._is_native():
-            self._compose(submission.only_to(recipients), message_id, sender)
-            return dict.fromkeys(recipients)
+    # -------------------------------------------------------------------------
+    def _sender(self, submission):
+        """ The sender of a message; raises ConfigTrouble if there is none """
 
-        content = self._compose(submission, message_id, sender)
-        if self.remote_server:
-            return self._send_by(self.remote_server, envelope, recipients, content)
-
-        own_sender = sender is configured or is_address(configured, envelope)
-        return (yield from self._session(number).transmitting(
-                                envelope, recipients, content, within, own_sender))
+        sender = submission.sender or self.mail.settings.sender
+        if not sender or not isinstance(sender, str):
+            raise ConfigTrouble("No sender configured")
+        return sender
 
     # -------------------------------------------------------------------------
     def open(self, number, within):
@@ -199,10 +231,13 @@ class Transport:
 
     # -------------------------------------------------------------------------
     def close(self):
-        """ Close the sessions """
+        """ Close the sessions, all at once """
 
+        for session in self.sessions:
+            session.leave()
         while self.sessions:
             self.sessions.pop().close()
+        self.composed.clear()
 
     # -------------------------------------------------------------------------
     def _server(self):
@@ -248,12 +283,12 @@ class Transport:
 
     # -------------------------------------------------------------------------
     @staticmethod
-    def _send_by(remote_server, sender, recipients, content):
-        """ Hand a message over by a connection of the caller's """
+    def _send_by(remote_server, mail):
+        """ Hand a MailObject over by a connection of the caller's """
 
-        refused = dict.fromkeys(recipients)
-        for recipient, reply in remote_server.sendmail(sender, recipients,
-                                                       content).items():
+        refused = dict.fromkeys(mail.recipients)
+        for recipient, reply in remote_server.sendmail(mail.sender, mail.recipients,
+                                                       mail.content).items():
             refused[recipient] = Never("%s %s" % reply)
         return refused
 

@@ -37,13 +37,14 @@ class ChannelTransport:
         self.channel = channel
 
     # -------------------------------------------------------------------------
-    def sending(self, number, submission, message_id, recipients, within):
+    def sending(self, number, message, within, following=None):
         """
             Hand a text over; as Transport.sending()
             - Eden's senders tell no more than whether they did it
         """
 
         yield
+        submission, _, recipients = message
         options = submission.options
         send = self._sender(options.get("organisation_id"), options.get("message_id"),
                             within)
@@ -198,13 +199,13 @@ class ChannelTransport:
 class EdenTransport(Transport):
     """ Sends what Eden has queued by Eden's own msg.send_email """
 
-    def sending(self, number, submission, message_id, recipients, within):
+    def sending(self, number, message, within, following=None):
         """ As Transport.sending() """
 
+        submission, _, recipients = message
         if submission.to:
             # Queued by MailS3.send
-            return (yield from super().sending(number, submission, message_id,
-                                               recipients, within))
+            return (yield from super().sending(number, message, within))
 
         arguments = submission.arguments()
         attachments = arguments.get("attachments", [])

@@ -478,14 +478,20 @@ class MailS3(Mail):
     def _drain(self, channel):
         """ Send what is new by a channel; how many deliveries were settled """
 
-        self._pick_up(channel)
-        if self._outbox(channel).is_empty(NEW, utcnow()):
+        if self._is_idle(channel):
             return 0
+        self._pick_up(channel)
         run = self._run(channel)
         if self.tasks:
             # Answered by this run, as it looks for mail after this
             self._forget_kicks(channel)
         return run.drain()
+
+    # -------------------------------------------------------------------------
+    def _is_idle(self, channel):
+        """ Whether there is nothing new to send: one query, no write """
+
+        return self._outbox(channel).is_empty(NEW, utcnow())
 
     # -------------------------------------------------------------------------
     def _retry(self, channel):

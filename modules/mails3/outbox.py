@@ -123,7 +123,7 @@ class Outbox:
     def is_empty(self, lane, now):
         """ Whether nothing waits to be sent in a lane: one query, no write """
 
-        return self.db(self._due(lane, now)).isempty()
+        return self.db(self.waiting(lane, now)).isempty()
 
     # -------------------------------------------------------------------------
     def claim(self, lane, limit, now, until):
@@ -142,7 +142,7 @@ class Outbox:
         """
 
         table = self.delivery
-        query = self._due(lane, now) & self._free(now)
+        query = self.waiting(lane, now) & self._free(now)
         order = table.priority if lane == NEW else table.due_on
         select = self.db(query)._select(table.id,
                                         orderby = order | table.id,
@@ -198,7 +198,7 @@ class Outbox:
                 (table.lane == DEFERRED)).update(lane=NEW)
 
     # -------------------------------------------------------------------------
-    def _due(self, lane, now):
+    def waiting(self, lane, now):
         """ Query for what waits in a lane, and need not wait any more """
 
         table = self.delivery

@@ -7,6 +7,8 @@ from threading import Barrier, Thread
 
 import pytest
 
+from conftest import statements
+
 from mails3.eden import adopt
 from mails3.message import DRAFT, INVALID, SENT, UNSENT
 
@@ -216,6 +218,16 @@ class TestRows:
         assert branch.outbox() == [(DRAFT, None, None), (UNSENT, None, None),
                                    (UNSENT, None, None)]
         assert branch.relay.mails == []
+
+    def test_without_anything_new_a_drain_is_one_query(self, branch):
+        """ Whatever has been sent, and nothing is written """
+
+        branch.msg.send_by_pe_id(branch.person(ANNE)["pe_id"], "News", "There is news.")
+        branch.drain()
+
+        query, = statements(branch, branch.mail.drain)
+
+        assert query.startswith("SELECT")
 
     def test_many_rows(self, small_branch):
         """ All are sent in one run, each once """

@@ -339,16 +339,22 @@ class EdenMail(MailS3):
         self._run(contact_method, transport=transport, insist=True).drain()
 
     # -------------------------------------------------------------------------
+    def _is_idle(self, channel):
+        """ Whether neither we nor Eden have anything new to send """
+
+        if not current.deployment_settings.has_module("msg"):
+            return super()._is_idle(channel)
+        return Pickup(self, self._outbox(channel)).is_idle(utcnow())
+
+    # -------------------------------------------------------------------------
     def _pick_up(self, channel=EMAIL, everything=False):
         """ Take what Eden has queued since; commits """
 
         if not current.deployment_settings.has_module("msg"):
             # Nothing in it but ours
             super()._pick_up(channel, everything)
-            return
-        pickup = Pickup(self, self._outbox(channel))
-        if everything or not pickup.is_empty():
-            pickup.run(utcnow(), everything)
+        else:
+            Pickup(self, self._outbox(channel)).run(utcnow(), everything)
 
     # -------------------------------------------------------------------------
     def _outbox(self, channel=EMAIL):

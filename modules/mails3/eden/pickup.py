@@ -61,10 +61,16 @@ class Pickup:
         self.max_retries = mail.options.max_retries
 
     # -------------------------------------------------------------------------
-    def is_empty(self):
-        """ Whether there is nothing new: one query, no write """
+    def is_idle(self, now):
+        """ Whether there is nothing new, here or in the lane: one query, no write """
 
-        return not self._rows(self._latest(), 1)
+        options = {"limitby": (0, 1), "orderby_on_limitby": False}
+        here = self._unsent(self._latest())._select(self.table.id, left=self._joins()[:1],
+                                                    **options)
+        there = self.db(self.outbox.waiting(NEW, now))._select(self.delivery.id, **options)
+        return not self.db.executesql("SELECT 1 FROM (%s) AS here UNION ALL "
+                                      "SELECT 1 FROM (%s) AS there" %
+                                      (here.rstrip("; "), there.rstrip("; ")))
 
     # -------------------------------------------------------------------------
     def run(self, now, everything=False):
@@ -129,20 +135,33 @@ class Pickup:
         """ Read rows that are unsent, and in no lane """
 
         table, delivery = self.table, self.delivery
-        entity = current.s3db.pr_pentity
+        return self._unsent(query).select(
+                            table.id, table.message_id, table.pe_id, table.address,
+                            table.retries, current.s3db.pr_pentity.instance_type,
+                            delivery.id, delivery.mail_id,
+                            left = self._joins(),
+                            orderby = table.id,
+                            limitby = (0, limit),
+                            )
+
+    # -------------------------------------------------------------------------
+    def _unsent(self, query):
+        """ The rows that are unsent, and in no lane; of those a query is for """
+
+        table = self.table
         return self.db(query &
                        (table.status == UNSENT) &
                        (table.deleted == False) &
                        (table.contact_method == self.outbox.channel) &
-                       (delivery.lane == None)).select(
-                            table.id, table.message_id, table.pe_id, table.address,
-                            table.retries, entity.instance_type,
-                            delivery.id, delivery.mail_id,
-                            left = (delivery.on(delivery.outbox_id == table.id),
-                                    entity.on(entity.pe_id == table.pe_id)),
-                            orderby = table.id,
-                            limitby = (0, limit),
-                            )
+                       (self.delivery.lane == None))
+
+    # -------------------------------------------------------------------------
+    def _joins(self):
+        """ What belongs to a row: its delivery if there is one, its recipient """
+
+        table, delivery, entity = self.table, self.delivery, current.s3db.pr_pentity
+        return [delivery.on(delivery.outbox_id == table.id),
+                entity.on(entity.pe_id == table.pe_id)]
 
     # -------------------------------------------------------------------------
     def _one_by_one(self, rows, now):

@@ -47,6 +47,16 @@ def meanwhile(office, verb, action):
     return thread
 
 # -----------------------------------------------------------------------------
+def end_of_connection(db):
+    """ What another connection has to say to end this one (SQL) """
+
+    query, end = ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend(%s)") \
+        if db._adapter.dbengine == "postgres" else ("SELECT connection_id()", "KILL %s")
+    number, = db.executesql(query)[0]
+    db.commit()
+    return end % number
+
+# -----------------------------------------------------------------------------
 def lose_a_worker(office, *ids):
     """ A worker begins to send, and is never seen again """
 
@@ -491,16 +501,9 @@ class TestDatabase:
 
         office.relay.delay("BODY", 0.5)
         anne = office.queue(ANNE)
-        engine = office.db._adapter.dbengine
-        number, = office.db.executesql("SELECT pg_backend_pid()" if engine == "postgres"
-                                       else "SELECT connection_id()")[0]
-        office.db.commit()
+        cut = end_of_connection(office.db)
 
-        def cut(mail):
-            mail.db.executesql("SELECT pg_terminate_backend(%s)" % number
-                               if engine == "postgres" else "KILL %s" % number)
-
-        thread = meanwhile(office, "DATA", cut)
+        thread = meanwhile(office, "DATA", lambda mail: mail.db.executesql(cut))
         office.drain()
         thread.join()
 
@@ -508,6 +511,29 @@ class TestDatabase:
         office.later(3600)
         office.drain()
         assert len(office.relay.mails) == 1
+
+    @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
+    @pytest.mark.parametrize("part, verb", [("relay", "hold"), ("outbox", "release")])
+    def test_what_a_run_leaves_behind_is_written(self, office, part, verb):
+        """ Though it loses its connection: the relay is held, nothing stays claimed """
+
+        office.relay.silence("CONNECT")
+        office.queue(ANNE)
+        run = office.mail._run()
+        part, other = getattr(run, part), office.connection()
+        write, cut = getattr(part, verb), end_of_connection(office.db)
+
+        def cut_off(*args):
+            setattr(part, verb, write)
+            other.executesql(cut)
+            write(*args)
+
+        setattr(part, verb, cut_off)
+        run.drain()
+        other.close()
+
+        assert office.state().status == HELD
+        assert office.db(office.db.mails3_delivery.lease != None).isempty()
 
     def test_a_busy_database_does_not_end_a_run(self, office):
         """ A claim that fails is made again """

@@ -144,8 +144,8 @@ class Courier:
         now, settings = self.now(), self.settings
         if self.outbox.is_empty(DEFERRED, now):
             return 0
-        may_run = self.relay.begin_retry_pass(settings.retry_interval, now)
-        self.commit()
+        may_run = self._patiently(
+                    lambda: self.relay.begin_retry_pass(settings.retry_interval, now))
         return self._run(DEFERRED, settings.retry_limit) if may_run else 0
 
     # -------------------------------------------------------------------------
@@ -201,11 +201,10 @@ class Courier:
                 try:
                     settled += self._send_claimed(lease)
                 except Trouble as trouble:
-                    self._hold(trouble)
+                    self._patiently(lambda: self._hold(trouble))
                     break
                 finally:
-                    self.outbox.release(lease)
-                    self.commit()
+                    self._patiently(lambda: self.outbox.release(lease))
         finally:
             self.transport.close()
         return settled
@@ -223,7 +222,6 @@ class Courier:
             self.relay.drained(now)
             lease = self.outbox.claim(lane, 1 if self.held else size,
                                       now, now + self.lease_time)
-        self.commit()
         return lease
 
     # -------------------------------------------------------------------------
@@ -480,21 +478,29 @@ class Courier:
                 self.outbox.returned(delivery)
 
     # -------------------------------------------------------------------------
-    def _patiently(self, action):
+    def _patiently(self, write):
         """
-            Do what is lost with nothing if it fails, like a claim; again if
-            the database was busy (locked, deadlock, serialisation failure)
+            Write and commit what is lost with nothing if it fails, like a
+            claim; again if the database was busy (locked, deadlock,
+            serialisation failure)
+
+            Args:
+                write: function that writes it
+
+            Returns:
+                what that returns
         """
 
-        for patience in (0.1, 0.5, 2):
+        for patience in (0.1, 0.5, 2, None):
             try:
-                return action()
+                written = write()
+                self.commit()
+                return written
             except Exception:
-                if self.recover is None:
+                if self.recover is None or patience is None:
                     raise
             self.sleep(patience)
             self.recover()
-        return action()
 
     # -------------------------------------------------------------------------
     def _surely(self, write):
@@ -579,7 +585,6 @@ class Courier:
         if self.relay.hold(trouble, fingerprint, self.now()):
             log.error("Mail is held: %s. It is sent by itself when that is "
                       "repaired.", trouble)
-        self.commit()
 
     # -------------------------------------------------------------------------
     def _open(self, why):

@@ -19,7 +19,7 @@ from ..delivery import utcnow
 from ..mail import MailS3
 from ..message import EMAIL
 from ..policy import DeliveryError, NotNow, Trouble
-from ..schema import COMPANIONS, define
+from ..schema import COMPANIONS, define, execute
 from ..scheduler import Tasks
 from ..settings import SETTINGS, read_file
 from ..web2py import establish, scheduler_of, show_notice
@@ -194,8 +194,8 @@ class EdenMail(MailS3):
             if message_id and contact_method == EMAIL and not from_address:
                 # Stock writes down the configured one, and reads it where
                 # there is none
-                table = current.s3db.msg_email
-                self.db(table.message_id == message_id).update(from_address=None)
+                execute(self.db, "UPDATE msg_email SET from_address = NULL "
+                                 "WHERE message_id = ?", int(message_id))
             self.start_message(message_id, contact_method)
             return message_id
 

@@ -15,6 +15,7 @@ import time
 
 from collections import namedtuple
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from itertools import groupby
 
 from .message import DEFERRED, NEW
@@ -201,7 +202,7 @@ class Courier:
                 try:
                     settled += self._send_claimed(lease)
                 except Trouble as trouble:
-                    self._patiently(lambda: self._hold(trouble))
+                    self._patiently(partial(self._hold, trouble))
                     break
                 finally:
                     self._patiently(lambda: self.outbox.release(lease))

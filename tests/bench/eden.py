@@ -77,13 +77,13 @@ start = time.monotonic()
 print(json.dumps(time.monotonic() - start))
 """
 ONE_MORE = """
-def one(n):
+def one():
     start = time.monotonic()
     assert current.msg.send_by_pe_id(pe_id, "News", text)
     db.commit()
     current.mail.drain()
     return time.monotonic() - start
-print(json.dumps(sorted(one(n) for n in range(%s))[%s // 2]))
+print(json.dumps(sorted(one() for n in range(100))[50]))
 """
 
 # -----------------------------------------------------------------------------
@@ -133,32 +133,28 @@ def queueing(stock, ours, number, rounds):
               flush=True)
 
 # -----------------------------------------------------------------------------
-def among_contacts(stock, ours, engine, server, number, contacts, rounds):
-    """ What a mail takes to send, among few contacts and among many """
+def among_contacts(few, many, server, number, rounds):
+    """ What a mail takes to send, among few contacts and among many, in turns """
 
-    figures = {}
-    for many in (0, contacts):
-        for site in (stock, ours) if many else ():
-            add_contacts(site, engine, many)
-        for _ in range(rounds):
-            for name, site, drain in (("stock", stock, "current.msg.process_outbox()"),
-                                      ("MailS3", ours, "current.mail.drain()")):
+    drains = ["current.msg.process_outbox()", "current.mail.drain()"]
+    seen = {}
+    for _ in range(rounds):
+        for sites in (few, many):
+            for name, site, drain in zip(("stock", "MailS3"), sites, drains):
                 ask(site, NOT_KICKED, PERSON, QUEUED % number)
                 server.counts()
                 seconds = ask(site, DRAINED % drain)
                 arrived = server.counts()["messages"]
-                if arrived:
-                    figures.setdefault((name, many), []).append(arrived / seconds)
-        figures["one", many] = [1 / ask(ours, PERSON, ONE_MORE % (100, 100))
-                                for _ in range(rounds)]
-    for name in ("stock", "MailS3", "one"):
-        if (name, 0) not in figures:
-            print("%-20s nothing arrived" % name)
-            continue
-        few, lots = (statistics.median(figures[name, many]) for many in (0, contacts))
-        print("%-20s %7.0f /s, among %s contacts %7.0f /s: %.2f" %
-              ("one queued and sent" if name == "one" else name + ", drain",
-               few, contacts, lots, lots / few), flush=True)
+                if arrived == number:
+                    seen.setdefault(name + ", drained", {}).setdefault(
+                        sites is many, []).append(seconds / number * 1000)
+            seen.setdefault("MailS3, one queued and sent", {}).setdefault(
+                sites is many, []).append(1000 * ask(sites[1], PERSON, ONE_MORE))
+    for name, figures in seen.items():
+        print("%-40s %6.2f ms, among many contacts %6.2f ms: %s" %
+              (name, statistics.median(figures[False]), statistics.median(figures[True]),
+               compare.spread([lots / less for less, lots in
+                               zip(figures[False], figures[True])])), flush=True)
 
 # -----------------------------------------------------------------------------
 def main():
@@ -174,19 +170,22 @@ def main():
     server = compare.start_server()
     try:
         for engine in options.engines:
-            with eden.site(engine) as stock, eden.site(engine) as ours:
+            print("\n%s" % engine, flush=True)
+            few, many = ([eden.site(engine), eden.site(engine)] for _ in range(2))
+            for stock, ours in (few, many):
                 for site in (stock, ours):
                     site.configure(mail={"server": server.address, "tls": False,
                                          "sender": "shelter@example.org"})
-                ours.install()
-                print("\n%s" % engine, flush=True)
-                # The next look at the workers finds one
-                for site in (stock, ours):
                     ask(site, WORKER)
+                ours.install()
+                # Finds that worker
                 ask(ours, "print(1)\n")
-                queueing(stock, ours, options.number, options.rounds)
-                among_contacts(stock, ours, engine, server, options.number,
-                               options.contacts, options.rounds)
+            for site in many:
+                add_contacts(site, engine, options.contacts)
+            queueing(*few, options.number, options.rounds)
+            among_contacts(few, many, server, options.number, options.rounds)
+            for site in few + many:
+                site.close()
     finally:
         server.close()
         eden.close()

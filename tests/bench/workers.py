@@ -5,7 +5,7 @@
                                        [--workers 1 2 4 8]
 
     All workers start at the same moment on one full queue. The SMTP server
-    counts what arrives; the database tells by whom it was sent.
+    counts what arrives. Who keeps the cores busy, /proc tells (Linux).
 """
 
 import argparse
@@ -15,12 +15,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import compare # makes the environment
 
 import conftest # noqa: E402
 
 from mails3.message import SENT # noqa: E402
+
+# The names of their processes; SQLite is in the workers
+DATABASES = ("postgres", "mariadbd", "mysqld")
+SINKS = ("smtp-sink",)
 
 # -----------------------------------------------------------------------------
 def work(uri, address):
@@ -34,8 +39,27 @@ def work(uri, address):
     print(times.user + times.system, flush=True)
 
 # -----------------------------------------------------------------------------
+def busy(names):
+    """ Processor seconds of all processes of some names, those that ended included """
+
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, fields = path.read_text().partition("(")[2].rpartition(")")
+        except OSError:
+            # It has just ended
+            continue
+        if name in names:
+            # utime, stime, and those of its children (proc(5))
+            ticks += sum(int(field) for field in fields.split()[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+# -----------------------------------------------------------------------------
 def one_run(uri, workers, number, server):
-    """ Messages per second, processor seconds of the workers, what has arrived """
+    """
+        Messages per second; cores that the workers, the database and the
+        SMTP server keep busy
+    """
 
     office = compare.open_office(uri, server.address)
     for n in range(number):
@@ -45,7 +69,10 @@ def one_run(uri, workers, number, server):
     team = [subprocess.Popen([sys.executable, __file__, "--work", uri, server.address],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             for _ in range(workers)]
-    before = [process.stdout.readline() for process in team] and time.monotonic()
+    for process in team:
+        process.stdout.readline()
+    others = [busy(names) for names in (DATABASES, SINKS)]
+    before = time.monotonic()
     for process in team:
         process.stdin.write("\n")
         process.stdin.flush()
@@ -53,12 +80,14 @@ def one_run(uri, workers, number, server):
     seconds = time.monotonic() - before
     for process in team:
         process.communicate()
+    cores = [used / seconds] + [(busy(names) - earlier) / seconds for names, earlier in
+                                zip((DATABASES, SINKS), others)]
     arrived = server.counts()["messages"]
     sent = office.db(office.db.msg_outbox.status == SENT).count()
     office.close()
     if not arrived == sent == number:
         print("%s workers: %s arrived, %s sent of %s" % (workers, arrived, sent, number))
-    return number / seconds, used
+    return number / seconds, cores
 
 # -----------------------------------------------------------------------------
 def main():
@@ -97,9 +126,10 @@ def main():
     print("%s, %s messages, latency %s s" % (options.database, options.number, options.latency))
     for workers, runs in figures.items():
         rates = [rate for rate, _ in runs]
-        print("%s workers: %5.0f messages a second (%.0f-%.0f), %.2f ms of processor each" %
+        print("%s workers: %5.0f messages a second (%.0f-%.0f); cores busy: %.1f by workers, "
+              "%.1f by the database, %.1f by the SMTP server" %
               (workers, statistics.median(rates), min(rates), max(rates),
-               statistics.median(used for _, used in runs) / options.number * 1000))
+               *map(statistics.median, zip(*(cores for _, cores in runs)))))
 
 # -----------------------------------------------------------------------------
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from conftest import FOLDER, FakeRelay, Office
 
 from mails3.address import BARE
 from mails3.submission import HEADER_NAME, Submission
-from mails3.transport import UNFOLDED
+from mails3.composition import UNFOLDED
 
 ANNE, BOB, CARL = "anne@example.org", "bob@example.org", "carl@example.org"
 

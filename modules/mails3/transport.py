@@ -1,47 +1,33 @@
 # -*- coding: utf-8 -*-
 
 """
-    From a stored message to the relay: Mail.send composes, sessions hand over
+    From a stored message to the relay: composed, and handed over by sessions
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
 """
 
 import logging
-import re
 import time
 
 from concurrent.futures import ThreadPoolExecutor
-from email.errors import MessageError
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
-from email.policy import Compat32
-from functools import partial
-from types import FunctionType
-
-from gluon.tools import Mail
 
 from .address import BadInput, address_of
+from .composition import compose
 from .dialogue import MailObject
-from .policy import ConfigTrouble, DeliveryError, Never, NotNow, Trouble
+from .policy import ConfigTrouble, DeliveryError, Never, Trouble
 from .smtp import Server, Session
 
-__all__ = ("Transport", "substitute")
+__all__ = ("Transport",)
 
 log = logging.getLogger("web2py.mails3")
-
-# What the email package raises over a message that it can not write
-UNFIT = (MessageError, ValueError, TypeError, AttributeError)
 
 # Mail.send delivers by itself when settings.server is one of these
 NATIVE = ("logging", "gae", "aws")
 
-# RFC 5322 section 2.1.1, without the line's end
-LONGEST_LINE = 998
-
 # =============================================================================
 class Transport:
-    """ Has Mail.send compose mail, and sessions hand it over """
+    """ Has mail composed, and sessions hand it over """
 
     def __init__(self, mail, timeout, remote_server=None, clock=time.monotonic):
         """
@@ -106,7 +92,8 @@ class Transport:
 
         submission, message_id, recipients = message
         if self._is_native():
-            self._compose(submission.only_to(recipients), message_id, self._sender(submission))
+            compose(self.mail, submission.only_to(recipients), message_id,
+                    self._sender(submission))
             return dict.fromkeys(recipients)
 
         mail = self._mail_object(number, message)
@@ -141,7 +128,7 @@ class Transport:
         except BadInput:
             raise ConfigTrouble("The configured sender is no address") from None
         return MailObject(envelope, recipients,
-                          self._compose(submission, message_id, sender),
+                          compose(self.mail, submission, message_id, sender),
                           sender is configured or is_address(configured, envelope))
 
     # -------------------------------------------------------------------------
@@ -250,38 +237,6 @@ class Transport:
                            )
 
     # -------------------------------------------------------------------------
-    def _compose(self, submission, message_id, sender):
-        """
-            Compose a message: Mail.send's own work, with a stand-in for
-            smtplib that takes what it would send
-
-            Returns:
-                the message (str or bytes), or None if Mail.send has
-                delivered it by itself
-        """
-
-        arguments = submission.arguments()
-        arguments["sender"] = sender
-        headers = arguments["headers"]
-        if not any(name.lower() == "message-id" for name in headers):
-            headers["Message-ID"] = message_id
-
-        composer = Composer()
-        send = substitute(Mail.send, smtplib=composer, MIMEText=text_part,
-                          MIMEMultipart=partial(MIMEMultipart, policy=UNFOLDED))
-        try:
-            composed = send(self.mail, **arguments)
-        except Exception as error:
-            raise Never("The message can not be composed (%s)" %
-                        type(error).__name__) from None
-        if not composed:
-            # An exception is about the message; a text is about gpg or x509,
-            # which the admin may repair
-            kind = Never if isinstance(self.mail.error, UNFIT) else NotNow
-            raise kind("The message can not be composed: %s" % self.mail.error)
-        return folded(composer.content)
-
-    # -------------------------------------------------------------------------
     @staticmethod
     def _send_by(remote_server, mail):
         """ Hand a MailObject over by a connection of the caller's """
@@ -293,49 +248,6 @@ class Transport:
         return refused
 
 # -----------------------------------------------------------------------------
-def folded(content):
-    """
-        A message whose header lines are as short as they must be: Mail.send
-        writes all recipients into one (RFC 5322 sections 2.1.1 and 2.2.3)
-
-        Args:
-            content: the message; bytes are signed, and stay as they are
-
-        Returns:
-            the message
-    """
-
-    if not isinstance(content, str):
-        return content
-    head, blank, body = content.partition("\n\n")
-    lines = []
-    for line in head.split("\n"):
-        while len(line) > LONGEST_LINE:
-            end = line.rfind(" ", 1, LONGEST_LINE)
-            if end < 0:
-                break
-            lines.append(line[:end])
-            line = line[end:]
-        lines.append(line)
-    return "\n".join(lines) + blank + body
-
-# -----------------------------------------------------------------------------
-def substitute(function, **names):
-    """
-        The same function, with stand-ins for names of its module
-        - it is itself left alone: other threads and other apps use it, too
-    """
-
-    same = FunctionType(function.__code__,
-                        dict(function.__globals__, **names),
-                        function.__name__,
-                        function.__defaults__,
-                        function.__closure__,
-                        )
-    same.__kwdefaults__ = function.__kwdefaults__
-    return same
-
-# -----------------------------------------------------------------------------
 def is_address(text, address):
     """ Whether a header text, if it is one, has that address """
 
@@ -343,62 +255,5 @@ def is_address(text, address):
         return address_of(text) == address
     except (BadInput, TypeError, AttributeError):
         return False
-
-# =============================================================================
-class Composer:
-    """
-        Stands for smtplib while Mail.send composes: catches what it would
-        send
-    """
-
-    SMTPException = Exception
-
-    def __init__(self):
-
-        self.content = None
-
-    # -------------------------------------------------------------------------
-    def SMTP(self, *args, **kwargs):
-
-        return self
-
-    SMTP_SSL = SMTP
-
-    def sendmail(self, sender, recipients, content):
-
-        self.content = content
-        return {}
-
-    def ehlo(self, *args):
-        pass
-
-    starttls = login = quit = close = ehlo
-
-# =============================================================================
-class Unfolded(Compat32):
-    """
-        The email package's own policy, which takes no detour for a header line
-        that it writes as it is: half of what composing a mail costs
-    """
-
-    AS_IT_IS = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-
-    # -------------------------------------------------------------------------
-    def fold(self, name, value):
-
-        if not self.max_line_length and isinstance(value, str) and \
-           self.AS_IT_IS.fullmatch(value):
-            return "%s: %s%s" % (name, value, self.linesep)
-        return super().fold(name, value)
-
-UNFOLDED = Unfolded()
-
-# -----------------------------------------------------------------------------
-def text_part(text, *args, **kwargs):
-    """ MIMEText, also for the bytes that web2py 2.x makes of a raw message """
-
-    if isinstance(text, bytes):
-        text = text.decode("utf-8")
-    return MIMEText(text, *args, policy=UNFOLDED, **kwargs)
 
 # END =========================================================================

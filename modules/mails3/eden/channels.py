@@ -16,9 +16,10 @@ from urllib.request import urlopen
 
 from gluon import current
 
+from ..composition import substitute
 from ..delivery import utcnow
 from ..policy import ConfigTrouble, NotNow, RelayTrouble
-from ..transport import Transport, substitute
+from ..transport import Transport
 
 __all__ = ("ChannelTransport", "EdenTransport")
 

@@ -61,9 +61,8 @@ class Desk:
 
     # -------------------------------------------------------------------------
     def next_request(self):
-        """ A request that comes when it is time to look for workers again """
+        """ A request looks for workers once """
 
-        current.cache.ram.clear()
         self.office.mail = self.office.mailer(self.db)
         self.office.mail.tasks = self.tasks
 
@@ -171,7 +170,7 @@ class TestKick:
         assert (kick.status, kick.repeats, kick.function_name) == ("QUEUED", 1, "mails3_drain")
 
     def test_once_it_is_there_it_costs_a_query(self, desk):
-        """ In a savepoint, like the mail itself; for workers a process looks now and then """
+        """ In a savepoint, like the mail itself; for workers a request looks once """
 
         def send():
             assert desk.office.mail.send("anne@example.org", "News", "There is news.")

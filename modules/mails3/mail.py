@@ -47,9 +47,6 @@ DIALECTS = ("encoding", "dkim", "list_unsubscribe", "remote_server")
 # Arguments that are for the queue
 QUEUEING = ("priority", "expires", "idempotency_key", "secret")
 
-# How often a process looks whether a worker is alive (seconds)
-LOOK = 5
-
 # All that a visitor may learn of a failure
 UNABLE = "The mail could not be sent"
 
@@ -98,6 +95,7 @@ class MailS3(Mail):
         self.secret = False # what it sends, if send() is not told
         self._given = given
         self._options = None
+        self._worker_seen = None
 
     # -------------------------------------------------------------------------
     @property
@@ -290,14 +288,14 @@ class MailS3(Mail):
         try:
             with savepoint(tasks.scheduler.db, "mails3_kick"):
                 tasks.kick(channel)
-                return current.cache.ram("mails3-worker-%s" % self.site,
-                                         self._worker_alive, LOOK)
+                if self._worker_seen is None:
+                    self._worker_seen = self._worker_alive()
         except TransactionLost:
             raise
         except Exception as error:
             # It costs delay: the periodic drain needs no kick; if there is one
             log.error("The drain can't be kicked (%s).", brief(error))
-        return False
+        return bool(self._worker_seen)
 
     # -------------------------------------------------------------------------
     @contextmanager

@@ -3,6 +3,9 @@
 """
 
 import socket
+import time
+
+from threading import Thread
 
 import pytest
 
@@ -371,6 +374,29 @@ class TestAhead:
 
         assert [each.recipients for each in relay.mails] == [[ANNE], [BOB]]
         assert relay.connections == 2
+
+    def test_content_has_all_the_time_there_is(self):
+        """ A relay that reads slowly may take longer for it than for a reply """
+
+        replies = ["220 slow.example.org", "250-slow.example.org\r\n250 PIPELINING",
+                   "250 OK\r\n250 OK\r\n354 Go on", "250 OK\r\n250 OK\r\n250 OK\r\n354 Go on"]
+        large = mail(ANNE, content=TEXT + "There is news.\n" * 2000000)
+
+        def serve(listening):
+            connection, _ = listening.accept()
+            with connection, connection.makefile("rb") as lines:
+                for reply, last in zip(replies, (b"EHLO", b"DATA", b".\r\n", b"DATA")):
+                    connection.sendall(reply.encode() + b"\r\n")
+                    if last == b".\r\n":
+                        time.sleep(0.6)
+                    while not lines.readline().upper().startswith(last):
+                        pass
+
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            Thread(target=serve, args=[listening], daemon=True).start()
+            ours = Session(Server(*listening.getsockname()), 0.3)
+            assert ours.transmit(large, 10, mail(BOB)) == {ANNE: None}
+            ours.close()
 
     def test_a_mail_that_goes_all_in_one_is_not_begun(self):
         """ With CHUNKING its content would be sent before its turn """

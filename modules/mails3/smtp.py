@@ -252,7 +252,10 @@ class Session:
             self.smtp.send(commands)
             return 250, b""
 
-        reply = self._reply(group[-1][0], send, b"".join(command for _, command in group))
+        # Content has all the time there is, whatever goes along with it
+        phases = [phase for phase, _ in group]
+        reply = self._reply(BODY if BODY in phases else phases[0], send,
+                            b"".join(command for _, command in group))
         return reply if reply.code is None else None
 
     # -------------------------------------------------------------------------

@@ -144,6 +144,8 @@ class EdenSite(Site):
         db = DAL(self.uri.replace("://storage", "://%s/storage" % folder),
                  folder = str(folder),
                  migrate_enabled = False,
+                 # Workers may be busy for long on a slow machine
+                 driver_args = {"timeout": 60} if self.uri.startswith("sqlite") else {},
                  attempts = 1,
                  )
         try:

@@ -78,11 +78,19 @@ class TestJudge:
 
         assert type(judge(Reply(MAIL, 550, ""), own_sender=False)) is Never
 
-    @pytest.mark.parametrize("code", [220, 250, 251, 252, 354])
-    def test_agreement_is_no_error(self, code):
-        """ 2yz and 3yz are positive """
+    @pytest.mark.parametrize("phase, code", [(CONNECT, 220), (EHLO, 250), (AUTH, 235),
+                                             (RCPT, 251), (RCPT, 252), (DATA, 354),
+                                             (BODY, 250)])
+    def test_agreement_is_no_error(self, phase, code):
+        """ 2yz is positive, to DATA 3yz is """
 
-        assert judge(Reply(DATA, code, "")) is None
+        assert judge(Reply(phase, code, "")) is None
+
+    @pytest.mark.parametrize("phase, code", [(MAIL, 354), (RCPT, 354), (BODY, 354), (DATA, 250)])
+    def test_agreement_with_something_else_is_trouble(self, phase, code):
+        """ We and the relay are out of step: nobody knows what it has taken """
+
+        assert type(judge(Reply(phase, code, ""))) is RelayTrouble
 
     def test_the_reason_tells_phase_and_words(self):
         """ What the admin reads """

@@ -5,6 +5,8 @@
 import socket
 import time
 
+from base64 import b64encode
+from contextlib import suppress
 from threading import Thread
 
 import pytest
@@ -141,6 +143,25 @@ class TestSession:
 
         assert 0 < len(taken) < 20
         assert relay.mails[0].recipients == list(taken)
+
+    def test_a_new_session_gives_it_no_new_time(self, relay):
+        """ Where the relay has had enough of the one before """
+
+        ours, ends = session(relay, timeout=0.5), []
+        ours.transmit(mail(), 5)
+        relay.silence("MAIL", times=1)
+        begin = ours.open
+
+        def open_until(within):
+            begin(within)
+            ends.append(ours.deadline)
+
+        ours.open = open_until
+        with suppress(RelayTrouble):
+            # With CHUNKING it may have got all of the mail: it is not asked again
+            transmit(ours)
+
+        assert ends == [pytest.approx(ends[0], abs=0.2)] * len(ends)
 
     def test_a_reply_that_trickles_in_takes_too_long(self, relay):
         """ Though each of its bytes comes in time """
@@ -425,6 +446,17 @@ class TestLogin:
             with pytest.raises(LoginRefused):
                 transmit(session(relay, user="user", password="wrong"))
             assert len(relay.logins) == 1
+
+    def test_a_relay_that_repeats_it_is_not_quoted(self):
+        """ Neither in plain nor as it was sent, nor a part of that """
+
+        sent = b64encode(b"\0shelter-user\0pass-word").decode()
+        with FakeRelay(login=("user", "right")) as relay:
+            relay.answer("AUTH", '535 5.5.1 What? "AUTH PLAIN %s", %s..., pass-word' %
+                         (sent, sent[:20]))
+            with pytest.raises(LoginRefused) as error:
+                transmit(session(relay, user="shelter-user", password="pass-word"))
+        assert str(error.value).endswith('535 5.5.1 What? "AUTH PLAIN ***", ***..., ***')
 
     def test_without_a_login_where_one_is_needed(self):
         """ The configuration is to blame, not the mail """

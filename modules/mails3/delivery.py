@@ -115,10 +115,14 @@ class Courier:
             else message_time
         # A lease outlasts that, and what it takes to write the result
         self.lease_time = timedelta(seconds = 2 * self.message_time + 2)
-        # No message is begun that the scheduler might not let us finish
-        self.deadline = clock() + settings.task_timeout - self.message_time
+        # No message is begun that the scheduler might not let us finish, with
+        # some time for what comes before and after
+        self.deadline = clock() + settings.task_timeout - self.message_time - \
+            settings.reply_timeout / 2
 
         self.held = False
+        self.opened_on = None # when the relay last took mail after a hold
+        self.unasked = False  # it may be probed, and has not been
         self.finished = [] # (deliveries, result): to be written
 
     # -------------------------------------------------------------------------
@@ -205,7 +209,7 @@ class Courier:
                     self._patiently(partial(self._hold, trouble))
                     break
                 finally:
-                    self._patiently(lambda: self.outbox.release(lease))
+                    self._surely(lambda: self.outbox.release(lease))
         finally:
             self.transport.close()
         return settled
@@ -220,6 +224,7 @@ class Courier:
 
         lease = None
         if self._may_send(now):
+            self.unasked = self.held
             self.relay.drained(now)
             lease = self.outbox.claim(lane, 1 if self.held else size,
                                       now, now + self.lease_time)
@@ -233,12 +238,14 @@ class Courier:
         if is_paused(state, now):
             return False
         self.held = state.status == HELD
+        self.opened_on = state.opened_on
         if not self.held:
             return True
         if state.fingerprint != self.transport.fingerprint(state.salt):
             self._open("the configuration has changed")
+            self.held = False
             return True
-        return (self.insist and not state.login_refused) or \
+        return self.unasked or (self.insist and not state.login_refused) or \
             self.relay.probe(state, now)
 
     # -------------------------------------------------------------------------
@@ -347,19 +354,22 @@ class Courier:
         if self.quota:
             self.quota.check(self.now())
 
-        start, number = self.clock(), min(len(letters), sessions)
+        self.unasked = False
+        within, number = self.message_time, min(len(letters), sessions)
         if not self.transport.is_open(number):
             # What is known is not made to wait; and a relay that is away
             # leaves nothing in doubt
             self._surely(self._settle_finished)
             self.finished.clear()
-            number = self.transport.open(number, self.message_time)
+            start = self.clock()
+            number = self.transport.open(number, within)
+            within -= self.clock() - start
         round, letters = letters[:number], letters[number:]
 
         # In doubt from here on; and no transaction is open while we send
         round = self._surely(lambda: self._begin(round))
         self.finished.clear()
-        self._send_round(round, letters, self.message_time - (self.clock() - start))
+        self._send_round(round, letters, within)
         return letters
 
     # -------------------------------------------------------------------------
@@ -383,8 +393,10 @@ class Courier:
                                   now, now + self.lease_time)
         if self.quota and begun:
             self.quota.spend(now)
+        # It may have expired while others had their turn
         letters = [letter._replace(deliveries = [delivery for delivery in letter.deliveries
-                                                 if delivery in begun])
+                                                 if delivery in begun and
+                                                 self._may_try(delivery)])
                    for letter in letters]
         return {number: letter for number, letter in enumerate(letters) if letter.deliveries}
 
@@ -429,8 +441,6 @@ class Courier:
                         result = NotNow(result)
                     else:
                         troubles.append(result)
-                elif relay_answered(result):
-                    self._open("the mail server takes mail")
                 self.finished.append((deliveries, result))
         if troubles:
             raise troubles[0]
@@ -461,7 +471,7 @@ class Courier:
 
         if not went_away_over_it(trouble):
             return False
-        opened_on = self.relay.read().opened_on
+        opened_on = self.opened_on
         troubled = [delivery.troubled_on for delivery in deliveries]
         return opened_on is not None and None not in troubled and \
             max(troubled) <= opened_on
@@ -539,6 +549,8 @@ class Courier:
             if isinstance(result, Trouble):
                 self._give_back(deliveries, result)
                 continue
+            if relay_answered(result):
+                self._open("the mail server takes mail")
             for delivery in deliveries:
                 if not isinstance(result, dict):
                     self._settle(delivery, result)
@@ -593,7 +605,6 @@ class Courier:
 
         if self.held and self.relay.open(self.now()):
             log.warning("Mail is sent again: %s.", why)
-        self.held = False
 
 # -----------------------------------------------------------------------------
 def one_mail(delivery):

@@ -28,11 +28,11 @@ from .delivery import Courier, utcnow
 from .housekeeping import Housekeeping
 from .ledger import Ledger
 from .message import EMAIL, FIRST, LAST, NEW, NORMAL
-from .outbox import Outbox
+from .outbox import Outbox, QueuedAlready
 from .policy import DeliveryError, Never, NotNow
 from .relay import Relay
 from .schema import COMPANIONS, TransactionLost, connection_of_our_own, define, \
-                    lock_rows_only, recover, savepoint
+                    is_conflict, lock_rows_only, recover, savepoint
 from .settings import read_settings
 from .submission import Submission
 from .transport import Transport
@@ -161,10 +161,14 @@ class MailS3(Mail):
             log.error("Mail can't be queued, the transaction is lost (%s).",
                       brief(error))
             return self._done(False, UNABLE)
+        except QueuedAlready:
+            return self._done(True)
         except Exception as error:
-            if key and is_duplicate(error):
-                # Somebody else has just queued the same
-                return self._done(True)
+            if key and is_conflict(error):
+                # Whoever has the key may have queued it: sent at once, it
+                # might go twice; the caller may ask again
+                log.error("Mail can't be queued, somebody else is at it (%s).", brief(error))
+                return self._done(False, UNABLE)
             log.error("Mail can't be queued (%s), so it is sent at once.",
                       brief(error))
             return self._send_now(submission)
@@ -478,7 +482,6 @@ class MailS3(Mail):
 
         if self._is_idle(channel):
             return 0
-        self._pick_up(channel)
         run = self._run(channel)
         if self.tasks:
             # Answered by this run, as it looks for mail after this
@@ -495,8 +498,7 @@ class MailS3(Mail):
     def _retry(self, channel):
         """ Send what was refused; how many deliveries were settled """
 
-        self._pick_up(channel, everything=True)
-        return self._run(channel).retry()
+        return self._run(channel, everything=True).retry()
 
     # -------------------------------------------------------------------------
     def _pick_up(self, channel, everything=False):
@@ -527,10 +529,18 @@ class MailS3(Mail):
             log.info("Kicks can't be removed now (%s).", brief(error))
 
     # -------------------------------------------------------------------------
-    def _run(self, channel=EMAIL, **options):
-        """ A Courier for a run, with a connection to itself """
+    def _run(self, channel=EMAIL, everything=False, **options):
+        """
+            A Courier for a run, with a connection to itself; commits
+
+            Args:
+                channel: the way of sending
+                everything: as for _pick_up(), which is done before
+                options: for the Courier
+        """
 
         lock_rows_only(self.db)
+        self._pick_up(channel, everything)
         return self._courier(channel,
                              commit = self.db.commit,
                              recover = lambda: recover(self.db),
@@ -598,8 +608,7 @@ class MailS3(Mail):
     def run(self):
         """ A Courier, for who watches it; mail.drain() and retry() make their own """
 
-        self._pick_up(EMAIL, everything=True)
-        return self._run()
+        return self._run(everything=True)
 
     # -------------------------------------------------------------------------
     def for_secrets(self):
@@ -687,16 +696,6 @@ def carries_secret(arguments):
     # With dkim comes its key; a keyfile may be a path, or the key itself
     return bool(arguments.get("sign_passphrase") or arguments.get("dkim") or
                 "PRIVATE KEY" in str(arguments.get("x509_sign_keyfile")))
-
-# -----------------------------------------------------------------------------
-def is_duplicate(error):
-    """
-        Whether a database error is about a key that is there already; the
-        drivers share the name (PEP 249). To look for it would not help: MySQL
-        shows the transaction what was there when it began.
-    """
-
-    return any(kind.__name__ == "IntegrityError" for kind in type(error).__mro__)
 
 # -----------------------------------------------------------------------------
 def brief(error):

@@ -16,7 +16,11 @@ from .message import BEHIND, DEFERRED, DRAFT, EMAIL, FAILED, INVALID, NEW, NORMA
 from .schema import execute, skips_locked, text
 from .submission import Submission
 
-__all__ = ("Outbox",)
+__all__ = ("Outbox", "QueuedAlready")
+
+# =============================================================================
+class QueuedAlready(Exception):
+    """ Somebody else has just queued a message with the same key """
 
 # =============================================================================
 class Outbox:
@@ -94,17 +98,25 @@ class Outbox:
 
             Returns:
                 its id
+
+            Raises:
+                QueuedAlready: somebody else has just stored one with that key
         """
 
         head, body, attachments = submission.dump()
-        mail_id, = self._insert(self.mail,
-                                "message_id, idempotency_key, queued_on, expires_on, "
-                                "individual, secret, head, body, size",
-                                ["?, ?, ?, ?, ?, ?, ?, ?, ?"],
-                                message_id, idempotency_key, text(now),
-                                expires_on and text(expires_on),
-                                flag(not submission.to), flag(secret), head, body,
-                                sum(map(len, (head, body, *attachments))))
+        try:
+            mail_id, = self._insert(self.mail,
+                                    "message_id, idempotency_key, queued_on, expires_on, "
+                                    "individual, secret, head, body, size",
+                                    ["?, ?, ?, ?, ?, ?, ?, ?, ?"],
+                                    message_id, idempotency_key, text(now),
+                                    expires_on and text(expires_on),
+                                    flag(not submission.to), flag(secret), head, body,
+                                    sum(map(len, (head, body, *attachments))))
+        except Exception as error:
+            if idempotency_key and is_duplicate(error):
+                raise QueuedAlready(idempotency_key) from error
+            raise
         for number, content in enumerate(attachments):
             self.attachment.insert(mail_id=mail_id, part_no=number, payload=content)
         return mail_id
@@ -337,7 +349,7 @@ class Outbox:
                 until: the end of their lease
 
             Returns:
-                those whose lease is still ours
+                those whose lease is still ours, and that are still to be sent
         """
 
         doubts = {}
@@ -348,17 +360,21 @@ class Outbox:
         begun = []
         for number, group in doubts.items():
             ids = [delivery.id for delivery in group]
+            # Still ours, and not set aside in the host's own table meanwhile
+            ours, whose = ("lease = ? AND id IN ({ids}) AND outbox_id IN (SELECT id FROM "
+                           "{outbox} WHERE status = ? AND id IN ({entries}))",
+                           (group[0].lease, UNSENT))
+            lists = {"ids": ids, "entries": [delivery.outbox for delivery in group]}
             changed = self._sql("UPDATE {delivery} SET begun_on = ?, tried_on = ?, "
-                                "leased_until = ?, doubts = ? "
-                                "WHERE lease = ? AND id IN ({ids})",
+                                "leased_until = ?, doubts = ? WHERE " + ours,
                                 text(now), text(now), text(until), number,
-                                group[0].lease, ids=ids).rowcount
+                                *whose, **lists).rowcount
             if changed != len(group):
-                # Some are not ours any more (or, as MySQL counts, not changed)
-                rows = self._sql("SELECT id FROM {delivery} WHERE lease = ? AND "
-                                 "id IN ({ids})", group[0].lease, ids=ids).fetchall()
-                ours = {row[0] for row in rows}
-                group = [delivery for delivery in group if delivery.id in ours]
+                # Some are not (or, as MySQL counts, not changed)
+                rows = self._sql("SELECT id FROM {delivery} WHERE " + ours,
+                                 *whose, **lists).fetchall()
+                found = {row[0] for row in rows}
+                group = [delivery for delivery in group if delivery.id in found]
             begun.extend(group)
         return begun
 
@@ -592,6 +608,16 @@ class Outbox:
         query = (table.channel == self.channel) & (table.lane == NEW) & \
                 (table.due_on < since)
         return not self.db(query).isempty()
+
+# -----------------------------------------------------------------------------
+def is_duplicate(error):
+    """
+        Whether a database error is about a key that is there already; the
+        drivers share the name (PEP 249). To look for it would not help: MySQL
+        shows the transaction what was there when it began.
+    """
+
+    return any(kind.__name__ == "IntegrityError" for kind in type(error).__mro__)
 
 # -----------------------------------------------------------------------------
 def literals(table, common, rows):

@@ -112,12 +112,13 @@ def judge(reply, own_sender=True):
 
         Returns:
             the DeliveryError to act on, or None if the relay agreed
-            (RFC 5321 section 4.2.1: 2yz and 3yz are positive)
+            (RFC 5321 section 4.2.1: 3yz to DATA, 2yz to all else; what is
+            positive in the wrong place is an answer to something else)
     """
 
     if reply.code is None:
         return RelayTrouble(reply)
-    if 200 <= reply.code < 400:
+    if reply.code // 100 == (3 if reply.phase == DATA else 2):
         return None
 
     phase = OWN_MAIL if reply.phase == MAIL and own_sender else reply.phase

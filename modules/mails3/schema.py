@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from .message import EMAIL, UNSENT
 
 __all__ = ("COMPANIONS", "TABLES", "define", "create", "create_indexes", "TransactionLost",
-           "connection_of_our_own", "execute", "lock_rows_only", "recover", "savepoint",
-           "skips_locked", "text")
+           "connection_of_our_own", "execute", "is_conflict", "lock_rows_only", "recover",
+           "savepoint", "skips_locked", "text")
 
 COMPANIONS = ("mails3_message", "mails3_attachment", "mails3_delivery",
               "mails3_attempt", "mails3_relay", "mails3_incident")
@@ -326,6 +326,17 @@ def lock_rows_only(db):
     if db._adapter.dbengine == "mysql":
         db.commit()
         db.executesql("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+# -----------------------------------------------------------------------------
+def is_conflict(error):
+    """
+        Whether a database error says that somebody else holds what was wanted:
+        a deadlock, or a lock that was waited for in vain
+        - by PostgreSQL's error code, MySQL's number, SQLite's words
+    """
+
+    return getattr(error, "pgcode", None) in ("40P01", "55P03", "40001") or \
+        bool(error.args) and (error.args[0] in (1205, 1213) or "locked" in str(error.args[0]))
 
 # -----------------------------------------------------------------------------
 def recover(db):

@@ -8,12 +8,14 @@
 """
 
 import hashlib
+import re
 import select
 import smtplib
 import socket
 import ssl
 import time
 
+from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -22,6 +24,9 @@ from .policy import AUTH, BODY, CONNECT, DATA, EHLO, MAIL, STARTTLS, ConfigTroub
                     Never, RelayTrouble, Reply, judge
 
 __all__ = ("Server", "Session")
+
+# What may be (a part of) a login, as AUTH sends it
+BASE64 = re.compile(r"[A-Za-z0-9+/]{6,}={0,2}")
 
 # =============================================================================
 @dataclass(frozen = True)
@@ -105,6 +110,28 @@ class Server:
         return hashlib.pbkdf2_hmac("sha256", parts.encode("utf-8"),
                                    salt.encode("ascii"), 20000).hex()
 
+    # -------------------------------------------------------------------------
+    def without_login(self, text):
+        """
+            A relay's words about a login, without that: some repeat it, or the
+            command in which it was sent (base64, RFC 4616 and LOGIN)
+
+            Args:
+                text: what the relay said
+
+            Returns:
+                the same, with asterisks
+        """
+
+        user, password = self.user or "", self.password or ""
+        said = " ".join(b64encode(part.encode("utf-8")).decode("ascii") for part in
+                        (user, password, "\0%s\0%s" % (user, password)))
+        text = BASE64.sub(lambda found: "***" if found.group() in said else found.group(),
+                          text)
+        for secret in (password, user):
+            text = text.replace(secret, "***") if secret else text
+        return text
+
 # =============================================================================
 class Session:
     """ A session with the relay, opened when first needed, kept for reuse """
@@ -182,7 +209,7 @@ class Session:
                     raise
                 # The relay has had enough of that session, not of us
                 self.close()
-                self.open(within)
+                self.open(self.deadline - self.clock())
                 refused = yield from self._dialogue(mail, following)
         except Exception as error:
             # After protocol trouble the session's state is anybody's guess
@@ -488,9 +515,7 @@ class Session:
             text = text.decode("utf-8", "replace")
         text = " ".join(text.split())[:400]
         if phase == AUTH:
-            # Some relays repeat the login in their words
-            for secret in (self.server.password, self.server.user):
-                text = text.replace(secret, "***") if secret else text
+            text = self.server.without_login(text)
         # smtplib's -1: that was no reply
         return Reply(phase, code if code and code > 0 else None, text)
 

@@ -329,14 +329,13 @@ class EdenMail(MailS3):
             self._retry(contact_method)
             return
 
-        self._pick_up(contact_method, everything=True)
-        outbox = self._outbox(contact_method)
-        outbox.hasten()
-        self.db.commit()
         transport = None
         if contact_method == EMAIL:
             transport = EdenTransport(self, self.options.reply_timeout)
-        self._run(contact_method, transport=transport, insist=True).drain()
+        run = self._run(contact_method, everything=True, transport=transport, insist=True)
+        run.outbox.hasten()
+        self.db.commit()
+        run.drain()
 
     # -------------------------------------------------------------------------
     def _is_idle(self, channel):

@@ -631,39 +631,6 @@ class TestDatabase:
         assert [mail.recipients for mail in office.relay.mails] == [[ANNE, BOB]]
         assert office.db(office.db.msg_outbox.status == UNSENT).isempty()
 
-    @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
-    def test_a_deadlock_of_two_visitors_is_no_exception(self, office):
-        """ Whatever the database undoes, what was promised to arrive arrives """
-
-        promised, begun, ended = [], Event(), Event()
-
-        def send(mail, address):
-            if mail.send(address, "News", "There is news.", idempotency_key=address):
-                promised.append(address)
-
-        def visit():
-            db, watch = office.connection(), office.connection()
-            mail = office.mailer(db)
-            send(mail, BOB)
-            begun.set()
-            eventually(lambda: somebody_waits(watch))
-            send(mail, ANNE)
-            db.commit()
-            db.close()
-            watch.close()
-            ended.set()
-
-        send(office.mail, ANNE)
-        Thread(target=visit).start()
-        begun.wait()
-        send(office.mail, BOB)
-        office.db.commit()
-        assert ended.wait(30)
-        office.drain()
-
-        assert len(promised) >= 3
-        assert {mail.recipients[0] for mail in office.relay.mails} == {ANNE, BOB}
-
     def test_a_full_disk_is_not_the_visitors_trouble(self, small_office, caplog):
         """
             No exception; SQLite itself has undone what the mail was about, so

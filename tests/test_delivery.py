@@ -187,14 +187,14 @@ class TestDrain:
         assert (office.status(number), office.status(other)) == (INVALID, SENT)
 
     def test_a_mail_that_can_not_be_read_is_set_aside(self, office):
-        """ That row alone is invalid, with its reason; the run goes on """
+        """ That row alone is held, with its reason; the run goes on """
 
         broken, anne = office.queue(NOBODY, ANNE)
         office.change_message(broken, head="{")
 
         office.drain()
 
-        assert office.status(broken) == INVALID
+        assert office.status(broken) == DRAFT
         assert "Not readable" in office.entry(broken).mails3_delivery.reply
         assert office.status(anne) == SENT
 

@@ -9,7 +9,7 @@ import pytest
 from mails3.message import Delivery
 from mails3.policy import AUTH, BODY, CONNECT, DATA, EHLO, MAIL, RCPT, STARTTLS, \
                           ConfigTrouble, LoginRefused, Never, NotNow, RelayTrouble, \
-                          Reply, judge, next_probe, next_try
+                          Reply, TooManyRecipients, judge, next_probe, next_try
 
 NOW = datetime(2026, 1, 1)
 
@@ -24,7 +24,7 @@ class TestJudge:
         (EHLO,     451,  RelayTrouble),
         (EHLO,     550,  RelayTrouble),
         (STARTTLS, 454,  RelayTrouble),
-        (RCPT,     552,  NotNow),           # too many recipients
+        (RCPT,       552,  TooManyRecipients),
         (RCPT,     503,  RelayTrouble),     # out of step with us
         (DATA,     530,  ConfigTrouble),
         (BODY,     552,  Never),

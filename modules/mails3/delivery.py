@@ -18,10 +18,11 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from itertools import groupby
 
-from .message import DEFERRED, NEW
-from .policy import BODY, DATA, DeliveryError, Never, NotNow, RelayTrouble, Reply, \
-                    Trouble, next_try
-from .relay import HELD, is_paused
+from .message import DEFERRED, NEW, times_in_doubt
+from .policy import MAIL, REFUSALS_IN_A_ROW, DeliveryError, Never, NotNow, \
+                    OwnFault, RelayTrouble, Trouble, as_refusal, is_about_the_site, \
+                    is_in_doubt, next_try
+from .relay import HELD, fingerprints_of, is_paused
 from .submission import NewerVersion
 
 __all__ = ("Courier", "utcnow")
@@ -35,10 +36,15 @@ BATCH = 100
 # take so many (RFC 5321 section 4.5.3.1.8)
 MOST = 100
 
+IN_DOUBT_TWICE = "It was handed over twice, and nobody knows whether it has arrived"
+
 DIVERTED = Never("The address has been changed: the mail is not for that one")
 
 # How much mail is read at a time (bytes; a larger one alone)
 PART = 1000000
+
+# How often a run says that it is alive (seconds)
+HEARTBEAT = timedelta(seconds=15)
 
 # How many messages are worth one more session: it takes as many round trips
 # to connect, with TLS and login, as a few messages do
@@ -81,6 +87,7 @@ class Courier:
                              {recipient: None or DeliveryError}
                              or raises a DeliveryError
                            - fingerprint(salt) of the configuration
+                           - login_fingerprint(salt), None without a login
                            - close()
                 settings: see settings.py
                 commit: commits what the outbox and the relay have written
@@ -121,9 +128,14 @@ class Courier:
             settings.reply_timeout / 2
 
         self.held = False
-        self.opened_on = None # when the relay last took mail after a hold
+        self.opened_on = None # when the relay last took mail after a trouble
         self.unasked = False  # it may be probed, and has not been
-        self.finished = [] # (deliveries, result): to be written
+        self.alive_on = None  # when this run has last said that it is at work
+        # The trouble that one message has met since the relay last accepted one
+        self.suspect, self.suspicion = None, None
+        # Refusals in a row, of which so many are noted down
+        self.refusals = self.noted_refusals = 0
+        self.finished = [] # (deliveries, outcome, whether the relay works): to be written
 
     # -------------------------------------------------------------------------
     def drain(self):
@@ -169,6 +181,8 @@ class Courier:
         lease = self.outbox.claim_these(ids, now, now + self.lease_time)
         try:
             self._send_claimed(lease)
+            if is_about_the_site(self.suspicion):
+                self._hold(self.suspicion)
         except Trouble as trouble:
             self._hold(trouble)
         finally:
@@ -210,6 +224,9 @@ class Courier:
                     break
                 finally:
                     self._surely(lambda: self.outbox.release(lease))
+            if is_about_the_site(self.suspicion):
+                # There was no other message to tell whose fault it was
+                self._patiently(lambda: self._hold(self.suspicion))
         finally:
             self.transport.close()
         return settled
@@ -225,28 +242,40 @@ class Courier:
         lease = None
         if self._may_send(now):
             self.unasked = self.held
-            self.relay.drained(now)
+            self._show_life(now)
             lease = self.outbox.claim(lane, 1 if self.held else size,
                                       now, now + self.lease_time)
         return lease
 
     # -------------------------------------------------------------------------
+    def _show_life(self, now):
+        """ Note that this run is at work: a run of large mails may last for long """
+
+        if self.alive_on is None or abs(now - self.alive_on) >= HEARTBEAT:
+            self.relay.drained(now)
+            self.alive_on = now
+
+    # -------------------------------------------------------------------------
     def _may_send(self, now):
-        """ Whether the lane is open, or may be probed now """
+        """ Whether mail may flow, or the relay may be probed now """
 
         state = self.relay.read()
         if is_paused(state, now):
             return False
         self.held = state.status == HELD
         self.opened_on = state.opened_on
+        self.refusals = self.noted_refusals = state.refusals or 0
         if not self.held:
             return True
-        if state.fingerprint != self.transport.fingerprint(state.salt):
+        if state.login_refused and \
+           state.refused_login == self.transport.login_fingerprint(state.salt):
+            # Never log in again with refused credentials, from whatever machine
+            return False
+        if self.transport.fingerprint(state.salt) not in fingerprints_of(state):
             self._open("the configuration has changed")
-            self.held = False
+            self.held, self.refusals = False, 0
             return True
-        return self.unasked or (self.insist and not state.login_refused) or \
-            self.relay.probe(state, now)
+        return self.unasked or self.insist or self.relay.probe(state, now)
 
     # -------------------------------------------------------------------------
     def _send_claimed(self, lease):
@@ -322,14 +351,15 @@ class Courier:
             for delivery in deliveries:
                 self.outbox.postponed(delivery, error, due, now)
         except ValueError as error:
-            # Only this message can't be read: set it aside with the reason
-            self.finished.append((deliveries, Never(error)))
+            # Only this message can't be read, and nobody has refused it
+            for delivery in deliveries:
+                self.outbox.kept(delivery, error, self.now())
         else:
             diverted = [delivery for delivery in deliveries
                         if not submission.is_for(delivery.address)]
             if diverted:
                 # Who may edit the host's outbox, may not therefore read all mail
-                self.finished.append((diverted, DIVERTED))
+                self.finished.append((diverted, all_of(diverted, DIVERTED), False))
                 deliveries = [delivery for delivery in deliveries
                               if delivery not in diverted]
             if deliveries:
@@ -388,6 +418,7 @@ class Courier:
 
         self._settle_finished()
         now = self.now()
+        self._show_life(now)
         begun = self.outbox.begin([delivery for letter in letters
                                    for delivery in letter.deliveries],
                                   now, now + self.lease_time)
@@ -420,73 +451,146 @@ class Courier:
                                 following[number].message() if number < len(following)
                                 else None)
                      for number, letter in letters.items()}
-        troubles = []
+        round, troubles = [], []
         while under_way:
             for number, sending in list(under_way.items()):
+                deliveries = letters[number].deliveries
                 try:
                     next(sending)
                     continue
                 except StopIteration as end:
-                    result = end.value
+                    outcome = end.value
+                except Trouble as trouble:
+                    # No session could be had: nobody was asked
+                    troubles.append(trouble)
+                    outcome = {}
                 except DeliveryError as error:
-                    result = error
+                    outcome = all_of(deliveries, error)
                 except Exception as error:
-                    # Whatever that is, it concerns this message alone
-                    result = Never("It can not be sent (%s)" % type(error).__name__)
+                    log.exception("Mail to %s (number %s) can't be sent now",
+                                  deliveries[0].address, deliveries[0].outbox)
+                    outcome = all_of(deliveries, OwnFault("It can not be sent now (%s)" %
+                                                          type(error).__name__))
                 del under_way[number]
-
-                deliveries = letters[number].deliveries
-                if isinstance(result, Trouble):
-                    if self._message_is_to_blame(deliveries, result):
-                        result = NotNow(result)
-                    else:
-                        troubles.append(result)
-                self.finished.append((deliveries, result))
+                round.append((deliveries, outcome))
+        troubles += self._weigh(round)
         if troubles:
             raise troubles[0]
+
+    # -------------------------------------------------------------------------
+    def _weigh(self, round):
+        """
+            Tell whose fault the troubles of a round are. What the relay answers
+            about one message concerns that message, until another one meets
+            the same and none is accepted.
+
+            Args:
+                round: list of (deliveries, outcome), as they were handed over;
+                       goes to self.finished
+
+            Returns:
+                list of the Troubles for which the breaker has to trip
+        """
+
+        accepted = any(None in outcome.values() for _, outcome in round)
+        if accepted:
+            self.suspect = self.suspicion = None
+            self.refusals = 0
+        tripped = []
+        for deliveries, outcome in round:
+            answers = [error for error in outcome.values() if error and error.phase]
+            if not accepted:
+                self.refusals += len(answers)
+            works = accepted or self.refusals < REFUSALS_IN_A_ROW and \
+                any(not isinstance(error, Trouble) for error in answers)
+            tripped += self._blame(deliveries, outcome, accepted)
+            self.finished.append((deliveries, outcome, works))
+            if self.refusals >= REFUSALS_IN_A_ROW and not tripped:
+                tripped.append(RelayTrouble("%s mails in a row were refused and none was "
+                                            "accepted, the last one with: %s" %
+                                            (self.refusals, answers[-1])))
+        return tripped
+
+    # -------------------------------------------------------------------------
+    def _blame(self, deliveries, outcome, accepted):
+        """
+            Blame a message, or the relay, for the troubles that a message met
+
+            Args:
+                deliveries: of one message
+                outcome: dict; a Trouble in it becomes a refusal of this message
+                         where it counts as its attempt
+                accepted: the relay has accepted another message meanwhile
+
+            Returns:
+                list of the Troubles for which the breaker has to trip
+        """
+
+        troubled = [delivery for delivery in deliveries
+                    if isinstance(outcome.get(delivery.address), Trouble)]
+        if not troubled:
+            return []
+        message, trouble = deliveries[0].message, outcome[troubled[0].address]
+        about_all = False
+        if not accepted:
+            # The envelope's sender is the site's own; else it has been met by
+            # another message, or there is no other message to try
+            about_all = is_about_the_site(trouble) and trouble.phase == MAIL or \
+                self.suspect not in (None, message) or \
+                self.suspect == message and is_about_the_site(trouble)
+            self.suspect, self.suspicion = message, trouble
+        if not about_all:
+            for delivery in troubled:
+                trouble = outcome[delivery.address]
+                if self._is_its_own(delivery, trouble, accepted):
+                    outcome[delivery.address] = as_refusal(trouble)
+        return [trouble] if about_all else []
+
+    # -------------------------------------------------------------------------
+    def _is_its_own(self, delivery, trouble, accepted):
+        """
+            Whether a trouble counts as an attempt of the delivery: it has met
+            one before; if it is about the site in the relay's own words, only
+            when others have been accepted since
+        """
+
+        if delivery.troubled_on is None or is_in_doubt(trouble):
+            return False
+        return accepted or not is_about_the_site(trouble) or \
+            self.opened_on is not None and delivery.troubled_on <= self.opened_on
 
     # -------------------------------------------------------------------------
     def _may_try(self, delivery):
         """ Whether a delivery is to be tried; else it is settled """
 
-        now = self.now()
+        now, in_doubt = self.now(), times_in_doubt(delivery)
         if delivery.expires_on and delivery.expires_on <= now:
             self.outbox.failed(delivery, "Expired", now, attempted=False)
-        elif delivery.begun_on and self.settings.in_doubt == "keep":
+        elif in_doubt and self.settings.in_doubt == "keep":
             self.outbox.kept(delivery, "In doubt: its worker was lost while "
                                        "sending it", now)
-        elif delivery.begun_on and delivery.doubts:
+        elif in_doubt > 1:
             # Once may have been chance
-            self.outbox.kept(delivery, "Two workers were lost while sending it", now)
+            self.outbox.kept(delivery, IN_DOUBT_TWICE, now)
         else:
             return True
         return False
 
     # -------------------------------------------------------------------------
-    def _message_is_to_blame(self, deliveries, trouble):
-        """
-            Whether a relay went away because of this very message: it has
-            done so before, and has taken others since
-        """
+    def _give_back(self, delivery, trouble):
+        """ Put a delivery back, behind all others: it is not known who is to blame """
 
-        if not went_away_over_it(trouble):
-            return False
-        opened_on = self.opened_on
-        troubled = [delivery.troubled_on for delivery in deliveries]
-        return opened_on is not None and None not in troubled and \
-            max(troubled) <= opened_on
-
-    # -------------------------------------------------------------------------
-    def _give_back(self, deliveries, trouble):
-        """ Put deliveries back where they were, for they are not to blame """
-
-        for delivery in deliveries:
-            if may_have_it(trouble) and self.settings.in_doubt == "keep":
-                self.outbox.kept(delivery, "In doubt: %s" % trouble, self.now())
-            elif went_away_over_it(trouble):
-                self.outbox.suspected(delivery, self.now())
-            else:
-                self.outbox.returned(delivery)
+        outbox, now = self.outbox, self.now()
+        if not is_in_doubt(trouble):
+            outbox.suspected(delivery, now)
+        elif self.settings.in_doubt == "keep":
+            outbox.kept(delivery, "In doubt: %s" % trouble, now)
+        elif times_in_doubt(delivery):
+            outbox.kept(delivery, IN_DOUBT_TWICE, now)
+        else:
+            # The relay may still be at it: not at once
+            due = now + timedelta(seconds=self.settings.shortest_wait)
+            outbox.doubted(delivery, trouble, due, now)
 
     # -------------------------------------------------------------------------
     def _patiently(self, write):
@@ -545,27 +649,40 @@ class Courier:
         """ Write what has become of the messages that were handed over """
 
         sent = []
-        for deliveries, result in self.finished:
-            if isinstance(result, Trouble):
-                self._give_back(deliveries, result)
-                continue
-            if relay_answered(result):
+        for deliveries, outcome, works in self.finished:
+            if works:
                 self._open("the mail server takes mail")
             for delivery in deliveries:
-                if not isinstance(result, dict):
-                    self._settle(delivery, result)
-                elif delivery.address not in result:
-                    # Time ran short before it was asked for
+                error = outcome.get(delivery.address)
+                if delivery.address not in outcome:
                     self.outbox.returned(delivery)
-                elif result[delivery.address]:
-                    self._settle(delivery, result[delivery.address])
-                else:
+                elif error is None:
                     sent.append(delivery)
+                elif isinstance(error, Trouble):
+                    self._give_back(delivery, error)
+                else:
+                    self._settle(delivery, error)
+        self._note_refusals()
         if sent:
             self.outbox.sent(sent, self.now())
             if self.settings.drop_secrets:
                 for message in {delivery.message for delivery in sent if delivery.secret}:
                     self.outbox.forget(message)
+
+    # -------------------------------------------------------------------------
+    def _note_refusals(self):
+        """
+            Keep how many mails in a row were refused, for all workers; and
+            have the next probe take another message than those
+        """
+
+        if self.refusals == self.noted_refusals:
+            return
+        self.relay.note_refusals(self.refusals, self.now())
+        self.noted_refusals = self.refusals
+        if self.refusals >= REFUSALS_IN_A_ROW:
+            self.outbox.put_behind({deliveries[0].message
+                                    for deliveries, *_ in self.finished}, self.now())
 
     # -------------------------------------------------------------------------
     def _settle(self, delivery, error):
@@ -575,7 +692,7 @@ class Courier:
         log.warning("Mail to %s (number %s): %s",
                     delivery.address, delivery.outbox, error)
         outbox.refused(delivery, error, now)
-        if not isinstance(error, NotNow):
+        if isinstance(error, Never):
             outbox.invalid(delivery, error, now)
             return
 
@@ -584,27 +701,30 @@ class Courier:
                        longest = settings.longest_wait,
                        lifetime = settings.lifetime,
                        )
-        if due is None:
-            outbox.failed(delivery, error, now)
-        else:
+        if due is not None:
             outbox.deferred(delivery, error, due, now)
+        elif isinstance(error, OwnFault):
+            outbox.kept(delivery, error, now)
+        else:
+            outbox.failed(delivery, error, now)
 
     # -------------------------------------------------------------------------
     def _hold(self, trouble):
-        """ Hold the lane; one log entry per incident """
+        """ Trip the breaker; one log entry per incident """
 
         state = self.relay.read()
-        fingerprint = self.transport.fingerprint(state.salt)
-        if self.relay.hold(trouble, fingerprint, self.now()):
+        if self.relay.hold(trouble, self.transport.fingerprint(state.salt),
+                           self.transport.login_fingerprint(state.salt), self.now()):
             log.error("Mail is held: %s. It is sent by itself when that is "
                       "repaired.", trouble)
 
     # -------------------------------------------------------------------------
     def _open(self, why):
-        """ Open the lane if it is held """
+        """ Close the breaker if it is tripped; and note that the relay takes mail """
 
         if self.held and self.relay.open(self.now()):
             log.warning("Mail is sent again: %s.", why)
+        self.held = False
 
 # -----------------------------------------------------------------------------
 def one_mail(delivery):
@@ -628,23 +748,9 @@ def parts(messages):
         yield part
 
 # -----------------------------------------------------------------------------
-def relay_answered(result):
-    """ Whether the relay itself has said what became of a message """
+def all_of(deliveries, error):
+    """ The same outcome for all deliveries """
 
-    return isinstance(result, dict) or isinstance(result.args[0], Reply)
-
-# -----------------------------------------------------------------------------
-def may_have_it(trouble):
-    """ Whether the relay has got all of a message, and did not answer """
-
-    return isinstance(trouble, RelayTrouble) and \
-        getattr(trouble.args[0], "phase", None) == BODY
-
-# -----------------------------------------------------------------------------
-def went_away_over_it(trouble):
-    """ Whether the relay went away while it was taking the message's content """
-
-    return isinstance(trouble, RelayTrouble) and \
-        getattr(trouble.args[0], "phase", None) in (DATA, BODY)
+    return dict.fromkeys([delivery.address for delivery in deliveries], error)
 
 # END =========================================================================

@@ -10,7 +10,8 @@
 
 from typing import NamedTuple, Union
 
-from .policy import BODY, DATA, MAIL, RCPT, Never, NotNow, Reply, Trouble, judge
+from .policy import BODY, DATA, MAIL, RCPT, Never, NotNow, RelayTrouble, Reply, \
+                    TooManyRecipients, Trouble, judge
 
 __all__ = ("Dialogue", "MailObject")
 
@@ -105,15 +106,14 @@ class Dialogue:
                 of the replies to them
 
             Returns:
-                dict {recipient: None if accepted, else a DeliveryError};
-                without those that were not asked for, as it was late
-
-            Raises:
-                Trouble: the relay or the configuration is to blame
-                NotNow, Never: the message was refused for all recipients
+                dict {recipient: None if accepted, else the DeliveryError that
+                is about that recipient}; without those that are to be handed
+                over again, because they were not asked for, or were accepted
+                before the relay broke off
         """
 
         whole, last, groups = self.whole, self.last, list(self.groups)
+        own_sender, recipients = self.mail.own_sender, self.mail.recipients
         answers, reply = [], None
         while groups and not (None in answers and is_late()):
             group = groups.pop(0)
@@ -125,66 +125,122 @@ class Dialogue:
                            for each in replies]
             if group[-1] is last:
                 reply = replies.pop()
+            taken = whole and judge(reply) is None
             if group[0][0] == MAIL:
-                first = replies.pop(0)
-                if not (whole and reply and judge(reply) is None):
+                error = judge(replies.pop(0), own_sender)
+                if error and not taken:
                     # Else it has taken the message, whatever it said before
-                    agreed(first, self.mail.own_sender)
-            answers.extend(answer(each, whole and reply) for each in replies)
+                    return dict.fromkeys(recipients, error)
+            answers.extend(answer(each, taken, own_sender) for each in replies)
+            if any(breaks_off(error) for error in answers):
+                return broken_off(dict(zip(recipients, answers)), whole)
 
-        refused = dict(zip(self.mail.recipients, answers))
-        if None not in answers:
-            if not whole and reply and judge(reply) is None:
-                # It waits for content all the same, and gets none (section 3.1)
-                yield [(BODY, b".\r\n")]
-            return refused
+        outcome = dict(zip(recipients, answers))
+        if None in answers:
+            error = yield from self._content(reply, following)
+            outcome = {recipient: answer or error for recipient, answer in outcome.items()}
+        elif not whole and reply and judge(reply) is None:
+            # It waits for content all the same, and gets none (section 3.1)
+            yield [(BODY, b".\r\n")]
+        return without_too_many(outcome)
+
+    # -------------------------------------------------------------------------
+    def _content(self, reply, following):
+        """
+            Hand the content over, to those who were accepted
+
+            Args:
+                reply: the Reply to the command for the content, if that was
+                       given along with the envelope; else None
+                following: as for hand_over()
+
+            Returns:
+                the DeliveryError that is about the content, None if it was taken
+        """
 
         if reply is None:
-            reply, = yield [last]
-        if not whole:
-            agreed(reply)
-            group = [(BODY, dotted(self.lines))]
-            if following:
-                # RFC 2920 section 3.1 allows for that
-                group += following.groups[0]
-            reply, *ahead = yield group
-            if following:
-                following.replies = ahead
-        agreed(reply)
-        return refused
+            reply, = yield [self.last]
+        if self.whole:
+            return judge(reply, self.mail.own_sender)
+        error = judge(reply, self.mail.own_sender)
+        if error:
+            return error
+
+        group = [(BODY, dotted(self.lines))]
+        if following:
+            # RFC 2920 section 3.1 allows for that
+            group += following.groups[0]
+        reply, *ahead = yield group
+        if following:
+            following.replies = ahead
+        return judge(reply, self.mail.own_sender)
 
 # -----------------------------------------------------------------------------
-def agreed(reply, own_sender=True):
-    """ Go on if the relay agreed, else raise the DeliveryError """
-
-    error = judge(reply, own_sender)
-    if error:
-        raise error
-
-# -----------------------------------------------------------------------------
-def answer(reply, taken):
+def answer(reply, taken, own_sender):
     """
         What a reply to RCPT means
 
         Args:
             reply: the Reply
-            taken: the Reply to the content, if that has been sent along
+            taken: the content has been sent along, and the relay has taken it
+            own_sender: as for judge()
 
         Returns:
-            None if it was accepted, else NotNow or Never
-
-        Raises:
-            Trouble: the relay or the configuration is to blame
+            the DeliveryError, None if the recipient was accepted
     """
 
-    error = judge(reply)
-    if not isinstance(error, Trouble):
-        return error
-    if taken and judge(taken) is None:
+    error = judge(reply, own_sender)
+    if taken and isinstance(error, Trouble):
         # It has taken the message: for others; or for this one as well, if that
         # was a preliminary yes, which SMTP does not know (RFC 821, appendix E)
         return None if reply.code is not None and reply.code < 200 else NotNow(reply)
-    raise error
+    return error
+
+# -----------------------------------------------------------------------------
+def breaks_off(error):
+    """ Whether nothing can follow after that in this session """
+
+    return isinstance(error, RelayTrouble)
+
+# -----------------------------------------------------------------------------
+def broken_off(outcome, whole):
+    """
+        What becomes of a message when the relay broke off at a recipient:
+        what it has answered before counts, and the recipient at which it broke
+        off is the one that the trouble is about
+
+        Args:
+            outcome: dict {recipient: DeliveryError or None}
+            whole: the content had been sent along: then the trouble is about
+                   all that have no answer, for they may have it
+
+        Returns:
+            the dict for hand_over()
+    """
+
+    kept, found = {}, False
+    for recipient, error in outcome.items():
+        if error is None or isinstance(error, TooManyRecipients) or \
+           breaks_off(error) and found and not whole:
+            continue
+        found = found or breaks_off(error)
+        kept[recipient] = error
+    return kept
+
+# -----------------------------------------------------------------------------
+def without_too_many(outcome):
+    """
+        Leave out those for whom there was no room in this transaction, if it
+        has settled others: with the next one they get on as well. If it has
+        not, smaller ones would be of no use.
+    """
+
+    beyond = [recipient for recipient, error in outcome.items()
+              if isinstance(error, TooManyRecipients)]
+    if len(beyond) == len(outcome):
+        return {recipient: NotNow(error.args[0]) for recipient, error in outcome.items()}
+    return {recipient: error for recipient, error in outcome.items()
+            if recipient not in beyond}
 
 # -----------------------------------------------------------------------------
 def command(words, address, parameters=""):

@@ -13,7 +13,7 @@ from typing import Optional
 
 __all__ = ("EMAIL", "UNSENT", "SENT", "DRAFT", "INVALID", "FAILED",
            "NEW", "DEFERRED", "FIRST", "NORMAL", "LAST", "BEHIND",
-           "Delivery", "words",
+           "Delivery", "one_line", "times_in_doubt", "words",
            )
 
 # msg_outbox.status: Eden's codes and Eden's meaning (s3db/msg.py)
@@ -57,10 +57,31 @@ class Delivery:
     secret: bool = False          # its content is to be dropped once it is sent
 
 # -----------------------------------------------------------------------------
+def times_in_doubt(delivery):
+    """ How often a delivery was handed over without anybody knowing the outcome """
+
+    return delivery.doubts + (delivery.begun_on is not None)
+
+# -----------------------------------------------------------------------------
+def one_line(text):
+    """
+        A text on one line, without control characters: a relay's words end up
+        in the database, which may refuse NUL, and on a terminal, which obeys ESC
+
+        Args:
+            text: str
+
+        Returns:
+            str
+    """
+
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+# -----------------------------------------------------------------------------
 def words(reason):
     """ A reason for the database: one line, no codec can refuse it """
 
-    text = " ".join(str(reason).split())
+    text = one_line(str(reason))
     return text.encode("ascii", "backslashreplace").decode("ascii")[:512]
 
 # END =========================================================================

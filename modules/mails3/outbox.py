@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from .message import BEHIND, DEFERRED, DRAFT, EMAIL, FAILED, INVALID, NEW, NORMAL, \
-                     SENT, UNSENT, Delivery, words
+                     SENT, UNSENT, Delivery, times_in_doubt, words
 from .schema import execute, skips_locked, text
 from .submission import Submission
 
@@ -155,9 +155,8 @@ class Outbox:
 
         table = self.delivery
         query = self.waiting(lane, now) & self._free(now)
-        order = table.priority if lane == NEW else table.due_on
         select = self.db(query)._select(table.id,
-                                        orderby = order | table.id,
+                                        orderby = table.priority | table.due_on | table.id,
                                         limitby = (0, limit),
                                         )
         if skips_locked(self.db):
@@ -252,7 +251,7 @@ class Outbox:
                     mail.expires_on, mail.individual, mail.secret, mail.size,
                     left = (outbox.on(outbox.id == table.outbox_id),
                             mail.on(mail.id == table.mail_id)),
-                    orderby = table.priority | table.mail_id | table.id,
+                    orderby = table.priority | table.mail_id | table.due_on | table.id,
                     )
 
         deliveries, withdrawn = [], []
@@ -472,7 +471,7 @@ class Outbox:
 
     # -------------------------------------------------------------------------
     def suspected(self, delivery, now):
-        """ As returned, but others first: the relay went away over this one """
+        """ Not attempted, but behind all others: the relay went away over this one """
 
         return self._settle(delivery,
                             lease = None,
@@ -480,10 +479,38 @@ class Outbox:
                             begun_on = delivery.begun_on,
                             doubts = delivery.doubts,
                             troubled_on = now,
-                            # Each lane has its order
                             priority = BEHIND,
                             due_on = now,
                             )
+
+    # -------------------------------------------------------------------------
+    def doubted(self, delivery, reason, due, now):
+        """ The relay may have it, and has not said so: tried once more when due """
+
+        return self._settle(delivery, UNSENT, now,
+                            lane = DEFERRED,
+                            doubts = times_in_doubt(delivery) + 1,
+                            troubled_on = now,
+                            priority = BEHIND,
+                            due_on = due,
+                            reply = words(reason),
+                            )
+
+    # -------------------------------------------------------------------------
+    def put_behind(self, messages, now):
+        """
+            Have the deliveries of some messages wait behind all others, so that
+            another message is tried next
+
+            Args:
+                messages: ids of the messages
+                now: the time
+        """
+
+        table = self.delivery
+        waiting = table.mail_id.belongs(messages) & (table.lane != None)
+        self.db(waiting).update(priority=BEHIND)
+        self.db(waiting & (table.lane == NEW)).update(due_on=now)
 
     # -------------------------------------------------------------------------
     def postponed(self, delivery, reason, due, now):

@@ -18,16 +18,24 @@ from datetime import timedelta
 from typing import Optional
 
 __all__ = ("CONNECT", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BODY",
-           "Reply",
+           "MESSAGE_PHASES", "REFUSALS_IN_A_ROW", "Reply",
            "DeliveryError", "Trouble", "ConfigTrouble", "LoginRefused",
-           "RelayTrouble", "NotNow", "Never",
-           "judge", "next_try", "next_probe",
+           "RelayTrouble", "QuotaReached", "NotNow", "Never", "OwnFault", "TooManyRecipients",
+           "judge", "as_refusal", "is_about_the_site", "is_in_doubt", "next_try", "next_probe",
            )
 
 # Where in the dialogue with the relay a reply was given (RFC 5321 section 3)
 CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BODY = \
     "connect", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "end of data"
 OWN_MAIL = "MAIL from the configured sender"
+
+# The phases that are about one message: what the relay answers there may be
+# meant for that message alone
+MESSAGE_PHASES = (MAIL, RCPT, DATA, BODY)
+
+# So many refusals, of different recipients and without a single acceptance,
+# are no coincidence: the relay refuses the site, in words that nobody knows
+REFUSALS_IN_A_ROW = 10
 
 # =============================================================================
 @dataclass(frozen = True)
@@ -56,6 +64,12 @@ class DeliveryError(Exception):
             return reply.code, reply.text
         return None, str(reply)
 
+    @property
+    def phase(self):
+        """ Where in the dialogue the relay said it; None = it was not the relay """
+
+        return getattr(self.args[0], "phase", None)
+
 class Trouble(DeliveryError):
     """ No fault of the message: hold the lane, leave the message alone """
 
@@ -68,11 +82,65 @@ class LoginRefused(ConfigTrouble):
 class RelayTrouble(Trouble):
     """ The relay is away or ill: ask again after a while """
 
+class QuotaReached(RelayTrouble):
+    """ The relay takes no more from this site for a while, whatever the message """
+
 class NotNow(DeliveryError):
     """ Refused for now: try this delivery again later """
 
 class Never(DeliveryError):
     """ Refused for good: do not try this delivery again """
+
+class OwnFault(DeliveryError):
+    """ This code failed over it: set it aside, try it again later, never reject it """
+
+class TooManyRecipients(DeliveryError):
+    """ No more recipients in this transaction: the others go in the next one """
+
+# -----------------------------------------------------------------------------
+# Refusals that are about the site, not about a recipient or a message. The
+# phase does not tell: Postfix delays all of them to RCPT (smtpd_delay_reject),
+# Exchange and Amazon SES tell some after the content. So the enhanced status
+# code (RFC 3463) or the words of the server decide, in this order.
+#
+SENDER = "sender" # about the sender: the site's own, or one given in a call
+CLIENT = "client" # about the site, whoever the sender is
+SITE = (
+    # about  enhanced           words                                what it means
+    # One mailbox, whatever else the words are (RFC 3463 3.3); Exchange: 5.2.252
+    (CLIENT, r"[45]\.2\.[0-4]", r"", None),
+    # What comes back by itself: quotas
+    (CLIENT, r"5\.4\.[56]",    r"", QuotaReached), # Google, Zoho, Titan: quota of the sender
+    (CLIENT, r"5\.1\.90|5\.7\.23[23]", r"", QuotaReached), # Exchange Online, by day
+    (CLIENT, r"", r"\b(send|sending|submission|relay|outmail|daily|hourly|your mail)"
+                  r"( user| message| sending)* (limit|quota) (is |was |has been )?"
+                  r"(exceeded|reached)", QuotaReached), # Google, IONOS, Exchange, SES
+    (CLIENT, r"", r"exceeded (its|your|the|their) (daily|hourly|outmail|max\w*|sending)",
+     QuotaReached),                                 # Exchange Online, cPanel, Prolateral
+    # The sender is not the site's to use
+    (SENDER, r"[45]\.1\.[78]",  r"", ConfigTrouble), # RFC 3463 3.2; Postfix, Exchange, Zoho
+    (SENDER, r"5\.7\.60|5\.2\.252", r"", ConfigTrouble), # Exchange: send as
+    (SENDER, r"", r"sender address\b.{0,20}\b(rejected|refused|blocked|not allowed)"
+                  r"|sender verify failed", ConfigTrouble), # Postfix, GMX, Zoho; Exim
+    (SENDER, r"", r"not owned by user|send ?as ?denied|(allowed|permissions?) to send as"
+                  r"|relaying disallowed as", ConfigTrouble), # Postfix, Exchange, Zoho
+    (SENDER, r"", r"(address|domain|identity) is not verified|verified sender identity"
+                  r"|unconfigured sending domain|from address (is not|does not)"
+                  r"|bad outbound sender", ConfigTrouble), # SES, SendGrid, SparkPost, iCloud
+    # The site may not send here at all
+    (CLIENT, r"5\.7\.(54|57|64)", r"", ConfigTrouble), # Exchange: relay, login
+    (CLIENT, r"", r"relay access denied|relay(ing)? (is )?(denied|not permitted|prohibited)"
+                  r"|relaying disallowed|(unable|not allowed) to relay"
+                  r"|do(es)? not relay", ConfigTrouble), # Postfix, sendmail, Exim, Exchange
+    (CLIENT, r"", r"client host\b.{0,80}\b(rejected|blocked)|helo command rejected"
+                  r"|cannot find your( reverse)? hostname", ConfigTrouble), # Postfix
+    (CLIENT, r"", r"authenticat\w+ (is )?required|not authenticated|unauthenticated sender"
+                  r"|(please|must|need to) (first )?(authenticate|be authenticated|log ?in)",
+     ConfigTrouble),                                # Exchange, SendGrid, hosters
+    (CLIENT, r"", r"is not allowed to send|email outgoing blocked", ConfigTrouble), # Mailgun, Zoho
+    (CLIENT, r"", r"account\b.{0,40}\b(suspended|paused|disabled|blocked|locked"
+                  r"|not (yet )?activated)", ConfigTrouble), # SES, SocketLabs, Brevo
+    )
 
 # -----------------------------------------------------------------------------
 # What a refusal means: the first line that fits phase, code and enhanced
@@ -92,10 +160,13 @@ MEANING = (
     (ANY,             "5..",      r"5\.7\.(8|9|1[01])", ConfigTrouble), # RFC 4954 6, 5248
     ((BODY,),         "500",      "",                 Never),         # RFC 5321 4.5.3.1.6: line
     (ANY,             "50[0234]", "",                 RelayTrouble),  # RFC 5321 4.2.4: out of step
+    ((RCPT,),         "[45]..",   r"[45]\.5\.3",      TooManyRecipients), # RFC 3463 3.6
+    ((RCPT,),         "[45]..",   r"(?i:.*too many recipients)", TooManyRecipients), # Exim etc.
     ((OWN_MAIL,),     "552",      "",                 Never),         # RFC 1870 6.1: too large
     ((OWN_MAIL,),     "5..",      r"5\.3\.4",         Never),         # RFC 3463 3.4: too large
     ((OWN_MAIL,),     "5..",      "",                 ConfigTrouble), # RFC 5321 3.3: our sender
-    ((RCPT,),         "552",      "",                 NotNow),        # RFC 5321 4.5.3.1.10
+    ((RCPT,),         "452",      r"(?![245]\.\d)",   TooManyRecipients), # RFC 5321 4.5.3.1.10
+    ((RCPT,),         "552",      r"(?!5\.2\.)",      TooManyRecipients), # the same, as of old
     (ANY,             "4..",      "",                 NotNow),        # RFC 5321 4.2.1
     (ANY,             "5..",      "",                 Never),         # RFC 5321 4.2.1
     )
@@ -121,14 +192,80 @@ def judge(reply, own_sender=True):
     if reply.code // 100 == (3 if reply.phase == DATA else 2):
         return None
 
+    if reply.phase in MESSAGE_PHASES and reply.code // 100 in (4, 5):
+        meaning = refusal_of_the_site(reply, own_sender)
+        if meaning:
+            return meaning(reply)
     phase = OWN_MAIL if reply.phase == MAIL and own_sender else reply.phase
     for phases, code, enhanced, meaning in MEANING:
         if phase in phases and re.fullmatch(code, str(reply.code)) and \
-           re.match(enhanced and enhanced + r"\b", reply.text):
+           re.match(enhanced and enhanced + (r"" if enhanced.startswith("(?!") else r"\b"),
+                    reply.text):
             return meaning(reply)
 
     # No code of SMTP's: nobody knows what that is
     return RelayTrouble(reply)
+
+# -----------------------------------------------------------------------------
+def refusal_of_the_site(reply, own_sender):
+    """
+        What a refusal means that is about the site, by its words (see SITE)
+
+        Args:
+            reply: the Reply
+            own_sender: as for judge()
+
+        Returns:
+            the kind of DeliveryError, or None if it is about something else
+    """
+
+    for about, enhanced, words, meaning in SITE:
+        if about == SENDER and not own_sender:
+            continue
+        if re.match(r"(?:%s)(?![\d.])" % enhanced, reply.text) if enhanced else \
+           re.search(words, reply.text, re.IGNORECASE):
+            return meaning
+    return None
+
+# -----------------------------------------------------------------------------
+def is_about_the_site(trouble):
+    """
+        Whether the relay's own words say that a trouble is about the site: then
+        no message is to blame before others have been accepted
+
+        Args:
+            trouble: the Trouble
+    """
+
+    return isinstance(trouble, (ConfigTrouble, QuotaReached))
+
+# -----------------------------------------------------------------------------
+def as_refusal(trouble):
+    """
+        What a trouble means where it turns out to be about one message alone
+
+        Args:
+            trouble: the Trouble
+
+        Returns:
+            NotNow; Never if the relay has said so
+    """
+
+    code, _ = trouble.reply
+    is_final = code is not None and code // 100 == 5 and is_about_the_site(trouble)
+    return (Never if is_final else NotNow)(trouble.args[0])
+
+# -----------------------------------------------------------------------------
+def is_in_doubt(error):
+    """
+        Whether the relay may have the message all the same: it has got all of
+        the content, and has not answered
+
+        Args:
+            error: the DeliveryError
+    """
+
+    return isinstance(error, RelayTrouble) and error.phase == BODY and error.reply[0] is None
 
 # -----------------------------------------------------------------------------
 def next_try(delivery, now, chance, shortest=300, longest=14400, lifetime=432000):

@@ -15,10 +15,14 @@ from uuid import uuid4
 from .message import words
 from .policy import ConfigTrouble, LoginRefused, next_probe
 
-__all__ = ("Relay", "OPEN", "HELD", "RELAY", "CONFIGURATION", "is_paused")
+__all__ = ("Relay", "OPEN", "HELD", "RELAY", "CONFIGURATION", "fingerprints_of",
+           "is_paused")
 
 OPEN = "open" # mail flows
 HELD = "held" # known to be broken: one probe at a time
+
+# How many configurations are kept: so many machines of a site may differ
+MOST_FINGERPRINTS = 7
 
 # mails3_relay.cause: whose trouble holds it
 RELAY = "relay"                 # it may heal by itself
@@ -30,6 +34,21 @@ def is_paused(row, now):
 
     return row.paused_on is not None and \
         (row.paused_until is None or row.paused_until > now)
+
+# -----------------------------------------------------------------------------
+def fingerprints_of(row):
+    """
+        The configurations that have met the trouble which is under way; machines
+        of one site may have different ones, by their hostname or sender
+
+        Args:
+            row: as from Relay.read
+
+        Returns:
+            list of hex texts, the newest last
+    """
+
+    return (row.fingerprints or "").split()
 
 # =============================================================================
 class Relay:
@@ -68,26 +87,33 @@ class Relay:
         return self.db(self.table.site == self.site).select(limitby=(0, 1)).first()
 
     # -------------------------------------------------------------------------
-    def hold(self, error, fingerprint, now):
+    def hold(self, error, fingerprint, login, now):
         """
-            Hold the lane, or go on holding it after a vain probe
+            Trip the breaker, or keep it tripped after a probe that failed
 
             Args:
                 error: the Trouble
                 fingerprint: of the configuration that met it
+                login: fingerprint of its login, None if it has none
                 now: the time
 
             Returns:
-                True if this begins an incident (to be told to the admin)
+                True if there is something new to tell the admin: an incident
+                has begun, or its cause is another one now
         """
 
-        table = self.table
+        table, row = self.table, self.read()
+        cause = CONFIGURATION if isinstance(error, ConfigTrouble) else RELAY
+        refused = isinstance(error, LoginRefused)
+        known = fingerprints_of(row) if row.status == HELD else []
+        if fingerprint not in known:
+            known = (known + [fingerprint])[-MOST_FINGERPRINTS:]
         values = dict(status = HELD,
                       reason = words(error),
-                      cause = (CONFIGURATION if isinstance(error, ConfigTrouble)
-                               else RELAY),
-                      login_refused = isinstance(error, LoginRefused),
-                      fingerprint = fingerprint,
+                      cause = cause,
+                      login_refused = refused,
+                      refused_login = login if refused else None,
+                      fingerprints = " ".join(known),
                       )
         began = self._update(table.status == OPEN,
                              held_on = now,
@@ -96,10 +122,9 @@ class Relay:
                              **values)
         if not began:
             # A login that was refused stays so, whatever else fails since
-            refused = (table.login_refused == True) & \
-                      (table.fingerprint == fingerprint)
-            self._update((table.status == HELD) & ~refused, **values)
-        return bool(began)
+            self._update((table.status == HELD) & (table.login_refused == False), **values)
+        return bool(began) or (row.cause, row.login_refused) != (cause, refused) and \
+            not row.login_refused
 
     # -------------------------------------------------------------------------
     def open(self, now):
@@ -119,7 +144,23 @@ class Relay:
                                  held_on = None,
                                  probe_on = None,
                                  login_refused = False,
+                                 refusals = 0,
                                  ))
+
+    # -------------------------------------------------------------------------
+    def note_refusals(self, number, now):
+        """
+            Note how many mails in a row were refused
+
+            Args:
+                number: of the refusals; 0 = the relay has accepted a mail
+                now: the time
+        """
+
+        values = {"refusals": number}
+        if number == 0:
+            values["opened_on"] = now
+        self._update(self.table.id > 0, **values)
 
     # -------------------------------------------------------------------------
     def pause(self, by, reason, now, until=None):
@@ -154,6 +195,7 @@ class Relay:
         """
 
         self._update(self.table.status == HELD,
+                     cause = None, # what follows is told anew
                      login_refused = False,
                      probe_on = now,
                      probes = 0,
@@ -179,7 +221,8 @@ class Relay:
 
         table = self.table
         probes = (row.probes or 0) + 1
-        wait = timedelta(seconds=next_probe(probes))
+        # A relay that refuses all mail is there: to ask it costs little
+        wait = timedelta(seconds = next_probe(0 if row.refusals else probes))
         # Due in more than a wait: the clock has been put back since
         return bool(self._update((table.status == HELD) &
                                  (table.login_refused == False) &

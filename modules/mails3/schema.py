@@ -23,7 +23,7 @@ TABLES = ("msg_outbox",) + COMPANIONS
 
 # What the runs look things up by
 INDEXES = (("mails3_delivery", "mails3_delivery_new",
-            ("channel", "lane", "priority", "id")),
+            ("channel", "lane", "priority", "due_on", "id")),
            ("mails3_delivery", "mails3_delivery_due", ("channel", "lane", "due_on")),
            ("mails3_delivery", "mails3_delivery_lease", ("lease",)),
            ("mails3_delivery", "mails3_delivery_mail", ("mail_id",)),
@@ -111,11 +111,13 @@ def define(db, names=TABLES):
                 Field("reason", length=512),
                 Field("cause", length=16),       # whose trouble it is
                 Field("held_on", "datetime"),
-                Field("opened_on", "datetime"),  # last took mail after a hold
+                Field("opened_on", "datetime"),  # last took mail after a trouble
                 Field("probe_on", "datetime"),
                 Field("probes", "integer", default=0),
+                Field("refusals", "integer", default=0), # in a row, none accepted
                 Field("login_refused", "boolean", default=False),
-                Field("fingerprint", length=64),
+                Field("refused_login", length=64), # its fingerprint
+                Field("fingerprints", length=512), # configurations that met the trouble
                 Field("salt", length=36),
                 Field("drained_on", "datetime"), # a run was last at work
                 Field("retried_on", "datetime"),

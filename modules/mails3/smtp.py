@@ -8,6 +8,7 @@
 """
 
 import hashlib
+import hmac
 import re
 import select
 import smtplib
@@ -15,13 +16,15 @@ import socket
 import ssl
 import time
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Optional
 
 from .dialogue import Dialogue
-from .policy import AUTH, BODY, CONNECT, DATA, EHLO, MAIL, STARTTLS, ConfigTrouble, \
-                    Never, RelayTrouble, Reply, judge
+from .message import one_line
+from .policy import AUTH, BODY, CONNECT, DATA, EHLO, MAIL, MESSAGE_PHASES, STARTTLS, \
+                    ConfigTrouble, Never, OwnFault, RelayTrouble, Reply, judge
 
 __all__ = ("Server", "Session")
 
@@ -103,12 +106,25 @@ class Server:
                 a hex text; equal for equal configurations
         """
 
-        parts = repr((self.host, self.port, self.starttls, self.ssl,
-                      self.hostname, self.user,
-                      self.password, self.verify, self.cafile, sender))
-        # Slow on purpose: the login is in it, and may be guessable
-        return hashlib.pbkdf2_hmac("sha256", parts.encode("utf-8"),
-                                   salt.encode("ascii"), 20000).hex()
+        return digest((self.host, self.port, self.starttls, self.ssl, self.hostname,
+                       self.user, self.password, self.verify, self.cafile, sender), salt)
+
+    # -------------------------------------------------------------------------
+    def login_fingerprint(self, salt):
+        """
+            Tell this login from another: by nothing that two machines of one
+            site may have different, like their hostname
+
+            Args:
+                salt: a random text
+
+            Returns:
+                a hex text, None if there is no login
+        """
+
+        if self.user is None:
+            return None
+        return digest((self.host, self.port, self.user, self.password), salt)
 
     # -------------------------------------------------------------------------
     def without_login(self, text):
@@ -124,13 +140,26 @@ class Server:
         """
 
         user, password = self.user or "", self.password or ""
-        said = " ".join(b64encode(part.encode("utf-8")).decode("ascii") for part in
+        said = " ".join(encoded(part) for part in
                         (user, password, "\0%s\0%s" % (user, password)))
         text = BASE64.sub(lambda found: "***" if found.group() in said else found.group(),
                           text)
         for secret in (password, user):
             text = text.replace(secret, "***") if secret else text
         return text
+
+# -----------------------------------------------------------------------------
+def digest(values, salt):
+    """ A fingerprint of settings; slow on purpose, for a login may be guessable """
+
+    return hashlib.pbkdf2_hmac("sha256", repr(values).encode("utf-8"),
+                               salt.encode("ascii"), 20000).hex()
+
+# -----------------------------------------------------------------------------
+def encoded(text):
+    """ A text as AUTH sends it: base64 of UTF-8 """
+
+    return b64encode(text.encode("utf-8")).decode("ascii")
 
 # =============================================================================
 class Session:
@@ -187,12 +216,14 @@ class Session:
                            None = there is none
 
             Returns:
-                dict {recipient: None if accepted, else a DeliveryError};
-                without those that were not asked for, as time ran short
+                dict {recipient: None if accepted, else the DeliveryError that
+                is about that recipient}; without those that are to be handed
+                over again
 
             Raises:
-                Trouble: the relay or the configuration is to blame
-                NotNow, Never: the message was refused for all recipients
+                Trouble: the session could not be opened, the message was not
+                         handed over
+                Never: the message can not be encoded
         """
 
         self.open(within)
@@ -202,23 +233,22 @@ class Session:
             self.open(within)
         reused = self.messages > 0
         try:
-            try:
-                refused = yield from self._dialogue(mail, following)
-            except RelayTrouble as trouble:
-                if not (reused and getattr(trouble.args[0], "phase", None) == MAIL):
-                    raise
+            outcome = yield from self._dialogue(mail, following)
+            if reused and is_dropped(outcome):
                 # The relay has had enough of that session, not of us
                 self.close()
                 self.open(self.deadline - self.clock())
-                refused = yield from self._dialogue(mail, following)
-        except Exception as error:
-            # After protocol trouble the session's state is anybody's guess
-            if isinstance(error, RelayTrouble) or not (self.ahead or self._reset()):
-                self.close()
-            raise
-        if None not in refused.values() and not self._reset():
+                outcome = yield from self._dialogue(mail, following)
+        except Exception:
+            # Nobody knows what the session waits for
             self.close()
-        return refused
+            raise
+        if any(isinstance(error, RelayTrouble) for error in outcome.values()):
+            # After protocol trouble the state of the session is not known
+            self.close()
+        elif None not in outcome.values() and not (self.ahead or self._reset()):
+            self.close()
+        return outcome
 
     # -------------------------------------------------------------------------
     def _dialogue(self, mail, following):
@@ -343,15 +373,14 @@ class Session:
 
     # -------------------------------------------------------------------------
     def leave(self):
-        """ Say that we go, if that can be said; close() takes the answer; never raises """
+        """ Say QUIT, if the relay can hear it; close() takes the answer; never raises """
 
         if self.smtp and self.smtp.sock and not (self.receiving or self.left):
-            self.left = True
-            try:
+            # The relay may have closed first: then smtplib drops the socket
+            with suppress(Exception):
                 self.smtp.sock.settimeout(min(self.timeout, 1))
                 self.smtp.putcmd("quit")
-            except (OSError, smtplib.SMTPException):
-                pass
+                self.left = True
 
     # -------------------------------------------------------------------------
     def close(self):
@@ -361,14 +390,12 @@ class Session:
         smtp, self.smtp, self.ahead = self.smtp, None, None
         if smtp is None:
             return
-        try:
-            if self.left:
-                # Nothing depends on the answer
+        if self.left and smtp.sock:
+            # Nothing depends on the answer
+            with suppress(Exception):
                 self.answer_by = self.deadline = self.clock() + min(self.timeout, 1)
                 smtp.getreply()
-        except (OSError, smtplib.SMTPException):
-            pass
-        finally:
+        with suppress(Exception):
             smtp.close()
 
     # -------------------------------------------------------------------------
@@ -392,24 +419,58 @@ class Session:
 
     # -------------------------------------------------------------------------
     def _login(self):
-        """ Log in, with one attempt: smtplib's own login() makes several """
+        """
+            Log in, with one attempt: smtplib's own login() makes several, and
+            can't encode what is not ASCII (RFC 4616 section 2: UTF-8)
+        """
 
-        smtp = self.smtp
-        smtp.user, smtp.password = self.server.user, self.server.password
-        offered = smtp.esmtp_features.get("auth", "").upper().split()
-
+        offered = self.smtp.esmtp_features.get("auth", "").upper().split()
         # Without TLS rather in a way that does not show the password
-        ways = ["PLAIN", "LOGIN"]
-        ways.insert(2 if self.server.starttls or self.server.ssl else 0, "CRAM-MD5")
-        for way in [way for way in ways if way in offered]:
-            answer = getattr(smtp, "auth_" + way.lower().replace("-", "_"))
+        ways = {"PLAIN": self._plain, "LOGIN": self._login_by_steps}
+        if self.server.starttls or self.server.ssl:
+            ways["CRAM-MD5"] = self._cram_md5
+        else:
+            ways = {"CRAM-MD5": self._cram_md5, **ways}
+        possible = [ways[name] for name in ways if name in offered]
+
+        for number, way in enumerate(possible, 1):
             try:
-                return smtp.auth(way, answer)
-            except smtplib.SMTPAuthenticationError:
-                # Many relays offer it who have no secrets for it
-                if way != "CRAM-MD5" or offered == [way]:
-                    raise
-        raise smtplib.SMTPNotSupportedError("The server offers no login that we know")
+                reply = way()
+            except ValueError:
+                # No MD5 on a host that goes by FIPS 140
+                continue
+            # Many relays offer CRAM-MD5 who have no secrets for it
+            if reply[0] < 400 or way != self._cram_md5 or number == len(possible):
+                return reply
+        raise smtplib.SMTPNotSupportedError("The server offers no login that is possible here")
+
+    # -------------------------------------------------------------------------
+    def _plain(self):
+        """ AUTH PLAIN (RFC 4616) """
+
+        return self.smtp.docmd("AUTH", "PLAIN " + encoded("\0%s\0%s" % (self.server.user,
+                                                                       self.server.password)))
+
+    # -------------------------------------------------------------------------
+    def _login_by_steps(self):
+        """ AUTH LOGIN, as all servers have it, without an RFC """
+
+        reply = self.smtp.docmd("AUTH", "LOGIN")
+        for part in (self.server.user, self.server.password):
+            if reply[0] == 334:
+                reply = self.smtp.docmd(encoded(part))
+        return reply
+
+    # -------------------------------------------------------------------------
+    def _cram_md5(self):
+        """ AUTH CRAM-MD5 (RFC 2195); raises ValueError where there is no MD5 """
+
+        hmac.new(b"", b"", "md5") # before the server waits for the answer
+        reply = self.smtp.docmd("AUTH", "CRAM-MD5")
+        if reply[0] == 334:
+            digest = hmac.new(self.server.password.encode("utf-8"), b64decode(reply[1]), "md5")
+            reply = self.smtp.docmd(encoded("%s %s" % (self.server.user, digest.hexdigest())))
+        return reply
 
     # -------------------------------------------------------------------------
     def _hello(self):
@@ -444,7 +505,7 @@ class Session:
     def _patience(self):
         """ How long to go on waiting for this reply (seconds) """
 
-        return min(self.answer_by, self.deadline) - self.clock()
+        return self.answer_by - self.clock()
 
     # -------------------------------------------------------------------------
     def _ask(self, phase, command, *args, own_sender=True, **kwargs):
@@ -471,7 +532,7 @@ class Session:
                 ConfigTrouble: what was to be done can't be done at all
         """
 
-        if self.clock() >= self.deadline:
+        if self.clock() >= self.deadline and phase != BODY:
             return Reply(phase, None, "took too long")
         return self._outcome(phase, command, *args, **kwargs)
 
@@ -480,10 +541,11 @@ class Session:
         """ What a command came to; as _reply(), also when it is late """
 
         # Nobody knows what became of the content if the reply to it is not
-        # waited for: all the time that is left (RFC 5321 section 4.5.3.2.6
-        # asks for 10 minutes)
-        self.answer_by = self.deadline if phase == BODY else \
-            self.clock() + self.timeout
+        # waited for: all the time that is left, and never less than for any
+        # other reply (RFC 5321 section 4.5.3.2.6 asks for 10 minutes)
+        answer_by = self.clock() + self.timeout
+        self.answer_by = max(self.deadline, answer_by) if phase == BODY else \
+            min(self.deadline, answer_by)
         if self.smtp and self.smtp.sock:
             self.smtp.sock.settimeout(max(self._patience(), 0.01))
         try:
@@ -500,8 +562,8 @@ class Session:
                                       (error.reason or "?"))) from None
         except ValueError as error:
             # What can't be encoded, or decoded, is ours: the configuration,
-            # or this message
-            kind = ConfigTrouble if phase in (CONNECT, EHLO, STARTTLS, AUTH) else Never
+            # or this code
+            kind = OwnFault if phase in MESSAGE_PHASES else ConfigTrouble
             raise kind(Reply(phase, None, "not possible (%s)" %
                              type(error).__name__)) from None
         except smtplib.SMTPException as error:
@@ -513,7 +575,7 @@ class Session:
 
         if isinstance(text, bytes):
             text = text.decode("utf-8", "replace")
-        text = " ".join(text.split())[:400]
+        text = one_line(text)[:400]
         if phase == AUTH:
             text = self.server.without_login(text)
         # smtplib's -1: that was no reply
@@ -526,6 +588,13 @@ class Session:
         if self.smtp is None or self.receiving:
             return False
         return judge(self._reply(MAIL, self.smtp.rset)) is None
+
+# -----------------------------------------------------------------------------
+def is_dropped(outcome):
+    """ Whether the relay broke off before it was told a recipient """
+
+    return any(isinstance(error, RelayTrouble) and error.phase == MAIL
+               for error in outcome.values())
 
 # =============================================================================
 class Punctual(smtplib.SMTP):
@@ -546,6 +615,8 @@ class Punctual(smtplib.SMTP):
     def getreply(self):
         """ Take a reply; smtplib itself would wait anew for each byte of it """
 
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected("Connection closed")
         if self.file is None:
             self.file = Lines(self.sock, self.patience)
         return super().getreply()

@@ -58,11 +58,13 @@ class Transport:
                 within: the time it may take in all (seconds)
 
             Returns:
-                dict {recipient: None if accepted, else a DeliveryError}
+                dict {recipient: None if accepted, else the DeliveryError that
+                is about that recipient}; without those that are to be handed
+                over again
 
             Raises:
-                Trouble: the relay or the configuration is to blame
-                NotNow, Never: the message was refused for all recipients
+                Trouble: there is no session, the message was not handed over
+                DeliveryError: the message can not be composed
         """
 
         sending = self.sending(0, (submission, message_id, recipients), within)
@@ -209,12 +211,22 @@ class Transport:
     def fingerprint(self, salt):
         """ Tell this configuration from another (see Server.fingerprint) """
 
+        return self._any_server().fingerprint(self.mail.settings.sender, salt)
+
+    # -------------------------------------------------------------------------
+    def login_fingerprint(self, salt):
+        """ Tell this login from another (see Server.login_fingerprint) """
+
+        return self._any_server().login_fingerprint(salt)
+
+    # -------------------------------------------------------------------------
+    def _any_server(self):
+        """ The Server as configured; one that can't work, if there is none """
+
         try:
-            server = self._server()
+            return self._server()
         except ConfigTrouble as error:
-            # None that could work
-            server = Server(str(error), 0)
-        return server.fingerprint(self.mail.settings.sender, salt)
+            return Server(str(error), 0)
 
     # -------------------------------------------------------------------------
     def close(self):

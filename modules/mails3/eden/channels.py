@@ -76,6 +76,12 @@ class ChannelTransport:
         return hashlib.sha256(gateways.encode("utf-8")).hexdigest()
 
     # -------------------------------------------------------------------------
+    def login_fingerprint(self, salt):
+        """ The logins of gateways are Eden's own """
+
+        return None
+
+    # -------------------------------------------------------------------------
     def close(self):
         """ Nothing is kept open """
 

@@ -18,6 +18,7 @@
 import asyncio
 import atexit
 import email
+import hmac
 import itertools
 import logging
 import os
@@ -82,7 +83,8 @@ class FakeRelay:
 
     host = "127.0.0.1"
 
-    def __init__(self, port=0, tls=None, login=None, size=None, extensions=()):
+    def __init__(self, port=0, tls=None, login=None, size=None, extensions=(),
+                 mechanisms=("LOGIN", "PLAIN")):
         """
             Args:
                 port: the port to listen on; 0 = any free one, kept for good
@@ -91,6 +93,7 @@ class FakeRelay:
                 size: the SIZE to announce and to enforce (bytes)
                 extensions: others to announce: "PIPELINING", "CHUNKING"; it
                             could do both in any case
+                mechanisms: the ways to log in: "LOGIN", "PLAIN", "CRAM-MD5"
         """
 
         with socket.create_server((self.host, port)) as probe:
@@ -102,6 +105,7 @@ class FakeRelay:
         self.login = login
         self.size = size or 33554432
         self.extensions = extensions
+        self.mechanisms = mechanisms
 
         self.thread = None
         self.numbers = itertools.count(1) # of the sessions, never reused
@@ -307,6 +311,7 @@ class Session(SMTP):
             tls_context = relay.context if relay.tls == "starttls" else None,
             auth_require_tls = relay.tls == "starttls",
             authenticator = self.authenticate,
+            auth_exclude_mechanism = {"LOGIN", "PLAIN", "CRAM-MD5"} - set(relay.mechanisms),
             timeout = 86400, # whoever gives up, it's not the relay
         )
         self.relay = relay
@@ -435,6 +440,17 @@ class Session(SMTP):
         if needed:
             await self.push("530 5.7.0 Authentication required")
         return needed
+
+    async def auth_CRAM__MD5(self, server, args):
+        """ RFC 2195: the password answers a challenge, and is not shown """
+
+        challenge = b"<%d@relay.example.org>" % self.number
+        username, _, answer = (await self.challenge_auth(challenge)).decode().partition(" ")
+        login = self.relay.login
+        known = login and hmac.new(login[1].encode(), challenge, "md5").hexdigest()
+        accepted = (username, answer) == (login and login[0], known)
+        self.relay.record("logins", (self.number, "CRAM-MD5", username, accepted))
+        return AuthResult(success=accepted, handled=False)
 
     def authenticate(self, server, session, envelope, mechanism, credentials):
         """ Decides on a login """

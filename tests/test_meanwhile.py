@@ -53,6 +53,7 @@ class TestDatabaseAway:
         for _ in range(3):
             office.later(3600)
             office.drain()
+            office.retry()
 
         arrived = [mail.recipients[0] for mail in office.relay.mails]
         assert len(arrived) == len(set(arrived)) == 30

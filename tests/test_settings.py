@@ -74,6 +74,14 @@ class TestSettings:
         assert settings.task_timeout > 4 * settings.reply_timeout
         assert "task_timeout" in complaints[0]
 
+    def test_a_worker_does_not_count_as_hanging_over_one_message(self):
+        """ A message may take four times as long as one reply """
+
+        settings, complaints = read(neglect_timeout="60", reply_timeout="60")
+
+        assert settings.neglect_timeout > 4 * settings.reply_timeout
+        assert "neglect_timeout" in complaints[0]
+
 # =============================================================================
 class TestSample:
     """ private/mails3.ini """

@@ -2,12 +2,14 @@
     The session with the relay, against a relay that is told what to answer
 """
 
+import hmac
 import socket
 import time
 
 from base64 import b64encode
 from contextlib import suppress
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 
@@ -446,6 +448,29 @@ class TestLogin:
         """ The mail is taken """
 
         with FakeRelay(login=("user", "right")) as relay:
+            assert transmit(session(relay, user="user", password="right")) == {ANNE: None}
+
+    @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
+    def test_a_login_need_not_be_ascii(self, mechanism):
+        """ It is UTF-8 (RFC 4616), by whatever mechanism the relay offers """
+
+        with FakeRelay(login=("Zoë", "Schlüssel"), mechanisms=[mechanism]) as relay:
+            ours = session(relay, user="Zoë", password="Schlüssel")
+            assert transmit(ours) == {ANNE: None}
+            assert relay.logins[0][1:] == (mechanism, "Zoë", True)
+
+    def test_a_host_without_md5_logs_in_by_another_mechanism(self, monkeypatch):
+        """ One that goes by FIPS 140 refuses MD5 with a ValueError """
+
+        new = hmac.new
+
+        def without_md5(key, message=None, digestmod=""):
+            if digestmod == "md5":
+                raise ValueError("[digital envelope routines] unsupported")
+            return new(key, message, digestmod)
+
+        monkeypatch.setattr("mails3.smtp.hmac", SimpleNamespace(new=without_md5))
+        with FakeRelay(login=("user", "right"), mechanisms=["CRAM-MD5", "PLAIN"]) as relay:
             assert transmit(session(relay, user="user", password="right")) == {ANNE: None}
 
     def test_with_a_wrong_password(self):

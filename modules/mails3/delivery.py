@@ -133,8 +133,9 @@ class Courier:
         self.alive_on = None  # when this run has last said that it is at work
         # The trouble that one message has met since the relay last accepted one
         self.suspect, self.suspicion = None, None
-        # Refusals in a row, of which so many are noted down
+        # Refusals in a row, of which so many are noted down; by message in this run
         self.refusals = self.noted_refusals = 0
+        self.refused = {}
         self.finished = [] # (deliveries, outcome, whether the relay works): to be written
 
     # -------------------------------------------------------------------------
@@ -495,12 +496,12 @@ class Courier:
         accepted = any(None in outcome.values() for _, outcome in round)
         if accepted:
             self.suspect = self.suspicion = None
-            self.refusals = 0
+            self.refusals, self.refused = 0, {}
         tripped = []
         for deliveries, outcome in round:
             answers = [error for error in outcome.values() if error and error.phase]
             if not accepted:
-                self.refusals += len(answers)
+                self._count_refusals(deliveries[0].message, len(answers))
             works = accepted or self.refusals < REFUSALS_IN_A_ROW and \
                 any(not isinstance(error, Trouble) for error in answers)
             tripped += self._blame(deliveries, outcome, accepted)
@@ -510,6 +511,17 @@ class Courier:
                                             "accepted, the last one with: %s" %
                                             (self.refusals, answers[-1])))
         return tripped
+
+    # -------------------------------------------------------------------------
+    def _count_refusals(self, message, number):
+        """
+            Count refusals in a row; those of one message alone, which may be
+            to a list of dead addresses, are not enough
+        """
+
+        before = self.refused.get(message, 0)
+        self.refused[message] = min(before + number, REFUSALS_IN_A_ROW - 1)
+        self.refusals += self.refused[message] - before
 
     # -------------------------------------------------------------------------
     def _blame(self, deliveries, outcome, accepted):
@@ -531,20 +543,19 @@ class Courier:
         if not troubled:
             return []
         message, trouble = deliveries[0].message, outcome[troubled[0].address]
-        about_all = False
-        if not accepted:
-            # The envelope's sender is the site's own; else it has been met by
-            # another message, or there is no other message to try
-            about_all = is_about_the_site(trouble) and trouble.phase == MAIL or \
-                self.suspect not in (None, message) or \
-                self.suspect == message and is_about_the_site(trouble)
-            self.suspect, self.suspicion = message, trouble
-        if not about_all:
-            for delivery in troubled:
-                trouble = outcome[delivery.address]
-                if self._is_its_own(delivery, trouble, accepted):
-                    outcome[delivery.address] = as_refusal(trouble)
-        return [trouble] if about_all else []
+        about_site = is_about_the_site(trouble)
+        own = [delivery for delivery in troubled
+               if self._is_its_own(delivery, outcome[delivery.address], accepted)]
+        if not accepted and not (own and about_site):
+            suspect, self.suspect, self.suspicion = self.suspect, message, trouble
+            # The envelope's sender is the site's own; or another message has met
+            # the same; or the words are clear, and there is no other message
+            if about_site and trouble.phase == MAIL or suspect not in (None, message) or \
+               about_site and suspect == message:
+                return [trouble]
+        for delivery in own:
+            outcome[delivery.address] = as_refusal(outcome[delivery.address])
+        return []
 
     # -------------------------------------------------------------------------
     def _is_its_own(self, delivery, trouble, accepted):
@@ -651,7 +662,7 @@ class Courier:
         sent = []
         for deliveries, outcome, works in self.finished:
             if works:
-                self._open("the mail server takes mail")
+                self._open("the mail server takes mail", works)
             for delivery in deliveries:
                 error = outcome.get(delivery.address)
                 if delivery.address not in outcome:
@@ -719,10 +730,10 @@ class Courier:
                       "repaired.", trouble)
 
     # -------------------------------------------------------------------------
-    def _open(self, why):
-        """ Close the breaker if it is tripped; and note that the relay takes mail """
+    def _open(self, why, works=False):
+        """ Close the breaker if it is tripped """
 
-        if self.held and self.relay.open(self.now()):
+        if self.held and self.relay.open(self.now(), works):
             log.warning("Mail is sent again: %s.", why)
         self.held = False
 

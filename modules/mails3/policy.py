@@ -130,7 +130,7 @@ SITE = (
     # The site may not send here at all
     (CLIENT, r"5\.7\.(54|57|64)", r"", ConfigTrouble), # Exchange: relay, login
     (CLIENT, r"", r"relay access denied|relay(ing)? (is )?(denied|not permitted|prohibited)"
-                  r"|relaying disallowed|(unable|not allowed) to relay"
+                  r"|(unable|not allowed) to relay"
                   r"|do(es)? not relay", ConfigTrouble), # Postfix, sendmail, Exim, Exchange
     (CLIENT, r"", r"client host\b.{0,80}\b(rejected|blocked)|helo command rejected"
                   r"|cannot find your( reverse)? hostname", ConfigTrouble), # Postfix

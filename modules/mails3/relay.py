@@ -105,7 +105,7 @@ class Relay:
         table, row = self.table, self.read()
         cause = CONFIGURATION if isinstance(error, ConfigTrouble) else RELAY
         refused = isinstance(error, LoginRefused)
-        known = fingerprints_of(row) if row.status == HELD else []
+        known = fingerprints_of(row)
         if fingerprint not in known:
             known = (known + [fingerprint])[-MOST_FINGERPRINTS:]
         values = dict(status = HELD,
@@ -127,25 +127,27 @@ class Relay:
             not row.login_refused
 
     # -------------------------------------------------------------------------
-    def open(self, now):
+    def open(self, now, works=True):
         """
-            Open the lane
+            Close the breaker
 
             Args:
                 now: the time
+                works: the relay has taken mail; False = it is to be tried, by
+                       a configuration that has not met the trouble yet
 
             Returns:
-                True if it was held (the incident is over)
+                True if it was tripped
         """
 
+        values = {"opened_on": now, "fingerprints": None} if works else {}
         return bool(self._update(self.table.status == HELD,
                                  status = OPEN,
-                                 opened_on = now,
                                  held_on = None,
                                  probe_on = None,
                                  login_refused = False,
                                  refusals = 0,
-                                 ))
+                                 **values))
 
     # -------------------------------------------------------------------------
     def note_refusals(self, number, now):

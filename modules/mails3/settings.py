@@ -46,7 +46,8 @@ SETTINGS = tuple(Setting(*setting) for setting in (
     ("worker_timeout", 60, "seconds",
      "Without a heartbeat for so long, a worker counts as gone"),
     ("neglect_timeout", 300, "seconds",
-     "With new mail waiting for so long, the workers count as hanging"),
+     "With new mail waiting for so long, the workers count as hanging; must exceed "
+     "four times reply_timeout"),
     ("in_doubt", "resend", "resend or keep",
      "What becomes of a message whose worker died while it was sending it"),
     ("verify_tls", False, "yes or no",
@@ -117,6 +118,11 @@ def read_settings(given, complain):
         settings.task_timeout = 10 * settings.reply_timeout
         complain("Setting task_timeout must exceed five times reply_timeout, "
                  "using %s" % settings.task_timeout)
+    if settings.neglect_timeout <= 4 * settings.reply_timeout:
+        # A worker may be busy with one message for so long
+        settings.neglect_timeout = 5 * settings.reply_timeout
+        complain("Setting neglect_timeout must exceed four times reply_timeout, "
+                 "using %s" % settings.neglect_timeout)
     return settings
 
 # -----------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def flat(engine, around, times, server):
                 state = run.relay.read()
                 # Held until somebody repairs it
                 run.relay.hold(LoginRefused("535"), run.transport.fingerprint(state.salt),
-                               utcnow())
+                               run.transport.login_fingerprint(state.salt), utcnow())
                 office.db.commit()
         try:
             seen = {kind: [] for kind in offices}

@@ -17,10 +17,12 @@ from collections import namedtuple
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from itertools import groupby
+from os.path import basename
+from traceback import extract_tb
 
+from .blame import Blame
 from .message import DEFERRED, NEW, times_in_doubt
-from .policy import MAIL, REFUSALS_IN_A_ROW, DeliveryError, Never, NotNow, \
-                    OwnFault, RelayTrouble, Trouble, as_refusal, is_about_the_site, \
+from .policy import REFUSALS_IN_A_ROW, DeliveryError, Never, OwnFault, Trouble, \
                     is_in_doubt, next_try
 from .relay import HELD, fingerprints_of, is_paused
 from .submission import NewerVersion
@@ -128,14 +130,10 @@ class Courier:
             settings.reply_timeout / 2
 
         self.held = False
-        self.opened_on = None # when the relay last took mail after a trouble
         self.unasked = False  # it may be probed, and has not been
         self.alive_on = None  # when this run has last said that it is at work
-        # The trouble that one message has met since the relay last accepted one
-        self.suspect, self.suspicion = None, None
-        # Refusals in a row, of which so many are noted down; by message in this run
-        self.refusals = self.noted_refusals = 0
-        self.refused = {}
+        self.blame = Blame()
+        self.noted_refusals = 0 # of those in a row, for all workers
         self.finished = [] # (deliveries, outcome, whether the relay works): to be written
 
     # -------------------------------------------------------------------------
@@ -182,8 +180,8 @@ class Courier:
         lease = self.outbox.claim_these(ids, now, now + self.lease_time)
         try:
             self._send_claimed(lease)
-            if is_about_the_site(self.suspicion):
-                self._hold(self.suspicion)
+            if self.blame.unexplained:
+                self._hold(self.blame.unexplained)
         except Trouble as trouble:
             self._hold(trouble)
         finally:
@@ -225,9 +223,9 @@ class Courier:
                     break
                 finally:
                     self._surely(lambda: self.outbox.release(lease))
-            if is_about_the_site(self.suspicion):
+            if self.blame.unexplained:
                 # There was no other message to tell whose fault it was
-                self._patiently(lambda: self._hold(self.suspicion))
+                self._patiently(lambda: self._hold(self.blame.unexplained))
         finally:
             self.transport.close()
         return settled
@@ -264,8 +262,8 @@ class Courier:
         if is_paused(state, now):
             return False
         self.held = state.status == HELD
-        self.opened_on = state.opened_on
-        self.refusals = self.noted_refusals = state.refusals or 0
+        self.blame.read(state)
+        self.noted_refusals = self.blame.refusals
         if not self.held:
             return True
         if state.login_refused and \
@@ -274,7 +272,7 @@ class Courier:
             return False
         if self.transport.fingerprint(state.salt) not in fingerprints_of(state):
             self._open("the configuration has changed")
-            self.held, self.refusals = False, 0
+            self.held, self.blame.refusals = False, 0
             return True
         return self.unasked or self.insist or self.relay.probe(state, now)
 
@@ -468,107 +466,14 @@ class Courier:
                 except DeliveryError as error:
                     outcome = all_of(deliveries, error)
                 except Exception as error:
-                    log.exception("Mail to %s (number %s) can't be sent now",
-                                  deliveries[0].address, deliveries[0].outbox)
-                    outcome = all_of(deliveries, OwnFault("It can not be sent now (%s)" %
-                                                          type(error).__name__))
+                    outcome = all_of(deliveries, own_fault(error))
                 del under_way[number]
                 round.append((deliveries, outcome))
-        troubles += self._weigh(round)
+        works, tripped = self.blame.weigh(round)
+        self.finished.extend((*each, works) for each in round)
+        troubles += tripped
         if troubles:
             raise troubles[0]
-
-    # -------------------------------------------------------------------------
-    def _weigh(self, round):
-        """
-            Tell whose fault the troubles of a round are. What the relay answers
-            about one message concerns that message, until another one meets
-            the same and none is accepted.
-
-            Args:
-                round: list of (deliveries, outcome), as they were handed over;
-                       goes to self.finished
-
-            Returns:
-                list of the Troubles for which the breaker has to trip
-        """
-
-        accepted = any(None in outcome.values() for _, outcome in round)
-        if accepted:
-            self.suspect = self.suspicion = None
-            self.refusals, self.refused = 0, {}
-        tripped = []
-        for deliveries, outcome in round:
-            answers = [error for error in outcome.values() if error and error.phase]
-            if not accepted:
-                self._count_refusals(deliveries[0].message, len(answers))
-            works = accepted or self.refusals < REFUSALS_IN_A_ROW and \
-                any(not isinstance(error, Trouble) for error in answers)
-            tripped += self._blame(deliveries, outcome, accepted)
-            self.finished.append((deliveries, outcome, works))
-            if self.refusals >= REFUSALS_IN_A_ROW and not tripped:
-                tripped.append(RelayTrouble("%s mails in a row were refused and none was "
-                                            "accepted, the last one with: %s" %
-                                            (self.refusals, answers[-1])))
-        return tripped
-
-    # -------------------------------------------------------------------------
-    def _count_refusals(self, message, number):
-        """
-            Count refusals in a row; those of one message alone, which may be
-            to a list of dead addresses, are not enough
-        """
-
-        before = self.refused.get(message, 0)
-        self.refused[message] = min(before + number, REFUSALS_IN_A_ROW - 1)
-        self.refusals += self.refused[message] - before
-
-    # -------------------------------------------------------------------------
-    def _blame(self, deliveries, outcome, accepted):
-        """
-            Blame a message, or the relay, for the troubles that a message met
-
-            Args:
-                deliveries: of one message
-                outcome: dict; a Trouble in it becomes a refusal of this message
-                         where it counts as its attempt
-                accepted: the relay has accepted another message meanwhile
-
-            Returns:
-                list of the Troubles for which the breaker has to trip
-        """
-
-        troubled = [delivery for delivery in deliveries
-                    if isinstance(outcome.get(delivery.address), Trouble)]
-        if not troubled:
-            return []
-        message, trouble = deliveries[0].message, outcome[troubled[0].address]
-        about_site = is_about_the_site(trouble)
-        own = [delivery for delivery in troubled
-               if self._is_its_own(delivery, outcome[delivery.address], accepted)]
-        if not accepted and not (own and about_site):
-            suspect, self.suspect, self.suspicion = self.suspect, message, trouble
-            # The envelope's sender is the site's own; or another message has met
-            # the same; or the words are clear, and there is no other message
-            if about_site and trouble.phase == MAIL or suspect not in (None, message) or \
-               about_site and suspect == message:
-                return [trouble]
-        for delivery in own:
-            outcome[delivery.address] = as_refusal(outcome[delivery.address])
-        return []
-
-    # -------------------------------------------------------------------------
-    def _is_its_own(self, delivery, trouble, accepted):
-        """
-            Whether a trouble counts as an attempt of the delivery: it has met
-            one before; if it is about the site in the relay's own words, only
-            when others have been accepted since
-        """
-
-        if delivery.troubled_on is None or is_in_doubt(trouble):
-            return False
-        return accepted or not is_about_the_site(trouble) or \
-            self.opened_on is not None and delivery.troubled_on <= self.opened_on
 
     # -------------------------------------------------------------------------
     def _may_try(self, delivery):
@@ -687,13 +592,14 @@ class Courier:
             have the next probe take another message than those
         """
 
-        if self.refusals == self.noted_refusals:
+        refusals, now = self.blame.refusals, self.now()
+        if refusals == self.noted_refusals:
             return
-        self.relay.note_refusals(self.refusals, self.now())
-        self.noted_refusals = self.refusals
-        if self.refusals >= REFUSALS_IN_A_ROW:
+        self.relay.note_refusals(refusals, now)
+        self.noted_refusals = refusals
+        if refusals >= REFUSALS_IN_A_ROW:
             self.outbox.put_behind({deliveries[0].message
-                                    for deliveries, *_ in self.finished}, self.now())
+                                    for deliveries, *_ in self.finished}, now)
 
     # -------------------------------------------------------------------------
     def _settle(self, delivery, error):
@@ -757,6 +663,14 @@ def parts(messages):
         size += more
     if part:
         yield part
+
+# -----------------------------------------------------------------------------
+def own_fault(error):
+    """ An exception of this code, with the place: its text may quote the message """
+
+    place = extract_tb(error.__traceback__)[-1]
+    return OwnFault("It can not be sent now (%s, %s:%s)" %
+                    (type(error).__name__, basename(place.filename), place.lineno))
 
 # -----------------------------------------------------------------------------
 def all_of(deliveries, error):

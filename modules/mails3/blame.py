@@ -1,0 +1,146 @@
+# -*- coding: utf-8 -*-
+
+"""
+    Whose fault a trouble is: the relay's, the configuration's, or that of the
+    one message over which it came up; no database, no connection
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from .policy import MAIL, REFUSALS_IN_A_ROW, RelayTrouble, Trouble, as_refusal, \
+                    is_about_the_site, is_in_doubt
+
+__all__ = ("Blame",)
+
+# =============================================================================
+class Blame:
+    """
+        What a run has seen of the relay. What the relay answers about one
+        message concerns that message, until another one meets the same before
+        any is accepted.
+    """
+
+    def __init__(self):
+
+        # The message that has met a trouble since the relay last accepted one
+        self.suspect = None
+        self.trouble = None
+        # Refusals since then, over all workers; by message in this run
+        self.refusals = 0
+        self.refused = {}
+        # When the relay last accepted a message after a trouble
+        self.accepted_on = None
+
+    # -------------------------------------------------------------------------
+    def read(self, state):
+        """
+            Take over what all workers have seen
+
+            Args:
+                state: as from Relay.read()
+        """
+
+        self.refusals = state.refusals or 0
+        self.accepted_on = state.opened_on
+
+    # -------------------------------------------------------------------------
+    @property
+    def unexplained(self):
+        """
+            The trouble of a message after which no other could be tried, if it
+            is about the site in the relay's own words; else None
+        """
+
+        return self.trouble if is_about_the_site(self.trouble) else None
+
+    # -------------------------------------------------------------------------
+    def weigh(self, round):
+        """
+            Weigh the outcomes of messages that were handed over side by side
+
+            Args:
+                round: list of (deliveries, outcome), each of one message; a
+                       Trouble in an outcome becomes a refusal of the message
+                       where that is to blame
+
+            Returns:
+                tuple (works, tripped): whether the relay has shown that it
+                works; list of the Troubles for which the breaker has to trip
+        """
+
+        accepted = any(None in outcome.values() for _, outcome in round)
+        if accepted:
+            self.suspect = self.trouble = None
+            self.refusals, self.refused = 0, {}
+        works, tripped = accepted, []
+        for deliveries, outcome in round:
+            answers = [error for error in outcome.values() if error and error.phase]
+            if answers and not accepted:
+                self._count(deliveries[0].message, len(answers))
+                works = works or not all(isinstance(error, Trouble) for error in answers)
+            tripped += self._blame(deliveries, outcome, accepted)
+            if self.refusals >= REFUSALS_IN_A_ROW and answers and not tripped:
+                tripped.append(RelayTrouble("%s mails in a row were refused and none was "
+                                            "accepted, the last one with: %s" %
+                                            (self.refusals, answers[-1])))
+        return works and (accepted or self.refusals < REFUSALS_IN_A_ROW), tripped
+
+    # -------------------------------------------------------------------------
+    def _count(self, message, number):
+        """
+            Count refusals in a row; those of one message alone, which may be
+            to a list of dead addresses, are not enough
+        """
+
+        before = self.refused.get(message, 0)
+        self.refused[message] = min(before + number, REFUSALS_IN_A_ROW - 1)
+        self.refusals += self.refused[message] - before
+
+    # -------------------------------------------------------------------------
+    def _blame(self, deliveries, outcome, accepted):
+        """
+            Blame the message, or the relay, for the troubles of one message
+
+            Args:
+                deliveries: of the message
+                outcome: as for weigh()
+                accepted: the relay has accepted another message meanwhile
+
+            Returns:
+                list of the Troubles for which the breaker has to trip
+        """
+
+        troubled = [delivery for delivery in deliveries
+                    if isinstance(outcome.get(delivery.address), Trouble)]
+        if not troubled:
+            return []
+        message, trouble = deliveries[0].message, outcome[troubled[0].address]
+        about_site = is_about_the_site(trouble)
+        own = [delivery for delivery in troubled
+               if self._is_its_own(delivery, outcome[delivery.address], accepted)]
+        if not accepted and not (own and about_site):
+            suspect, self.suspect, self.trouble = self.suspect, message, trouble
+            # The envelope's sender is the site's own; or another message has met
+            # the same; or the words are clear, and there is no other message
+            if about_site and trouble.phase == MAIL or suspect not in (None, message) or \
+               about_site and suspect == message:
+                return [trouble]
+        for delivery in own:
+            outcome[delivery.address] = as_refusal(outcome[delivery.address])
+        return []
+
+    # -------------------------------------------------------------------------
+    def _is_its_own(self, delivery, trouble, accepted):
+        """
+            Whether a trouble counts as an attempt of the delivery: it has met
+            one before; if it is about the site in the relay's own words, only
+            when others have been accepted since
+        """
+
+        if delivery.troubled_on is None or is_in_doubt(trouble):
+            return False
+        return accepted or not is_about_the_site(trouble) or \
+            self.accepted_on is not None and delivery.troubled_on <= self.accepted_on
+
+# END =========================================================================

@@ -93,7 +93,7 @@ class Watch:
     # -------------------------------------------------------------------------
     def hold(self):
 
-        self.relay.hold(ConfigTrouble("Login is wrong"), "", self.clock())
+        self.relay.hold(ConfigTrouble("Login is wrong"), "", None, self.clock())
         self.office.db.commit()
 
     # -------------------------------------------------------------------------

@@ -19,6 +19,11 @@
                                    are the defaults. The colon before @ must
                                    be there: without one, pydal takes the
                                    password for None and the scheduler dies
+        MAIL_SERVERS_PATH          a folder in which Debian's packages of Postfix, Exim
+                                   and OpenSMTPD are unpacked, for those that are not
+                                   installed (see .ci/run); they run for root only
+        MAILS3_REQUIRE_MAIL_SERVERS 1: a mail server that is missing fails its tests,
+                                   rather than having them skipped
         MAILS3_REQUIRE_BROWSER     1: without chromium and chromedriver, the tests
                                    in a browser fail, rather than being skipped
         MAILS3_REQUIRE_DATABASES   1: a server that is missing fails its tests,

@@ -1,0 +1,358 @@
+"""
+    Real mail servers as Debian ships them, each with a configuration of the
+    test's own and its defaults otherwise
+
+        with Postfix() as server:
+            ... hand mail over to server.address ...
+            server.delivered("anne") # the messages that have arrived
+
+    As packages they conflict with each other and with what the system may have
+    installed. So they need not be installed: MAIL_SERVERS_PATH names a folder
+    in which each is unpacked (.ci/run does that). They run as if they were
+    installed, in mount and process namespaces of their own, on copies of /etc
+    and /var that are gone afterwards: nothing of the system's own mail is
+    touched, and no process remains.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+from email import message_from_bytes
+from pathlib import Path
+
+from host import eventually
+
+DOMAIN = "example.org"
+
+# Who has a mailbox; nobody else has
+USERS = ["anne", "shelter"] + ["live%02d" % number for number in range(60)]
+
+# What is prepared before a server starts: {pool} is laid over the system's own
+# files, as if the packages had been installed
+NAMESPACE = """set -e
+mount -t tmpfs tmpfs {over}
+mkdir {over}/etc {over}/etc.work {over}/var {over}/var.work
+mount -t overlay overlay -o lowerdir={pool}/usr:/usr /usr
+mount -t overlay overlay -o lowerdir={pool}/etc:/etc,upperdir={over}/etc,workdir={over}/etc.work /etc
+mount -t overlay overlay -o lowerdir={pool}/var:/var,upperdir={over}/var,workdir={over}/var.work /var
+mount -t tmpfs tmpfs /run
+mkdir -p {spool}
+mount --bind {folder}/spool {spool}
+cp -r {folder}/etc/. /etc/
+chown -R root:root /etc/{config}
+for name in {users}; do
+    grep -q "^$name:" /etc/group || groupadd --system $name
+    grep -q "^$name:" /etc/passwd || useradd --system --gid $name --no-create-home $name
+done
+{start}
+"""
+
+# =============================================================================
+class MailServer:
+    """ One of them, in a folder of its own """
+
+    name = None    # of its folder in MAIL_SERVERS_PATH
+    program = None # by which an installed one is found
+    users = ()     # that it needs
+    spool = None   # where it keeps its queue
+    config = None  # its file or folder below /etc
+    start = None   # the command, in the foreground
+
+    def __init__(self, **options):
+        """
+            Args:
+                options: what it does beside its defaults:
+                         - refuses_sender: a sender that is not to be used here
+                         - asks_for_login: nobody may send without one, and
+                           none is right
+                         - greylists: defers all recipients
+                         - certificate: (chain, key) as PEM (bytes)
+        """
+
+        # Not among those of pytest: the servers' own users have to get there
+        self.folder = folder = Path(tempfile.mkdtemp(prefix="mails3-server-"))
+        folder.chmod(0o711)
+        self.options = options
+        self.process = None
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        self.address = "127.0.0.1:%s" % self.port
+        for name in ("over", "spool", "etc", "mail"):
+            (folder / name).mkdir()
+        shutil.chown(folder / "mail", "mail", "mail")
+
+    # -------------------------------------------------------------------------
+    @classmethod
+    def missing(cls):
+        """ Why it can't be had (str), None if it can """
+
+        if os.geteuid():
+            return "%s needs root" % cls.__name__
+        if not cls.pool().exists() and not shutil.which(cls.program, path="/usr/sbin:/sbin"):
+            return "No %s: neither installed nor in MAIL_SERVERS_PATH" % cls.__name__
+        return None
+
+    @classmethod
+    def pool(cls):
+        """ Where it is unpacked (Path), if it is """
+
+        return Path(os.environ.get("MAIL_SERVERS_PATH", "/nowhere")) / cls.name
+
+    # -------------------------------------------------------------------------
+    def run(self, **options):
+        """ Start it, with other options than before if there are any """
+
+        self.options.update(options)
+        if self.options.get("certificate"):
+            for name, pem in zip(("chain", "key"), self.options["certificate"]):
+                self.write("%s.pem" % name, pem.decode("ascii"))
+        self.configure()
+        script = NAMESPACE.format(pool = self.pool() if self.pool().exists() else "/",
+                                  over = self.folder / "over",
+                                  folder = self.folder,
+                                  spool = self.spool,
+                                  config = self.config,
+                                  users = " ".join(self.users),
+                                  start = self.start)
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(["unshare", "--mount", "--propagation", "private",
+                                             "--pid", "--fork", "--kill-child", "--mount-proc",
+                                             "sh", "-c", script], stdout=log, stderr=log)
+        assert eventually(self.is_listening, 30), (self.folder / "log").read_text()[-3000:]
+
+    def is_listening(self):
+        """ Whether it greets """
+
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+                return connection.recv(4).startswith(b"220")
+        except OSError:
+            return False
+
+    def stop(self):
+        """ End it at once, with all its processes; what it has accepted stays in its queue """
+
+        if self.process:
+            pid = self.process.pid
+            # The first process of a namespace takes all others along
+            for child in Path("/proc/%s/task/%s/children" % (pid, pid)).read_text().split():
+                os.kill(int(child), signal.SIGKILL)
+            self.process.wait()
+            assert eventually(lambda: not self.is_listening(), 10)
+            self.process = None
+
+    def close(self):
+        """ End it, and remove all that it had """
+
+        self.stop()
+        shutil.rmtree(self.folder)
+
+    def __enter__(self):
+
+        self.run()
+        return self
+
+    def __exit__(self, *exc_info):
+
+        self.close()
+
+    @property
+    def speaks_tls(self):
+        """ Whether its TLS works at all """
+
+        return True
+
+    # -------------------------------------------------------------------------
+    def write(self, path, text):
+        """ Write a file of its configuration, below /etc """
+
+        target = self.folder / "etc" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+    # -------------------------------------------------------------------------
+    def delivered(self, user):
+        """ The messages in the mailbox of a user """
+
+        box = self.folder / "mail" / user / "new"
+        return [message_from_bytes(path.read_bytes())
+                for path in (box.iterdir() if box.is_dir() else ())]
+
+    def recipients(self):
+        """ Who has got mail: list of users, each as often as they have got one """
+
+        return sorted(user for user in USERS for _ in self.delivered(user))
+
+# =============================================================================
+class Postfix(MailServer):
+    """ Postfix, as it is after its installation, with virtual mailboxes """
+
+    name, program = "postfix", "postfix"
+    users = ("postfix", "postdrop")
+    spool, config = "/var/spool/postfix", "postfix"
+    start = """mkdir -p /var/lib/postfix && chown postfix /var/lib/postfix
+sed "s/^smtp *inet .*/127.0.0.1:$(cat /etc/postfix/port) inet n - n - - smtpd/" \\
+    /usr/share/postfix/master.cf.dist > /etc/postfix/master.cf
+postconf -F '*/*/chroot=n'
+exec postfix start-fg"""
+
+    def configure(self):
+
+        self.write("postfix/port", str(self.port))
+        self.write("postfix/users", "".join("/^%s@%s$/ %s/\n" % (user, DOMAIN, user)
+                                            for user in USERS))
+        settings = {"compatibility_level": "3.6",
+                    "myhostname": "mx." + DOMAIN,
+                    "maillog_file": "/dev/stdout",
+                    "virtual_mailbox_domains": DOMAIN,
+                    "virtual_mailbox_maps": "regexp:/etc/postfix/users",
+                    "virtual_mailbox_base": self.folder / "mail",
+                    "virtual_uid_maps": "static:8",
+                    "virtual_gid_maps": "static:8",
+                    "virtual_minimum_uid": "1",
+                    }
+        options = self.options
+        if options.get("refuses_sender"):
+            settings["smtpd_sender_login_maps"] = \
+                "inline:{{%s = somebody.else}}" % options["refuses_sender"]
+            settings["smtpd_sender_restrictions"] = "reject_sender_login_mismatch"
+            settings["smtpd_sasl_auth_enable"] = "yes"
+        if options.get("asks_for_login"):
+            settings["smtpd_sasl_auth_enable"] = "yes"
+            settings["smtpd_client_restrictions"] = "permit_sasl_authenticated, reject"
+            self.write("postfix/sasl/smtpd.conf", "pwcheck_method: auxprop\n"
+                       "auxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\n")
+        if options.get("greylists"):
+            settings["smtpd_recipient_restrictions"] = \
+                "check_recipient_access static:{450 4.2.0 Greylisted, see you later}"
+        if options.get("certificate"):
+            settings.update(smtpd_tls_cert_file="/etc/chain.pem",
+                            smtpd_tls_key_file="/etc/key.pem",
+                            smtpd_tls_security_level="may")
+        self.write("postfix/main.cf", "".join("%s = %s\n" % item for item in settings.items()))
+
+# =============================================================================
+class Exim(MailServer):
+    """ Exim, with what its default configuration checks """
+
+    name, program = "exim4", "exim4"
+    users = ("Debian-exim",)
+    spool, config = "/var/spool/exim4", "exim4"
+    start = """mkdir -p /var/log/exim4
+chown -R Debian-exim:Debian-exim /var/spool/exim4 /var/log/exim4
+exec exim4 -bdf -q5s"""
+
+    def configure(self):
+
+        options = self.options
+        checks, general, authenticators = [], [], ""
+        if options.get("asks_for_login"):
+            general.append("auth_advertise_hosts = *")
+            checks.append("deny message = Authentication required\n  !authenticated = *")
+            authenticators = ("plain:\n  driver = plaintext\n  public_name = PLAIN\n"
+                              "  server_condition = false\n"
+                              "  server_set_id = $auth2\n")
+        if options.get("greylists"):
+            checks.append("defer message = Greylisted, see you later")
+        if options.get("certificate"):
+            general += ["tls_advertise_hosts = *", "tls_certificate = /etc/chain.pem",
+                        "tls_privatekey = /etc/key.pem"]
+        else:
+            general.append("tls_advertise_hosts =")
+        senders = [user for user in USERS
+                   if "%s@%s" % (user, DOMAIN) != options.get("refuses_sender")]
+        # As in Exim's own default configuration: a sender whom it could not
+        # answer to is not taken
+        self.write("exim4/users", "".join("%s: %s\n" % (user, user) for user in senders))
+        self.write("exim4/exim4.conf", EXIM % {
+            "general": "\n".join(general), "port": self.port, "domain": DOMAIN,
+            "checks": "\n  ".join(checks), "folder": self.folder,
+            "authenticators": authenticators})
+
+EXIM = r"""
+primary_hostname = mx.%(domain)s
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = %(port)s
+domainlist local_domains = %(domain)s
+acl_smtp_rcpt = check_rcpt
+host_lookup =
+never_users =
+keep_environment =
+%(general)s
+
+begin acl
+check_rcpt:
+  %(checks)s
+  require verify = sender
+  require message = relay not permitted
+          domains = +local_domains
+  require verify = recipient
+  accept
+
+begin routers
+users:
+  driver = accept
+  domains = +local_domains
+  local_parts = lsearch;/etc/exim4/users
+  transport = mailbox
+
+begin transports
+mailbox:
+  driver = appendfile
+  directory = %(folder)s/mail/$local_part_data
+  maildir_format
+  create_directory
+  user = mail
+  group = mail
+
+begin authenticators
+%(authenticators)s
+"""
+
+# =============================================================================
+class OpenSMTPD(MailServer):
+    """ OpenSMTPD, with a table of those who have a mailbox """
+
+    name, program = "opensmtpd", "smtpd"
+    users = ("opensmtpd", "opensmtpq")
+    spool, config = "/var/spool/smtpd", "smtpd.conf"
+    start = """chmod 711 /var/spool/smtpd
+test ! -e /etc/key.pem || chmod 600 /etc/key.pem
+exec smtpd -d"""
+
+    @property
+    def speaks_tls(self):
+        """ Debian 12 ships one that fails with its OpenSSL (OpenSMTPD/OpenSMTPD#1239) """
+
+        return "OpenSMTPD 6." not in (self.folder / "log").read_text()
+
+    def configure(self):
+
+        options, lines, listener = self.options, [], "listen on 127.0.0.1 port %s" % self.port
+        self.write("smtpd.users", "".join("%s@%s\n" % (user, DOMAIN) for user in USERS))
+        lines.append('table users file:/etc/smtpd.users')
+        if options.get("certificate"):
+            lines.append('pki here cert "/etc/chain.pem"\npki here key "/etc/key.pem"')
+            listener += " tls pki here"
+        if options.get("asks_for_login"):
+            self.write("smtpd.logins", "nobody *\n")
+            lines.append("table logins file:/etc/smtpd.logins")
+            listener += " auth <logins>"
+        if options.get("greylists"):
+            lines.append('filter grey phase rcpt-to match rcpt-to <users> '
+                         'reject "451 4.7.1 Greylisted, see you later"')
+            listener += " filter grey"
+        lines.append(listener)
+        lines.append('action deliver maildir "%s/mail/%%{rcpt.user}" virtual { "@" = mail }' %
+                     self.folder)
+        if options.get("refuses_sender"):
+            lines.append('match from any mail-from "%s" for any reject' % options["refuses_sender"])
+        lines.append("match %s for rcpt-to <users> action deliver" %
+                     ("auth from any" if options.get("asks_for_login") else "from any"))
+        self.write("smtpd.conf", "\n".join(lines) + "\n")
+
+# END =========================================================================

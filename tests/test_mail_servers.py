@@ -1,0 +1,222 @@
+"""
+    With the mail servers that sites have: Postfix, Exim and OpenSMTPD
+"""
+
+import os
+
+import pytest
+import trustme
+
+from conftest import Office
+from host import eventually
+from mail_servers import DOMAIN, USERS, Exim, OpenSMTPD, Postfix
+
+from mails3.message import INVALID, SENT, UNSENT
+
+SENDER, ANNE = "shelter@" + DOMAIN, "anne@" + DOMAIN
+
+# -----------------------------------------------------------------------------
+@pytest.fixture(params=[Postfix, Exim, OpenSMTPD])
+def server(request):
+    """ Each mail server in turn, not started yet """
+
+    missing = request.param.missing()
+    if missing:
+        if os.environ.get("MAILS3_REQUIRE_MAIL_SERVERS") == "1":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    server = request.param()
+    yield server
+    server.close()
+
+@pytest.fixture
+def office(server, tmp_path):
+    """ An app whose mail goes to that server """
+
+    office = Office("sqlite://%s" % (tmp_path / "storage.sqlite"), server)
+    office.mail.settings.timeout = 5
+    office.configure(reply_timeout=10)
+    yield office
+    office.close()
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """ A certificate for 127.0.0.1 (chain, key), and the path of its authority's """
+
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    ca = trustme.CA()
+    certificate = ca.issue_cert("127.0.0.1", "localhost")
+    ca.cert_pem.write_to_path(str(path))
+    chain = b"".join(pem.bytes() for pem in certificate.cert_chain_pems)
+    return (chain, certificate.private_key_pem.bytes()), str(path)
+
+# -----------------------------------------------------------------------------
+def addresses(users):
+    """ The addresses of users """
+
+    return ["%s@%s" % (user, DOMAIN) for user in users]
+
+def statuses(office):
+    """ What has become of each recipient: dict {user: status} """
+
+    office.db.commit()
+    return {row.address.partition("@")[0]: row.status
+            for row in office.db(office.db.msg_outbox).select()}
+
+def attempts(office):
+    """ How many attempts deliveries have been charged with (set) """
+
+    office.db.commit()
+    return {row.attempts for row in office.db(office.db.mails3_delivery).select()}
+
+# =============================================================================
+class TestDelivery:
+    """ What is sent arrives """
+
+    def test_a_mail_arrives(self, server, office):
+        """ In the mailbox of its recipient, once """
+
+        server.run()
+        anne = office.queue(ANNE)
+
+        office.drain()
+
+        assert office.status(anne) == SENT
+        assert eventually(lambda: server.delivered("anne"), 10)
+        message, = server.delivered("anne")
+        assert message["Subject"] == "News"
+
+    def test_the_living_on_a_list_get_their_mail(self, server, office):
+        """ Though it has more dead addresses than the server puts up with errors """
+
+        server.run()
+        living = USERS[2:37]
+        dead = ["dead%02d" % number for number in range(25)]
+        # Some before, some among, some after the living
+        office.queue(addresses(dead[:22] + living[:20] + dead[22:] + living[20:]))
+
+        for _ in range(3):
+            office.drain()
+
+        found = statuses(office)
+        assert {found[user] for user in living} == {SENT}
+        assert {found[user] for user in dead} == {INVALID}
+        assert eventually(lambda: server.recipients() == sorted(living), 10)
+        assert office.state().status == "open"
+
+    def test_nothing_is_lost_when_the_server_is_restarted(self, server, office):
+        """ Mail waits while it is away, and each arrives once """
+
+        server.run()
+        office.queue(*addresses(USERS[2:12]))
+        office.drain()
+        server.stop()
+        office.queue(*addresses(USERS[12:22]))
+        office.drain()
+        assert office.state().status == "held"
+
+        server.run()
+        office.later(400)
+        office.drain()
+
+        assert set(statuses(office).values()) == {SENT}
+        assert attempts(office) == {1}
+        assert eventually(lambda: server.recipients() == USERS[2:22], 30), server.recipients()
+
+# =============================================================================
+class TestRefusal:
+    """ What it refuses """
+
+    def test_a_server_that_defers_everything_loses_nothing(self, server, office):
+        """ Greylisting: all is sent when it is tried again """
+
+        server.run(greylists=True)
+        office.queue(*addresses(USERS[2:32]))
+        for _ in range(3):
+            office.drain()
+            office.later(40)
+        assert set(statuses(office).values()) == {UNSENT}
+
+        server.stop()
+        server.run(greylists=False)
+        for _ in range(3):
+            office.later(20000)
+            office.drain()
+            office.retry()
+
+        assert set(statuses(office).values()) == {SENT}
+        assert eventually(lambda: server.recipients() == USERS[2:32], 10)
+
+    def test_a_refused_sender_rejects_little_and_leaves_by_itself(self, server, office):
+        """ It is the site's trouble, as far as the server's words tell """
+
+        server.run(refuses_sender=SENDER)
+        office.queue(*addresses(USERS[2:32]))
+
+        for _ in range(3):
+            office.drain()
+            office.later(40)
+
+        found = list(statuses(office).values())
+        assert office.state().status == "held"
+        if not isinstance(server, OpenSMTPD):
+            # OpenSMTPD says no more than "Invalid recipient", to each of them
+            assert set(found) == {UNSENT}
+            assert attempts(office) == {0}
+        else:
+            assert found.count(INVALID) <= 15
+        server.stop()
+        server.run(refuses_sender=None)
+        office.later(400)
+        office.drain()
+
+        assert statuses(office) == {user: SENT if status == UNSENT else status
+                                    for user, status in zip(USERS[2:32], found)}
+
+    def test_a_refused_login_is_tried_once(self, server, office, authority):
+        """ And all mail leaves when no login is asked for any more """
+
+        certificate, _ = authority
+        server.run(asks_for_login=True, certificate=certificate)
+        settings = office.mail.settings
+        settings.login, settings.tls = "shelter:not-the-password", True
+        office.queue(*addresses(USERS[2:7]))
+
+        for _ in range(3):
+            office.drain()
+            office.later(400)
+
+        state = office.state()
+        # No login is sent over a line that can't be encrypted
+        assert (state.status, state.login_refused) == ("held", server.speaks_tls), state.reason
+        assert "not-the-password" not in state.reason
+        server.stop()
+        server.run(asks_for_login=False)
+        settings.login, settings.tls = None, server.speaks_tls
+        office.drain()
+        assert set(statuses(office).values()) == {SENT}
+
+# =============================================================================
+class TestTLS:
+    """ A certificate of an authority of one's own """
+
+    def test_a_certificate_is_verified_if_that_is_set(self, server, office, authority):
+        """ The authority must be known; without verify_tls, any certificate is taken """
+
+        certificate, ca = authority
+        server.run(certificate=certificate)
+        office.mail.settings.tls = True
+
+        anne = office.queue(ANNE)
+        office.drain(verify_tls="yes")
+        assert (office.status(anne), office.state().cause) == (UNSENT, "configuration")
+
+        office.drain(verify_tls="yes", cafile=ca)
+        assert office.status(anne) == (SENT if server.speaks_tls else UNSENT)
+
+        again = office.queue(ANNE)
+        office.drain(verify_tls="no", cafile="")
+        # What should be encrypted is never sent in clear
+        assert office.status(again) == (SENT if server.speaks_tls else UNSENT)
+
+# END =========================================================================

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gluon.dal import DAL
+from pydal.contrib.reserved_sql_keywords import ADAPTERS
 
 from conftest import FOLDER
 
@@ -63,5 +64,18 @@ class TestUpgrade:
 
         with ThreadPoolExecutor(4) as pool:
             assert all(pool.map(start, range(4)))
+
+# =============================================================================
+class TestReservedWords:
+    """ web2py's own scaffolding app refuses all words that any database reserves """
+
+    @pytest.mark.parametrize("reserved", ["all", "common", *sorted(ADAPTERS)])
+    def test_no_column_is_a_reserved_word(self, reserved):
+        """ Of any database that pydal knows """
+
+        db = DAL(None, check_reserved=[reserved])
+        define(db)
+
+        assert set(TABLES) <= set(db.tables)
 
 # END =========================================================================

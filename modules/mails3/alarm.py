@@ -68,17 +68,17 @@ class Alarm:
         table, name = self.table, self._name(kind)
         row = self._row(name)
         reason = words("%s. %s" % (problem.title, problem.detail)) if problem else None
-        if row.active == bool(problem):
+        if row.is_active == bool(problem):
             if problem and row.reason != reason:
                 self.db(table.name == name).update(reason=reason)
             return
 
         delay = timedelta(seconds=self.mail.options.alert_delay)
-        changes = {"active": bool(problem), "since": now, "tell_on": now + delay}
+        changes = {"is_active": bool(problem), "since": now, "tell_on": now + delay}
         if problem:
             changes["reason"] = reason
         if self.db((table.name == name) &
-                   (table.active == row.active)).update(**changes) and kind == "worker":
+                   (table.is_active == row.is_active)).update(**changes) and kind == "worker":
             # The runs tell of the relay's incidents themselves
             if problem:
                 log.error("%s", reason)
@@ -90,7 +90,7 @@ class Alarm:
         """ Whether an incident is known to be under way """
 
         row = self.db(self.table.name == self._name(kind)).select().first()
-        return bool(row and row.active)
+        return bool(row and row.is_active)
 
     # -------------------------------------------------------------------------
     def tell(self, commit):
@@ -107,11 +107,11 @@ class Alarm:
             return
         for kind in INCIDENTS:
             row = self._row(self._name(kind))
-            if row.active == row.told or row.tell_on and row.tell_on > now:
+            if row.is_active == row.told or row.tell_on and row.tell_on > now:
                 continue
             # One of several workers
             claimed = self.db((table.id == row.id) &
-                              (table.told == row.told)).update(told=row.active)
+                              (table.told == row.told)).update(told=row.is_active)
             commit()
             if claimed and not self._call_hooks(kind, row):
                 # Again after as long as it has lasted, for what is broken may
@@ -126,10 +126,10 @@ class Alarm:
     def _call_hooks(self, kind, row):
         """ Tell of an incident; False if that failed """
 
-        told = row.reason if row.active else "%s." % INCIDENTS[kind]
+        told = row.reason if row.is_active else "%s." % INCIDENTS[kind]
         notice = json.dumps({"site": self.mail.site,
                              "incident": kind,
-                             "event": "began" if row.active else "ended",
+                             "event": "began" if row.is_active else "ended",
                              "since": "%sZ" % row.since.isoformat(),
                              # Under the name by which chat servers know it
                              "text": "%s: %s" % (self.mail.site, told),
@@ -148,7 +148,7 @@ class Alarm:
                 return row
             try:
                 with savepoint(self.db, "mails3_incident"):
-                    self.table.insert(name=name, active=False, told=False)
+                    self.table.insert(name=name, is_active=False, told=False)
             except Exception:
                 # Another process was faster, or it can't be made
                 pass

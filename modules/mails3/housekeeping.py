@@ -159,7 +159,7 @@ class Housekeeping:
         # A caller's key is good for ever; nothing else of that message is
         keyed = (mail.idempotency_key != None) & \
             mail.id.belongs([mail_id for mail_id in messages if not copies[mail_id]])
-        db(keyed).update(head=None, body=None, size=0)
+        db(keyed).update(head=None, body=None, stored_bytes=0)
         db(mail.id.belongs(messages) & ~keyed).delete()
 
         self._count(len(gone) if status == SENT else 0, attempts)

@@ -61,7 +61,7 @@ class Ledger:
                          "tried_on", "reply")] + \
                        [self.mail[name] for name in
                         ("id", "message_id", "queued_on", "expires_on", "head",
-                         "size", "secret")]
+                         "stored_bytes", "secret")]
 
     # -------------------------------------------------------------------------
     # All of them
@@ -140,7 +140,7 @@ class Ledger:
     def sizes(self):
         """ How much is kept: numbers of rows, and bytes of messages """
 
-        total = self.mail.size.sum()
+        total = self.mail.stored_bytes.sum()
         return {"deliveries": self.db(self.delivery).count(),
                 "messages": self.db(self.mail).count(),
                 "attempts": self.db(self.attempt).count(),
@@ -236,7 +236,7 @@ class Ledger:
                 "settled_on": entry.modified_on,
                 "reply": own.reply,
                 "message_id": mail.message_id,
-                "size": mail.size,
+                "size": mail.stored_bytes,
                 "secret": bool(mail.secret),
                 # Not for people
                 "delivery": own.id,

@@ -107,7 +107,7 @@ class Outbox:
         try:
             mail_id, = self._insert(self.mail,
                                     "message_id, idempotency_key, queued_on, expires_on, "
-                                    "individual, secret, head, body, size",
+                                    "individual, secret, head, body, stored_bytes",
                                     ["?, ?, ?, ?, ?, ?, ?, ?, ?"],
                                     message_id, idempotency_key, text(now),
                                     expires_on and text(expires_on),
@@ -248,7 +248,7 @@ class Outbox:
                     table.deferred_on, table.begun_on, table.doubts,
                     table.troubled_on,
                     outbox.id, outbox.address, outbox.status, outbox.retries,
-                    mail.expires_on, mail.individual, mail.secret, mail.size,
+                    mail.expires_on, mail.individual, mail.secret, mail.stored_bytes,
                     left = (outbox.on(outbox.id == table.outbox_id),
                             mail.on(mail.id == table.mail_id)),
                     orderby = table.priority | table.mail_id | table.due_on | table.id,
@@ -265,7 +265,7 @@ class Outbox:
                                        outbox = own.outbox_id,
                                        message = own.mail_id,
                                        individual = row.mails3_message.individual,
-                                       size = row.mails3_message.size,
+                                       size = row.mails3_message.stored_bytes,
                                        address = entry.address,
                                        attempts = own.attempts,
                                        retries = entry.retries,

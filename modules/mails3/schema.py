@@ -69,7 +69,7 @@ def define(db, names=TABLES):
                 Field("individual", "boolean", default=False), # each gets their own
                 Field("head", "text"),           # Submission.dump()
                 Field("body", "text"),           # None: dropped
-                Field("size", "integer"),        # as stored, attachments included
+                Field("stored_bytes", "integer"), # attachments included
                 Field("secret", "boolean", default=False), # dropped once sent
                 ),
               "mails3_attachment": (
@@ -132,10 +132,10 @@ def define(db, names=TABLES):
               # What the admin is told of once, one row for each site and kind
               "mails3_incident": (
                 Field("name", length=160, unique=True), # site/kind
-                Field("active", "boolean", default=False),
+                Field("is_active", "boolean", default=False),
                 Field("since", "datetime"),      # it is so
                 Field("reason", length=512),
-                Field("told", "boolean", default=False), # active, as last told
+                Field("told", "boolean", default=False), # is_active, as last told
                 Field("tell_on", "datetime"),    # not before
                 ),
               }

@@ -4,17 +4,30 @@
     MailS3 takes the place of the app's mail
 
     This file sorts after those that make db, auth, mail and the scheduler.
+    It names nothing that is not in each version: a running server reads it
+    anew, but not the package.
 """
 
 if "db" in globals():
 
-    if "s3db" in globals():
-        from mails3.eden import adopt
-    else:
-        from mails3.web2py import adopt
+    try:
+        if "s3db" in globals():
+            from mails3.eden import adopt
+        else:
+            from mails3.web2py import adopt
+        mail = adopt(globals())
+    except Exception as error:
+        # The app keeps its own mail, and works on
+        mails3_error = "MailS3 can't start in this app, which keeps its own mail " \
+                       "(%s: %s)" % (type(error).__name__, error)
 
-    # Names nothing that is not in each version: a running server reads this
-    # file anew, but not the package
-    mail = adopt(globals())
+        def tell(told=mails3_error):
+            """ The log says why, once in each process """
+
+            import logging
+            logging.getLogger("web2py.mails3").error(told)
+
+        cache.ram(mails3_error, tell, None)
+        del tell
 
 # END =========================================================================

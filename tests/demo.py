@@ -95,7 +95,7 @@ class Demo:
 
         site.configure(smtp = {"server": self.relay.address,
                                "sender": "Shelter <shelter@example.org>"},
-                       auth = {"verification": "yes"})
+                       auth = {"verification": True})
         with open(site.app_path / "private" / "mails3.ini", "a") as settings:
             settings.write("\ndrain_interval = 5\n")
         self.step("The app is configured: its mail server, and that addresses are verified",

@@ -16,8 +16,11 @@ VERSION = "%d.%d" % sys.version_info[:2]
 VENV = CLONE / (".venv-" + VERSION)
 PYTHON = VENV / "bin" / "python"
 
-# The gluon of PyPI imports this module, which Python 3.12 no longer has
-IMP = """import importlib.util
+# The gluon of PyPI imports this module, which Python 3.12 no longer has, and
+# needs this name of another
+IMP = """import configparser
+import importlib.util
+configparser.SafeConfigParser = configparser.ConfigParser
 get_magic = lambda: importlib.util.MAGIC_NUMBER
 """
 

@@ -73,9 +73,12 @@ class Site:
         self.close()
 
     # Its files --------------------------------------------------------------
-    def create(self):
+    def create(self, original=TESTS / "app"):
         """
-            Make the folder, with a copy of the demo app in it
+            Make the folder, with a copy of an app in it
+
+            Args:
+                original: its folder; by default that of the demo
         """
 
         if self.web2py and not Path(self.web2py, "gluon").is_dir():
@@ -83,7 +86,7 @@ class Site:
 
         for name in FOLDERS:
             (self.app_path / name).mkdir(parents=True)
-        shutil.copytree(TESTS / "app", self.app_path, dirs_exist_ok=True)
+        shutil.copytree(original, self.app_path, dirs_exist_ok=True)
         for package in (self.app_path.parent, self.app_path, self.app_path / "modules"):
             (package / "__init__.py").touch()
 
@@ -107,7 +110,8 @@ class Site:
         config.read(path, encoding="utf-8")
         for section, values in sections.items():
             for name, value in values.items():
-                config.set(section, name, "" if value is None else str(value))
+                config.set(section, name, "" if value is None else
+                           str(value).lower() if isinstance(value, bool) else str(value))
 
         # In one go: somebody may be reading it
         new = path.with_suffix(".new")
@@ -124,18 +128,20 @@ class Site:
         return [pickle.loads(path.read_bytes())["traceback"] for path in paths]
 
     # Its processes ----------------------------------------------------------
-    def serve(self, port=0):
+    def serve(self, port=0, local=False):
         """
             Start the web server, wait until it takes requests
 
             Args:
                 port: the port (default: any)
+                local: visitors count as sitting before this machine, as they
+                       do; else as if they came over the network
 
             Returns:
                 the process (Popen); the address is self.url from now on
         """
 
-        server, self.url = self._start("serve", str(port))
+        server, self.url = self._start("serve", str(port), "local" if local else "")
         return server
 
     def work(self):
@@ -317,7 +323,7 @@ def models(app, controller="default", function="index", folder="", **request):
                extra_request = request,
                )
 
-def serve(app, port):
+def serve(app, port, local=""):
     """ A web server, with a thread per request """
 
     from socketserver import ThreadingMixIn
@@ -329,7 +335,12 @@ def serve(app, port):
         daemon_threads = True
         request_queue_size = 100
 
-    server = make_server("127.0.0.1", int(port), wsgibase, Server)
+    def application(environ, start_response):
+        if not local:
+            environ["REMOTE_ADDR"] = "192.0.2.1" # RFC 5737: nobody's
+        return wsgibase(environ, start_response)
+
+    server = make_server("127.0.0.1", int(port), application, Server)
     print("http://127.0.0.1:%d/%s" % (server.server_port, app), flush=True)
     server.serve_forever()
 

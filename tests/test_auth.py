@@ -18,8 +18,8 @@ from mails3.message import UNSENT
 ANOTHER = "another secret"
 
 # The app's Auth, where a flow does not say otherwise
-SETTINGS = {"verification": "no", "approval": "no", "two_factor": "no",
-            "reset_link": "yes", "breakdown": "no"}
+SETTINGS = {"verification": False, "approval": False, "two_factor": False,
+            "reset_link": True, "breakdown": False}
 
 # Looks alive, but does nothing: so whatever reaches the relay comes from
 # the request itself
@@ -108,7 +108,7 @@ class Flow:
 class Registration(Flow):
     """ With verification of the address """
 
-    settings = {"verification": "yes"}
+    settings = {"verification": True}
 
     def prepare(self):
 
@@ -131,7 +131,7 @@ class RegistrationWithApproval(Registration):
         - with approval alone, web2py sends no mail
     """
 
-    settings = {"verification": "yes", "approval": "yes"}
+    settings = {"verification": True, "approval": True}
 
     def complete(self, letter):
 
@@ -176,7 +176,7 @@ class PasswordReset(Flow):
 class PasswordByMail(Flow):
     """ As it was in former days: reset_password_deprecated """
 
-    settings = {"reset_link": "no"}
+    settings = {"reset_link": False}
 
     def ask(self):
 
@@ -220,7 +220,7 @@ class Invitations(Flow):
 class TwoFactor(Flow):
     """ A code is needed to log in """
 
-    settings = {"two_factor": "yes"}
+    settings = {"two_factor": True}
 
     def ask(self):
 
@@ -268,7 +268,7 @@ class Shelters:
         if site is None:
             site = Site(self.folder / ("site-%d" % len(self.made))).create()
             install(site.app_path, tell=lambda line: None)
-            site.configure(auth = {"username": "yes" if kind.usernames else "no"},
+            site.configure(auth = {"username": kind.usernames},
                            scheduler = {"mode": "dict", "heartbeat": 0.5},
                            )
             site.serve()
@@ -344,7 +344,7 @@ class TestRollback:
         """ The mail was queued, then the request fails: all is as before """
 
         before = flow.site.shell(STATE)
-        flow.begin(breakdown="yes")
+        flow.begin(breakdown=True)
 
         response = flow.ask()
 

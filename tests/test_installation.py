@@ -211,17 +211,74 @@ class TestUninstall:
             assert status == 0 and "removed compiled/models.tasks_mail.pyc" in told
             assert site.shell("print(type(mail).__name__)") == "Mail\n"
 
-    def test_an_app_that_does_not_run_is_left_as_it_is(self, app):
-        """ What is in its database could not be put in order """
+    def test_it_works_in_an_app_that_does_not_run(self, app):
+        """ Its error is shown, and what could not be tidied up is told """
 
+        before = app.files()
         app.run("install")
-        app.write("models/zz_broken.py", "1 / 0\n")
-        files = app.files()
+        broken = app.write("models/zz_broken.py", "1 / 0\n")
 
         told, status = app.run("uninstall")
 
-        assert status != 0 and "does not run" in told
-        assert without_databases(app.files()) == without_databases(files)
+        assert status == 0, told
+        assert "ZeroDivisionError" in told and "could not be tidied up" in told
+        broken.unlink()
+        assert without_databases(app.files()) == before
+
+    @pytest.mark.parametrize("missing", ["models/tasks_mail.py", "modules/mails3/mail.py",
+                                         "modules/mails3/INSTALLED"])
+    def test_what_is_half_installed_can_be_uninstalled(self, app, missing):
+        """ Or half removed: whatever of it is there goes """
+
+        before = app.files()
+        app.run("install")
+        (app.path / missing).unlink()
+
+        told, status = app.run("uninstall")
+
+        assert status == 0, told
+        assert without_databases(app.files()) == before
+
+    def test_an_upgrade_that_was_interrupted_can_be_uninstalled(self, app):
+        """ Though its list of files is cut off, and files are of another version """
+
+        before = app.files()
+        app.run("install")
+        with open(app.path / "modules/mails3/INSTALLED", "r+") as manifest:
+            manifest.truncate(100)
+        with open(app.path / "modules/mails3/policy.py", "a") as policy:
+            policy.write("# of an older version\n")
+
+        told, status = app.run("uninstall")
+
+        assert status == 0, told
+        assert without_databases(app.files()) == before
+
+    def test_edited_settings_are_left(self, app):
+        """ With a word: they are the site's own """
+
+        app.run("install")
+        app.write("private/mails3.ini", "[mails3]\nmax_size = 5\n")
+
+        told, status = app.run("uninstall")
+
+        assert status == 0 and "LEFT private/mails3.ini" in told
+        assert (app.path / "private/mails3.ini").exists()
+
+    def test_an_app_may_be_a_link(self, app, tmp_path):
+        """ As an Eden mostly is: the link is what web2py knows """
+
+        real = tmp_path / "elsewhere"
+        app.path.rename(real)
+        app.path.symlink_to(real)
+        before = app.files()
+
+        assert app.run("install")[1] == 0
+        assert (real / "modules/mails3/mail.py").exists()
+        told, status = app.run("uninstall")
+
+        assert (status, "could not be tidied up" in told) == (0, False), told
+        assert without_databases(app.files()) == before
 
     def test_nothing_is_left_in_the_scheduler_and_no_mail_is_lost(self, tmp_path):
         """ Unsent mail stays in msg_outbox, and is told of """
@@ -234,7 +291,7 @@ class TestUninstall:
 
             told, status = app.run("uninstall")
 
-            assert status == 0 and "1 mails are unsent" in told
+            assert status == 0 and "1 mails are unsent" in told, told
             assert site.shell("print(db.executesql('SELECT COUNT(*) FROM scheduler_task'), "
                               "db.executesql('SELECT address, status FROM msg_outbox'))") == \
                    "[(0,)] [('anne@example.org', 1)]\n"

@@ -157,11 +157,14 @@ def console():
         sys.exit("mails3: This is run where the app is installed: "
                  "python3 web2py/applications/myapp/modules/mails3 VERB")
     try:
-        mail = enter(APP)["mail"]
+        environment = enter(APP)
+        mail = environment["mail"]
     except (Exception, SystemExit) as error:
         # web2py prints an error of the app's models, and exits
         sys.exit("mails3: The app does not run (%s: %s). Use the Python that runs its "
                  "web2py." % (type(error).__name__, error))
+    if "mails3_error" in environment:
+        sys.exit("mails3: %s" % environment["mails3_error"])
 
     # MailS3 itself, of which a host may have made its own kind
     base, *_ = type(mail).__mro__[-3:]

@@ -93,8 +93,10 @@ def install(app, link=False, tell=print):
         (app / PACKAGE).symlink_to(SOURCE / PACKAGE)
         tell("linked %s to %s" % (PACKAGE, SOURCE / PACKAGE))
     else:
-        (app / MANIFEST).write_text(json.dumps(installed, indent=1) + "\n",
-                                    encoding = "utf-8")
+        # In one go: an upgrade may be interrupted
+        new = app / (MANIFEST + ".new")
+        new.write_text(json.dumps(installed, indent=1) + "\n", encoding="utf-8")
+        new.replace(app / MANIFEST)
 
     if (app / "compiled").is_dir():
         tell("This app is compiled: compile it again, before that MailS3 has no effect.")
@@ -104,32 +106,35 @@ def install(app, link=False, tell=print):
 def uninstall(app, tell=print):
     """
         Take MailS3 out of an app
+        - also where it is half installed, or the app does not run
         - its rows out of the scheduler and its claims off the mail as well,
-          for which the app must run
+          as far as the app runs
 
         Args:
             app: path of the app
             tell: function to call with each line of the report
 
         Raises:
-            InstallError: it is not installed, or the app does not run
+            InstallError: nothing of it is there
     """
 
     app = check_app(app)
-    if not (app / PACKAGE).exists() or not (app / "models/tasks_mail.py").exists():
+    manifest = read_manifest(app)
+    names = [name for name in single_files() if os.path.lexists(app / name)]
+    if not os.path.lexists(app / PACKAGE) and set(names) <= {KEPT}:
         raise InstallError("MailS3 is not installed in %s" % app)
 
-    manifest = read_manifest(app)
+    environment, trouble = {}, None
     try:
         environment = enter(app)
+        trouble = environment.get("mails3_error")
     except (Exception, SystemExit) as error:
         # web2py prints an error of the app's models, and exits
-        raise InstallError("The app does not run (%s: %s). Use the Python that "
-                           "runs its web2py." % (type(error).__name__, error)) \
-              from error
+        trouble = "The app does not run (%s: %s): with the Python that runs its web2py?" % \
+            (type(error).__name__, error)
 
-    for name in single_files():
-        if may_replace(app, name, manifest) or name == KEPT or not manifest:
+    for name in names:
+        if is_ours(app, name, manifest):
             remove(app, name)
             tell("removed %s" % name)
         else:
@@ -147,11 +152,33 @@ def uninstall(app, tell=print):
             tell("removed compiled/%s" % path.name)
 
     # Not earlier: a running server would bring its tasks into being again
-    told = environment["mail"].retire()
-    environment["db"].commit()
-    for line in told:
+    for line in tidy(environment, trouble):
         tell(line)
     tell("Now restart the web server and the scheduler worker.")
+
+# -----------------------------------------------------------------------------
+def tidy(environment, trouble):
+    """
+        Tidy up in the database
+
+        Args:
+            environment: of the app's models (dict)
+            trouble: why MailS3 does not run in them (str); None = it does
+
+        Returns:
+            list of sentences about what is left (str)
+    """
+
+    if not trouble:
+        try:
+            told = environment["mail"].retire()
+            environment["db"].commit()
+            return told
+        except Exception as error:
+            trouble = "%s: %s" % (type(error).__name__, error)
+    return ["The database could not be tidied up. %s" % trouble,
+            "What is left there does no harm: rows of scheduler_task whose uuid begins with "
+            "mails3-, and the tables of MailS3 with the mail that is unsent."]
 
 # -----------------------------------------------------------------------------
 def enter(app):
@@ -168,13 +195,16 @@ def enter(app):
             Exception, SystemExit: whatever web2py or the app raises
     """
 
-    app = Path(app).resolve()
+    app = path_of(app)
     web2py = app.parents[1]
     os.chdir(web2py)
     os.environ["web2py_path"] = str(web2py)
     # In place of the package's own folder, where Python looks when it runs it
     here = str(Path(__file__).resolve().parent)
     sys.path[:] = [str(web2py)] + [path for path in sys.path if path != here]
+
+    # Sets what a model may ask for, like web2py_version, as for a request
+    import gluon.main # noqa: F401
 
     from gluon.shell import env
     return env(app.name, c="default", f="index", import_models=True)
@@ -183,16 +213,22 @@ def enter(app):
 def check_app(app):
     """ The path of a web2py app; raises InstallError if it is none """
 
-    app = Path(app).resolve()
+    app = path_of(app)
     if not app.is_dir():
         raise InstallError("There is no folder %s" % app)
     if app.parent.name != "applications" or \
        not all((app / name).is_dir() for name in ("models", "controllers")):
         raise InstallError("%s is no web2py app: expected is a path like "
                            "web2py/applications/myapp" % app)
-    if app == SOURCE:
+    if app.resolve() == SOURCE:
         raise InstallError("%s is where this copy of MailS3 is itself" % app)
     return app
+
+# -----------------------------------------------------------------------------
+def path_of(app):
+    """ The path of an app as it is called: it may be a link, like Eden's mostly is """
+
+    return Path(os.path.abspath(app))
 
 # -----------------------------------------------------------------------------
 def single_files():
@@ -203,12 +239,22 @@ def single_files():
 
 # -----------------------------------------------------------------------------
 def read_manifest(app):
-    """ What has been installed: dict {name: fingerprint} """
+    """
+        What has been installed
+
+        Returns:
+            dict {name: fingerprint}; empty if that is not known, or linked
+    """
 
     path = app / MANIFEST
     if (app / PACKAGE).is_symlink() or not path.exists():
         return {}
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        # An earlier version was interrupted when it wrote it
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
 
 # -----------------------------------------------------------------------------
 def strangers(app, manifest):
@@ -220,15 +266,19 @@ def strangers(app, manifest):
     names = [path.relative_to(app).as_posix() for path in sorted(package.rglob("*"))
              if path.is_file() and "__pycache__" not in path.parts]
     return [name for name in names
-            if name != MANIFEST and not may_replace(app, name, manifest)]
+            if not name.startswith(MANIFEST) and not is_ours(app, name, manifest)]
 
 # -----------------------------------------------------------------------------
 def may_replace(app, name, manifest):
-    """ Whether there is nothing, or nothing but what is ours """
+    """ Whether an installation may write a file: nothing is there, or what is ours """
+
+    return not os.path.lexists(app / name) or name == KEPT or is_ours(app, name, manifest)
+
+# -----------------------------------------------------------------------------
+def is_ours(app, name, manifest):
+    """ Whether a file is as MailS3 has left it """
 
     target = app / name
-    if not os.path.lexists(target) or name == KEPT:
-        return True
     if name.startswith(PACKAGE) and (app / PACKAGE).is_symlink():
         return True
     if target.is_symlink():
@@ -237,7 +287,10 @@ def may_replace(app, name, manifest):
     ours = {manifest.get(name)}
     if (SOURCE / name).is_file():
         ours.add(fingerprint(SOURCE / name))
-    return fingerprint(target) in ours
+    if fingerprint(target) in ours:
+        return True
+    # Where it is not known what was installed, a file has to say whose it is
+    return not manifest and name != KEPT and b"mails3" in target.read_bytes().lower()
 
 # -----------------------------------------------------------------------------
 def fingerprint(path):
@@ -266,7 +319,7 @@ def remove_package(app, but_for=()):
     elif package.is_dir():
         # Deepest first, so that a folder is empty when its turn comes
         for path in sorted(package.rglob("*"), reverse=True) + [package]:
-            if not path.is_dir():
+            if path.is_symlink() or not path.is_dir():
                 if path.relative_to(app).as_posix() not in but_for:
                     path.unlink()
             elif not any(path.iterdir()):

@@ -41,6 +41,8 @@ def adopt(environment):
     """
         Take the place of the app's mail; to be called from a model that sorts
         after those which make db, auth, mail and the scheduler
+        - first all that may fail, then the app is changed: if this raises, the
+          app has what it had
 
         Args:
             environment: the globals of the model
@@ -50,6 +52,9 @@ def adopt(environment):
 
         Returns:
             the MailS3, which is the mailer of auth and current.mail now
+
+        Raises:
+            Exception: MailS3 can't work in this app
     """
 
     request = current.request
@@ -75,16 +80,16 @@ def adopt(environment):
                  Tasks.RETRY: mail.retry,
                  Tasks.PURGE: mail.purge,
                  }
+    establish(mail, own)
+    group = mail.options.admin_group
+
     mail.tasks.register(functions)
     # A scheduler without a dict of tasks looks for them there
     environment.update(functions)
     mail.tasks.keep_pace()
-    establish(mail, own)
-
     current.mail = mail
     if auth:
         auth.settings.mailer = mail.for_secrets()
-        group = mail.options.admin_group
         show_notice(mail, "flash", lambda: group in (auth.user_groups or {}).values())
     return mail
 

@@ -50,12 +50,17 @@ def adopt(environment):
     """
         Take the place of Eden's mail; to be called from a model that sorts
         after 00_settings.py and tasks.py
+        - first all that may fail, then Eden is changed: if this raises, Eden
+          has what it had
 
         Args:
             environment: the globals of the model
 
         Returns:
             the EdenMail, which is current.mail and the mailer of auth now
+
+        Raises:
+            Exception: MailS3 can't work in this Eden
     """
 
     db, auth = environment["db"], environment["auth"]
@@ -72,6 +77,8 @@ def adopt(environment):
     mail.configure(settings)
     scheduler = scheduler_of(db)
     mail.tasks = Tasks(scheduler, mail)
+    establish(mail, scheduler, COMPANIONS)
+
     mail.tasks.register({Tasks.DRAIN: mail.drain,
                          Tasks.RETRY: mail.retry,
                          Tasks.PURGE: mail.purge,
@@ -79,9 +86,7 @@ def adopt(environment):
                          "msg_process_outbox": mail.process_task,
                          })
     mail.tasks.keep_pace()
-    mail.take_over(current.msg, current.s3task)
-    establish(mail, scheduler, COMPANIONS)
-
+    mail.take_over(current.msg, current.s3task, settings)
     guard(auth)
     stand_in_for_approvers(auth)
     # A module that Eden does not know is everybody's
@@ -155,20 +160,23 @@ class EdenMail(MailS3):
         self.daily_limit = settings.get_mail_limit()
         # What is queued waits for the sender, and does not count yet
         self.own_senders = (UNCONFIGURED, sender, current.msg.sanitize_sender(sender))
-        # Not by setting attributes: to a Storage those are items
-        vars(settings).update(get_mail_sender = lambda: sender or UNCONFIGURED,
-                              get_mail_limit = lambda: None,
-                              )
 
     # -------------------------------------------------------------------------
-    def take_over(self, msg, s3task):
+    def take_over(self, msg, s3task, settings):
         """
             Stand in for what Eden does with its outbox
 
             Args:
                 msg: the S3Msg of this request
                 s3task: the S3Task of this request
+                settings: the deployment settings
         """
+
+        # Not by setting attributes: to a Storage those are items
+        sender = self.settings.sender or UNCONFIGURED
+        vars(settings).update(get_mail_sender = lambda: sender,
+                              get_mail_limit = lambda: None,
+                              )
 
         send_email, send_by_pe_id = msg.send_email, msg.send_by_pe_id
         run_async = s3task.run_async

@@ -17,15 +17,16 @@ def breakdown(happens):
 
 # =============================================================================
 def index():
-    """ Who is logged in """
+    """ Who is logged in; with a greeting, as in web2py's scaffolding app """
 
+    response.flash = response.flash or T("Hello World")
     return {}
 
 # =============================================================================
 def user():
     """ Register, log in, reset a password, ... """
 
-    with breakdown(configuration.getboolean("auth", "breakdown")):
+    with breakdown(configuration.get("auth.breakdown")):
         return {"form": auth()}
 
 # =============================================================================
@@ -34,7 +35,7 @@ def bulk():
     """ Invite people by e-mail """
 
     response.view = "default/user.html"
-    with breakdown(configuration.getboolean("auth", "breakdown")):
+    with breakdown(configuration.get("auth.breakdown")):
         return {"form": auth.bulk_register()}
 
 # =============================================================================

@@ -12,13 +12,13 @@ def hello(name, seconds=0):
     time.sleep(seconds)
     return "Hello %s" % name
 
-scheduler_mode = configuration.get("scheduler", "mode")
-if scheduler_mode != "none":
+scheduler_mode = configuration.get("scheduler.mode")
+if scheduler_mode:
 
     from gluon.scheduler import Scheduler
     scheduler = Scheduler(db,
                           tasks = {"hello": hello} if scheduler_mode == "dict" else None,
-                          heartbeat = configuration.getfloat("scheduler", "heartbeat"),
+                          heartbeat = configuration.get("scheduler.heartbeat"),
                           )
 
 # END =========================================================================

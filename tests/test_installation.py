@@ -34,6 +34,17 @@ class App:
         return run.stdout + run.stderr, run.returncode
 
     # -------------------------------------------------------------------------
+    def command(self, *words):
+        """ python3 APP/modules/mails3 ...; what it says, and its exit status """
+
+        run = subprocess.run([sys.executable, str(self.path / "modules" / "mails3"), *words],
+                             capture_output = True,
+                             encoding = "utf-8",
+                             env = {**os.environ, "PYTHONPATH": os.environ.get("WEB2PY_PATH", "")},
+                             )
+        return run.stdout + run.stderr, run.returncode
+
+    # -------------------------------------------------------------------------
     def files(self):
         """ All files of the app with their contents, but for compiled ones """
 

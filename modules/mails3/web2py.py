@@ -90,7 +90,8 @@ def adopt(environment):
     current.mail = mail
     if auth:
         auth.settings.mailer = mail.for_secrets()
-        show_notice(mail, "flash", lambda: group in (auth.user_groups or {}).values())
+        show_notice(mail, "flash", lambda: group in (auth.user_groups or {}).values(),
+                    as_text=True)
     return mail
 
 # -----------------------------------------------------------------------------
@@ -193,7 +194,7 @@ def notice(mail):
     return problems[0].title if problems else ""
 
 # -----------------------------------------------------------------------------
-def show_notice(mail, place, is_admin):
+def show_notice(mail, place, is_admin, as_text=False):
     """
         Tell an admin who is logged in that mail is not going out; costs the
         other visitors no query, and an admin one look a minute
@@ -203,6 +204,7 @@ def show_notice(mail, place, is_admin):
             place: where the host's layout shows it, in the response
             is_admin: function that tells whether the visitor is one, at no
                       cost of a query
+            as_text: the layout shows text, and markup as what it is
     """
 
     request, response = current.request, current.response
@@ -210,7 +212,10 @@ def show_notice(mail, place, is_admin):
        request.ajax or response[place] or not is_admin():
         return
     text = current.cache.ram("mails3-notice", lambda: notice(mail), 60)
-    if text:
+    if text and as_text:
+        # web2py.js even shows a quotation mark or an ampersand by its code
+        response[place] = "%s: %s" % (text, URL("mails3", "index"))
+    elif text:
         response[place] = CAT("%s. " % text, A(current.T("Outbound mail"),
                                                _href=URL("mails3", "index")))
 

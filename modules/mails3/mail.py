@@ -13,7 +13,6 @@ import logging
 import socket
 import time
 
-from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from uuid import uuid4
@@ -31,8 +30,7 @@ from .message import EMAIL, FIRST, LAST, NEW, NORMAL
 from .outbox import Outbox, QueuedAlready
 from .policy import DeliveryError, Never, NotNow
 from .relay import Relay
-from .schema import COMPANIONS, TransactionLost, connection_of_our_own, define, \
-                    is_conflict, lock_rows_only, recover, savepoint
+from .schema import TransactionLost, is_conflict, lock_rows_only, recover, savepoint
 from .settings import read_settings
 from .submission import Submission
 from .transport import Transport
@@ -269,10 +267,9 @@ class MailS3(Mail):
         if self.options.fallback:
             # A worker can't see it yet, so nobody else sends it
             try:
-                with savepoint(self.db, "mails3_try"), \
-                     self._relay_apart(channel) as relay:
+                with savepoint(self.db, "mails3_try"):
                     self._courier(channel,
-                                  relay = relay,
+                                  relay = self._relay_apart(channel),
                                   commit = lambda: None,
                                   message_time = self.options.fallback_timeout,
                                   ).send_own(queued())
@@ -302,19 +299,14 @@ class MailS3(Mail):
         return bool(self._worker_seen)
 
     # -------------------------------------------------------------------------
-    @contextmanager
     def _relay_apart(self, channel):
         """
             The relay's state, apart from the caller's transaction: others
             must not wait for its end. SQLite has one writer, who is us.
         """
 
-        if self.db._adapter.dbengine == "sqlite":
-            yield self._relay(channel)
-            return
-        with connection_of_our_own(self.db) as db:
-            define(db, COMPANIONS)
-            yield Relay(db, self.lane_of(channel), commit=db.commit)
+        apart = self.db._adapter.dbengine != "sqlite"
+        return Relay(self.db, self.lane_of(channel), apart=apart)
 
     # -------------------------------------------------------------------------
     def _worker_alive(self):

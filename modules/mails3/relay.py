@@ -9,11 +9,13 @@
     @license: MIT
 """
 
+from contextlib import nullcontext
 from datetime import timedelta
 from uuid import uuid4
 
 from .message import words
 from .policy import ConfigTrouble, LoginRefused, next_probe
+from .schema import connection_of_our_own
 
 __all__ = ("Relay", "OPEN", "HELD", "RELAY", "CONFIGURATION", "fingerprints_of",
            "is_paused")
@@ -54,18 +56,20 @@ def fingerprints_of(row):
 class Relay:
     """ The row of a site in mails3_relay; commits are the caller's """
 
-    def __init__(self, db, site, commit=None):
+    def __init__(self, db, site, apart=False):
         """
             Args:
                 db: the DAL, with the tables of schema.py
                 site: the name of the app: of two in one database, each has
                       its configuration, and so its relay
-                commit: commits each change at once; None = the caller does
+                apart: use a connection of our own for each look and each
+                       change, and commit it at once: others do not wait for
+                       the end of the caller's transaction
         """
 
         self.db = db
         self.site = site
-        self.commit = commit
+        self.connection = connection_of_our_own if apart else nullcontext
         self.table = db.mails3_relay
 
     # -------------------------------------------------------------------------
@@ -84,7 +88,8 @@ class Relay:
                 the Row (status, reason, held_on, probe_on, ...)
         """
 
-        return self.db(self.table.site == self.site).select(limitby=(0, 1)).first()
+        with self.connection(self.db):
+            return self.db(self.table.site == self.site).select(limitby=(0, 1)).first()
 
     # -------------------------------------------------------------------------
     def hold(self, error, fingerprint, login, now):
@@ -289,9 +294,7 @@ class Relay:
     def _update(self, condition, **values):
         """ Change the row if the condition still holds: 1 or 0 rows """
 
-        changed = self.db((self.table.site == self.site) & condition).update(**values)
-        if self.commit:
-            self.commit()
-        return changed
+        with self.connection(self.db):
+            return self.db((self.table.site == self.site) & condition).update(**values)
 
 # END =========================================================================

@@ -11,6 +11,8 @@ import re
 
 from contextlib import contextmanager
 
+from pydal._globals import THREAD_LOCAL
+
 from .message import EMAIL, UNSENT
 
 __all__ = ("COMPANIONS", "TABLES", "define", "create", "create_indexes", "TransactionLost",
@@ -286,36 +288,45 @@ def skips_locked(db):
 @contextmanager
 def connection_of_our_own(db):
     """
-        A second connection to the same database: what is committed there
-        leaves the transaction of the request alone (as the scheduler does,
-        gluon/scheduler.py, send_heartbeat)
+        Give this thread another connection to the same database for a while:
+        what is committed on it leaves the transaction of the request alone
+        - it is made by the adapter of the app's DAL, with the arguments and
+          the after_connection that the app has given it, so that the tables
+          are those which the app sees
+        - one attempt: a new DAL would make five, and sleep after each of them
+          while a visitor waits
 
         Args:
-            db: the app's DAL
+            db: the app's DAL; what is done with it inside the block is done on
+                the other connection, and committed at the end of the block
     """
 
-    if "memory" in db._uri[:15]:
+    adapter = db._adapter
+    if "memory" in adapter.uri[:15]:
         # Such a database is its connection
         yield db
         return
 
-    # SQLite: better to come back later than to wait for a long transaction
-    patience = {"timeout": 1} if db._adapter.dbengine == "sqlite" else {}
-    own = type(db)(db._uri,
-                   folder = db._adapter.folder,
-                   decode_credentials = db._decode_credentials,
-                   migrate_enabled = False,
-                   driver_args = dict(db._driver_args or {}, **patience),
-                   adapter_args = db._adapter_args,
-                   )
+    names = (adapter._connection_uname_, adapter._cursors_uname_)
+    kept = [getattr(THREAD_LOCAL, name, None) for name in names]
     try:
-        yield own
-        own.commit()
-    except Exception:
-        own.rollback()
-        raise
+        adapter.set_connection(adapter.connector(), run_hooks=True)
+        if adapter.dbengine == "sqlite":
+            # Better to come back later than to wait for a long transaction
+            db.executesql("PRAGMA busy_timeout = 1000")
+        yield db
+        db.commit()
     finally:
-        own.close()
+        other = getattr(THREAD_LOCAL, names[0], None)
+        for name, value in zip(names, kept):
+            setattr(THREAD_LOCAL, name, value)
+        if other is not None and other is not kept[0]:
+            try:
+                # Which undoes what is not committed
+                other.close()
+            except Exception:
+                # The database has closed it before
+                pass
 
 # -----------------------------------------------------------------------------
 def lock_rows_only(db):

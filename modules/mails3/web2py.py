@@ -7,11 +7,8 @@
     @license: MIT
 """
 
-import copy
 import logging
 import os
-
-from contextlib import contextmanager
 
 from gluon import A, CAT, URL, current
 from gluon.scheduler import Scheduler
@@ -137,41 +134,21 @@ def look_after(mail, own_scheduler, names):
     tasks = mail.tasks
     try:
         with connection_of_our_own(mail.db) as db:
-            define(db, names)
             create(db, names)
             create_indexes(db, mail.indexes)
             for channel in mail.channels:
                 Relay(db, mail.lane_of(channel)).establish()
         with connection_of_our_own(tasks.scheduler.db) as db:
-            tasks.scheduler.define_tables(db, migrate=False)
             create(db, SCHEDULER_TABLES)
             tasks.establish(db)
         if own_scheduler is None and mail.db._migrate_enabled:
             tell_pydal(tasks.scheduler)
-        with apart(mail) as watched:
-            Alarm(watched).watch()
+        with connection_of_our_own(mail.db):
+            Alarm(mail).watch()
     except Exception as error:
         log.error("The tables or tasks of MailS3 can't be made (%s).", brief(error))
         return False
     return True
-
-# -----------------------------------------------------------------------------
-@contextmanager
-def apart(mail):
-    """
-        The same MailS3 apart from the transaction of the request: on a
-        connection of its own, which is committed
-
-        Args:
-            mail: the MailS3
-    """
-
-    with connection_of_our_own(mail.db) as db:
-        # Of the host's msg_outbox no more than our columns is needed there
-        define(db)
-        other = copy.copy(mail)
-        other.db = db
-        yield other
 
 # -----------------------------------------------------------------------------
 def notice(mail):
@@ -186,8 +163,8 @@ def notice(mail):
     """
 
     try:
-        with apart(mail) as watched:
-            problems = Status(watched, utcnow()).problems
+        with connection_of_our_own(mail.db):
+            problems = Status(mail, utcnow()).problems
     except Exception as error:
         log.error("The state of the mail can't be read (%s).", brief(error))
         return ""

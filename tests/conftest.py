@@ -43,6 +43,9 @@ SERVERS = {"postgres": os.environ.get("POSTGRES_URI",
                                    "mysql:pymysql://root:@127.0.0.1:3306/mysql"),
            }
 
+# How long a connection of the tests waits for another one's lock
+LOCK_WAIT_S = 3
+
 # -----------------------------------------------------------------------------
 @pytest.fixture(autouse=True)
 def request_of_web2py():
@@ -126,6 +129,19 @@ def relay():
     with FakeRelay() as relay:
         yield relay
 
+# -----------------------------------------------------------------------------
+def make_impatient(adapter):
+    """
+        Have a connection give up soon where it waits for another one's lock:
+        by default MySQL waits for 50 s, PostgreSQL and a test without end
+    """
+
+    if adapter.dbengine == "mysql":
+        adapter.execute("SET SESSION innodb_lock_wait_timeout = %d" % LOCK_WAIT_S)
+        adapter.execute("SET SESSION lock_wait_timeout = %d" % LOCK_WAIT_S)
+    elif adapter.dbengine == "postgres":
+        adapter.execute("SET lock_timeout = '%ds'" % LOCK_WAIT_S)
+
 # =============================================================================
 class Office:
     """ An app's mail with its database, without the app """
@@ -148,7 +164,8 @@ class Office:
     def connection(self):
         """ A connection like that of another process """
 
-        db = DAL(self.uri, folder=FOLDER, migrate_enabled=False)
+        db = DAL(self.uri, folder=FOLDER, migrate_enabled=False,
+                 after_connection=make_impatient)
         define(db)
         return db
 

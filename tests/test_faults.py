@@ -673,20 +673,30 @@ class TestDatabase:
         assert office.state().status == OPEN
 
     @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
-    def test_the_fallback_locks_nothing_that_others_wait_for(self, office):
-        """ A visitor whose request goes on for long holds up nobody """
+    @pytest.mark.parametrize("relay_is", ["away", "there", "refusing"])
+    def test_the_fallback_locks_nothing_that_others_wait_for(self, office, relay_is):
+        """ A visitor whose request goes on for long does not delay another one's mail """
 
         office.configure(fallback="yes", fallback_timeout=1)
-        office.relay.stop()
-        office.mail.send(ANNE, "News", "There is news.")
+        if relay_is == "away":
+            office.relay.stop()
+        elif relay_is == "refusing":
+            office.relay.answer("RCPT", "451 4.2.1 Later")
+        assert office.mail.send(ANNE, "News", "There is news.")
 
+        # Would give up before long, and say so
         db = office.connection()
-        other = office.mailer(db)
-        other.send(BOB, "News", "There is news.")
+        assert office.mailer(db).send([BOB, "carl@example.org"], "News", "There is news.")
         db.commit()
-
-        assert office.state().status == HELD
         db.close()
+        office.db.commit()
+
+        outbox = office.db.msg_outbox
+        assert [row.address for row in office.db(outbox).select(orderby=outbox.address)] == \
+               [ANNE, BOB, "carl@example.org"]
+        assert office.state().status == (HELD if relay_is == "away" else OPEN)
+        assert {row.status for row in office.db(outbox).select()} == \
+               {SENT if relay_is == "there" else UNSENT}
 
     @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
     def test_a_double_click_is_one_mail_whatever_the_requests_see(self, office):

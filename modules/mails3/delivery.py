@@ -185,7 +185,7 @@ class Courier:
         except Trouble as trouble:
             self._hold(trouble)
         finally:
-            self.outbox.release(lease)
+            self.outbox.release(lease, ids)
             self.transport.close()
 
     # -------------------------------------------------------------------------

@@ -18,6 +18,11 @@ from .submission import Submission
 
 __all__ = ("Outbox", "QueuedAlready")
 
+# Whether a lease is still ours, of deliveries that are found by their id. Not
+# by the index of the leases: MySQL would lock the gap before the lease as well,
+# and a visitor who tries a mail at once would hold up all who queue one.
+OURS = "COALESCE(lease, '') = ?"
+
 # =============================================================================
 class QueuedAlready(Exception):
     """ Somebody else has just queued a message with the same key """
@@ -360,7 +365,7 @@ class Outbox:
         for number, group in doubts.items():
             ids = [delivery.id for delivery in group]
             # Still ours, and not set aside in the host's own table meanwhile
-            ours, whose = ("lease = ? AND id IN ({ids}) AND outbox_id IN (SELECT id FROM "
+            ours, whose = ("{ours} AND id IN ({ids}) AND outbox_id IN (SELECT id FROM "
                            "{outbox} WHERE status = ? AND id IN ({entries}))",
                            (group[0].lease, UNSENT))
             lists = {"ids": ids, "entries": [delivery.outbox for delivery in group]}
@@ -392,12 +397,12 @@ class Outbox:
         # told them twice, PostgreSQL compares each with each
         among = "id IN ({entries}) AND " if self.db._adapter.dbengine == "mysql" else ""
         self._sql("UPDATE {outbox} SET status = ?, modified_on = ? WHERE " + among +
-                  "id IN (SELECT outbox_id FROM {delivery} WHERE lease = ? AND "
+                  "id IN (SELECT outbox_id FROM {delivery} WHERE {ours} AND "
                   "id IN ({ids}))", SENT, text(now), lease, ids=ids,
                   entries=[delivery.outbox for delivery in deliveries])
         self._sql("UPDATE {delivery} SET lane = NULL, lease = NULL, leased_until = NULL, "
                   "begun_on = NULL, attempts = attempts + 1, reply = NULL "
-                  "WHERE lease = ? AND id IN ({ids})", lease, ids=ids)
+                  "WHERE {ours} AND id IN ({ids})", lease, ids=ids)
 
     # -------------------------------------------------------------------------
     def forget(self, message):
@@ -523,12 +528,23 @@ class Outbox:
                             )
 
     # -------------------------------------------------------------------------
-    def release(self, lease):
-        """ Give back what is still claimed """
+    def release(self, lease, ids=None):
+        """
+            Give back what is still claimed
 
-        self.db(self.delivery.lease == lease).update(lease = None,
-                                                     leased_until = None,
-                                                     )
+            Args:
+                lease: as from claim()
+                ids: of all that was claimed; None = whatever has the lease,
+                     which is not for a visitor's transaction, see OURS
+        """
+
+        if ids is None:
+            self.db(self.delivery.lease == lease).update(lease = None,
+                                                         leased_until = None,
+                                                         )
+        else:
+            self._sql("UPDATE {delivery} SET lease = NULL, leased_until = NULL "
+                      "WHERE {ours} AND id IN ({ids})", lease, ids=ids)
 
     # -------------------------------------------------------------------------
     def release_all(self):
@@ -560,7 +576,8 @@ class Outbox:
             values.update(lane=lane, lease=None, leased_until=None, begun_on=None)
 
         table = self.delivery
-        ours = (table.id == delivery.id) & (table.lease == delivery.lease)
+        # As OURS
+        ours = (table.id == delivery.id) & (table.lease.coalesce("") == delivery.lease)
         if not self.db(ours).update(**values):
             return False
 
@@ -610,7 +627,9 @@ class Outbox:
 
             Args:
                 statement: SQL, with ? for values, {mail}, {delivery}, {outbox}
-                           for the tables, and {name} for lists of ids
+                           for the tables, {ours} for the condition that a
+                           lease (?) is still ours, see there, and {name} for
+                           lists of ids
                 values: the values
                 ids: by name, lists of ids (int)
 
@@ -620,7 +639,8 @@ class Outbox:
 
         names = {name: ", ".join(str(int(number)) for number in numbers)
                  for name, numbers in ids.items()}
-        return execute(self.db, statement.format(mail = self.mail._rname,
+        return execute(self.db, statement.format(ours = OURS,
+                                                 mail = self.mail._rname,
                                                  delivery = self.delivery._rname,
                                                  outbox = self.outbox._rname,
                                                  **names), *values)

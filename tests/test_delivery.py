@@ -30,7 +30,7 @@ class TestDrain:
     def test_uncommitted_mail_is_not_sent(self, office):
         """ What the caller may still roll back, no worker sees """
 
-        office.mail.send(ANNE, "News", "There is news.")
+        assert office.mail.send(ANNE, "News", "There is news.")
         other = office.connection()
 
         assert office.mailer(other).drain() is None

@@ -126,7 +126,7 @@ class TestPurge:
         """ Each committed, so that others can write between them """
 
         office = small_office
-        office.mail.send(["user%s@example.org" % n for n in range(BATCH + 50)], "News", "News")
+        assert office.mail.send(["user%s@example.org" % n for n in range(BATCH + 50)], "News", "News")
         office.db(office.db.msg_outbox).update(status = SENT,
                                                modified_on = utcnow() - timedelta(days=99))
         office.db.commit()
@@ -141,7 +141,7 @@ class TestPurge:
         """ After a batch """
 
         office = small_office
-        office.mail.send(["user%s@example.org" % n for n in range(BATCH + 50)], "News", "News")
+        assert office.mail.send(["user%s@example.org" % n for n in range(BATCH + 50)], "News", "News")
         office.db(office.db.msg_outbox).update(status = SENT,
                                                modified_on = utcnow() - timedelta(days=99))
         office.db.commit()

@@ -154,7 +154,7 @@ class TestEnqueue:
     def test_the_callers_transaction_is_not_committed(self, office):
         """ Not even if nothing was written in it before """
 
-        office.mail.send(ANNE, "News", "There is news.")
+        assert office.mail.send(ANNE, "News", "There is news.")
 
         other = office.connection()
         assert other(other.msg_outbox).isempty()
@@ -164,12 +164,12 @@ class TestEnqueue:
         """ The queue's savepoint is its own """
 
         office.db.msg_outbox.insert(address="before@example.org")
-        office.mail.send(ANNE, "News", "There is news.")
+        assert office.mail.send(ANNE, "News", "There is news.")
         office.db.rollback()
         assert office.db(office.db.msg_outbox).isempty()
 
         office.db.msg_outbox.insert(address="before@example.org")
-        office.mail.send(ANNE, "News", "There is news.")
+        assert office.mail.send(ANNE, "News", "There is news.")
         office.db.commit()
         assert office.db(office.db.msg_outbox).count() == 2
 
@@ -424,7 +424,7 @@ class TestFallback:
         """ The caller may still roll back """
 
         office.given["fallback"] = "yes"
-        office.mail.send(ANNE, "News", "There is news.")
+        assert office.mail.send(ANNE, "News", "There is news.")
 
         office.db.rollback()
 

@@ -239,7 +239,7 @@ class TestRetryPass:
 
         office.queue(ANNE)
         visitor, worker = office.connection(), office.connection()
-        office.mailer(visitor).send(BOB, "News", "There is news.")
+        assert office.mailer(visitor).send(BOB, "News", "There is news.")
 
         thread = Thread(target=office.mailer(worker).retry)
         thread.start()

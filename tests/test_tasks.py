@@ -164,7 +164,7 @@ class TestKick:
         """ Before a worker has looked """
 
         for _ in range(50):
-            desk.office.mail.send("anne@example.org", "News", "There is news.")
+            assert desk.office.mail.send("anne@example.org", "News", "There is news.")
 
         kick, = self.kicks(desk)
         assert (kick.status, kick.repeats, kick.function_name) == ("QUEUED", 1, "mails3_drain")
@@ -213,7 +213,7 @@ class TestKick:
     def test_the_drain_answers_all_that_wait(self, desk):
         """ But for what a worker has in hand: it would stumble over the gap """
 
-        desk.office.mail.send("anne@example.org", "News", "There is news.")
+        assert desk.office.mail.send("anne@example.org", "News", "There is news.")
         desk.db(desk.db.scheduler_task.uuid.startswith("mails3-kick")).update(status="ASSIGNED")
         desk.tasks.kick()
         desk.db.commit()

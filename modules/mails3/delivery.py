@@ -167,8 +167,8 @@ class Courier:
     # -------------------------------------------------------------------------
     def send_own(self, ids):
         """
-            Try a message at once that was queued in this very transaction,
-            which is not committed
+            Try a message at once that has just been queued; in the caller's
+            transaction, self.commit does nothing
 
             Args:
                 ids: of its deliveries
@@ -178,6 +178,7 @@ class Courier:
         if not self._may_send(now):
             return
         lease = self.outbox.claim_these(ids, now, now + self.lease_time)
+        self.commit()
         try:
             self._send_claimed(lease)
             if self.blame.unexplained:

@@ -13,8 +13,10 @@ import logging
 import socket
 import time
 
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from threading import current_thread
 from uuid import uuid4
 
 from gluon import current
@@ -30,7 +32,8 @@ from .message import EMAIL, FIRST, LAST, NEW, NORMAL
 from .outbox import Outbox, QueuedAlready
 from .policy import DeliveryError, Never, NotNow
 from .relay import Relay
-from .schema import TransactionLost, is_conflict, lock_rows_only, recover, savepoint
+from .schema import TransactionLost, commits_each_statement, connection_of_our_own, \
+                    has_written, is_conflict, lock_rows_only, recover, savepoint
 from .settings import read_settings
 from .submission import Submission
 from .transport import Transport
@@ -90,6 +93,7 @@ class MailS3(Mail):
         self.tasks = tasks
         self.site = site
         self.auth = auth
+        self.thread = current_thread() # what is done in it, web2py commits
         self.secret = False # what it sends, if send() is not told
         self._given = given
         self._options = None
@@ -145,15 +149,18 @@ class MailS3(Mail):
 
         key = queueing["idempotency_key"]
         try:
-            with savepoint(self.db, "mails3_queue"):
-                outbox = self._outbox()
-                if key and outbox.find(key):
-                    return self._done(True)
-                ids = outbox.add(submission, self.message_id(submission),
-                                 utcnow(),
-                                 retries = self.options.max_retries,
-                                 **queueing)
-            self._start(lambda: ids)
+            with self._transaction() as is_callers:
+                with savepoint(self.db, "mails3_queue"):
+                    outbox = self._outbox()
+                    if key and outbox.find(key):
+                        return self._done(True)
+                    ids = outbox.add(submission, self.message_id(submission),
+                                     utcnow(),
+                                     retries = self.options.max_retries,
+                                     **queueing)
+                is_heard = self._kick()
+            if not is_heard:
+                self._try_now(lambda: ids, is_callers=is_callers)
         except TransactionLost as error:
             # What the mail is about does not exist any more, nor may the mail
             log.error("Mail can't be queued, the transaction is lost (%s).",
@@ -253,6 +260,35 @@ class MailS3(Mail):
         return "<%s@%s>" % (uuid4().hex, domain[:200])
 
     # -------------------------------------------------------------------------
+    @contextmanager
+    def _transaction(self):
+        """
+            The transaction to queue in: the caller's, if somebody commits it
+            - web2py commits the connections of the thread that has run the
+              models, when the request, the task or the script ends. In a
+              thread that the app has started, nobody may: the mail is
+              committed on a connection of its own, and whatever that thread
+              has open is left alone.
+            - On SQLite a thread that has begun to write locks out all others,
+              us included: it has to commit, and the mail is part of that
+
+            Returns:
+                whether it is the caller's: else all is committed at the end
+        """
+
+        if current_thread() is self.thread or has_written(self.db):
+            yield not commits_each_statement(self.db)
+            return
+        with ExitStack() as stack:
+            databases = [self.db]
+            if self.tasks and self.tasks.scheduler.db is not self.db:
+                databases.append(self.tasks.scheduler.db)
+            for db in databases:
+                # No visitor waits
+                stack.enter_context(connection_of_our_own(db, lock_wait_s=5))
+            yield False
+
+    # -------------------------------------------------------------------------
     def _start(self, queued, channel=EMAIL):
         """
             Have a worker send what was queued; or, without one, try it now
@@ -262,22 +298,41 @@ class MailS3(Mail):
                 channel: the way they go
         """
 
-        if self._kick(channel):
+        if not self._kick(channel):
+            self._try_now(queued, channel)
+
+    # -------------------------------------------------------------------------
+    def _try_now(self, queued, channel=EMAIL, is_callers=True):
+        """
+            Try what was queued, as there is no worker
+
+            Args:
+                queued: function that returns the ids of its deliveries
+                channel: the way they go
+                is_callers: it was queued in the caller's transaction; else it
+                            is committed
+        """
+
+        if not self.options.fallback:
             return
-        if self.options.fallback:
-            # A worker can't see it yet, so nobody else sends it
-            try:
+        options = {"message_time": self.options.fallback_timeout}
+        try:
+            if is_callers:
+                # Nobody else can see it yet, so nobody else sends it
                 with savepoint(self.db, "mails3_try"):
                     self._courier(channel,
                                   relay = self._relay_apart(channel),
                                   commit = lambda: None,
-                                  message_time = self.options.fallback_timeout,
-                                  ).send_own(queued())
-            except TransactionLost:
-                raise
-            except Exception as error:
-                log.error("Mail can't be tried now (%s), it stays queued.",
-                          brief(error))
+                                  **options).send_own(queued())
+            else:
+                with connection_of_our_own(self.db):
+                    self._courier(channel,
+                                  commit = self.db.commit,
+                                  **options).send_own(queued())
+        except TransactionLost:
+            raise
+        except Exception as error:
+            log.error("Mail can't be tried now (%s), it stays queued.", brief(error))
 
     # -------------------------------------------------------------------------
     def _kick(self, channel=EMAIL):
@@ -333,7 +388,11 @@ class MailS3(Mail):
     def _tell(text):
         """ Log something that is so for a while, once an hour and process """
 
-        current.cache.ram("mails3-told-%s" % text[:20], lambda: log.error(text), 3600)
+        if hasattr(current, "cache"):
+            current.cache.ram("mails3-told-%s" % text[:20], lambda: log.error(text), 3600)
+        else:
+            # A thread of the app's own has none
+            log.error(text)
 
     # -------------------------------------------------------------------------
     # Sending

@@ -16,8 +16,8 @@ from pydal._globals import THREAD_LOCAL
 from .message import EMAIL, UNSENT
 
 __all__ = ("COMPANIONS", "TABLES", "define", "create", "create_indexes", "TransactionLost",
-           "connection_of_our_own", "execute", "is_conflict", "lock_rows_only", "recover",
-           "savepoint", "skips_locked", "text")
+           "commits_each_statement", "connection_of_our_own", "execute", "has_written",
+           "is_conflict", "lock_rows_only", "recover", "savepoint", "skips_locked", "text")
 
 COMPANIONS = ("mails3_message", "mails3_attachment", "mails3_delivery",
               "mails3_attempt", "mails3_relay", "mails3_incident")
@@ -286,7 +286,7 @@ def skips_locked(db):
 
 # -----------------------------------------------------------------------------
 @contextmanager
-def connection_of_our_own(db):
+def connection_of_our_own(db, lock_wait_s=1):
     """
         Give this thread another connection to the same database for a while:
         what is committed on it leaves the transaction of the request alone
@@ -299,6 +299,8 @@ def connection_of_our_own(db):
         Args:
             db: the app's DAL; what is done with it inside the block is done on
                 the other connection, and committed at the end of the block
+            lock_wait_s: how long it waits for another writer on SQLite; better
+                         not long, where one can come back later
     """
 
     adapter = db._adapter
@@ -311,9 +313,10 @@ def connection_of_our_own(db):
     kept = [getattr(THREAD_LOCAL, name, None) for name in names]
     try:
         adapter.set_connection(adapter.connector(), run_hooks=True)
+        # On PostgreSQL, a rollback would undo a SET of after_connection
+        db.commit()
         if adapter.dbengine == "sqlite":
-            # Better to come back later than to wait for a long transaction
-            db.executesql("PRAGMA busy_timeout = 1000")
+            db.executesql("PRAGMA busy_timeout = %d" % (1000 * lock_wait_s))
         yield db
         db.commit()
     finally:
@@ -334,10 +337,12 @@ def lock_rows_only(db):
         Have a run lock the rows that it changes, and nothing between them:
         MySQL would else lock gaps, into which visitors queue their mail, and
         undo the transaction of one of them (error 1213)
+        - commits; on PostgreSQL, the first rollback would else undo a SET of
+          the app's after_connection
     """
 
+    db.commit()
     if db._adapter.dbengine == "mysql":
-        db.commit()
         db.executesql("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
 # -----------------------------------------------------------------------------
@@ -401,11 +406,42 @@ def text(time):
     return time.strftime("%Y-%m-%d %H:%M:%S")
 
 # -----------------------------------------------------------------------------
+def commits_each_statement(db):
+    """
+        Whether the connection is in autocommit mode: what is done on it is
+        not part of a transaction, and nobody commits one that we begin
+        - in that mode, a transaction that the caller has begun by a statement
+          is the caller's
+    """
+
+    adapter = db._adapter
+    # Connects, as far as it is not
+    connection = adapter.get_connection()
+    if adapter.dbengine == "sqlite":
+        return connection.isolation_level is None and not connection.in_transaction
+    if adapter.dbengine == "postgres":
+        return bool(connection.autocommit) and not connection.get_transaction_status()
+    # By driver: pymysql and MySQLdb, or mysql.connector
+    autocommit = getattr(connection, "get_autocommit", None) or \
+        (lambda: connection.autocommit)
+    # pymysql, SERVER_STATUS_IN_TRANS; mysql.connector
+    begun = getattr(connection, "server_status", 0) & 1 or \
+        getattr(connection, "in_transaction", False)
+    return bool(autocommit()) and not begun
+
+# -----------------------------------------------------------------------------
+def has_written(db):
+    """ Whether this thread has begun to write to SQLite, and so locks out all others """
+
+    return db._adapter.dbengine == "sqlite" and db._adapter.get_connection().in_transaction
+
+# -----------------------------------------------------------------------------
 @contextmanager
 def savepoint(db, name):
     """
         Undo what was done inside if it fails, and nothing else: the
         transaction of the caller stays usable, uncommitted
+        - in autocommit mode it is a transaction of its own, and committed
 
         Args:
             db: the DAL
@@ -417,25 +453,32 @@ def savepoint(db, name):
                              with one of two that wait for each other
     """
 
-    if db._adapter.dbengine == "sqlite" and not db._adapter.connection.in_transaction:
-        # Else releasing it would commit (sqlite.org/lang_savepoint.html);
-        # IMMEDIATE: who reads first and writes then is not let wait for
-        # another writer, but told at once that the database is locked
-        execute(db, "BEGIN IMMEDIATE")
-    try:
-        execute(db, "SAVEPOINT %s" % name)
-    except Exception as error:
-        # PostgreSQL: something has failed before, and nothing will be kept
-        raise TransactionLost(str(error)) from error
+    # IMMEDIATE: who reads first and writes then is not let wait for another
+    # writer, but told at once that the database is locked
+    begin = "BEGIN IMMEDIATE" if db._adapter.dbengine == "sqlite" else "BEGIN"
+    release = "RELEASE SAVEPOINT %s" % name
+    if commits_each_statement(db):
+        execute(db, begin)
+        undo, end = ("ROLLBACK",), "COMMIT"
+    else:
+        if db._adapter.dbengine == "sqlite" and not has_written(db):
+            # Else releasing it would commit (sqlite.org/lang_savepoint.html)
+            execute(db, begin)
+        try:
+            execute(db, "SAVEPOINT %s" % name)
+        except Exception as error:
+            # PostgreSQL: something has failed before, and nothing will be kept
+            raise TransactionLost(str(error)) from error
+        undo, end = ("ROLLBACK TO SAVEPOINT %s" % name, release), release
     try:
         yield
     except Exception as error:
         try:
-            execute(db, "ROLLBACK TO SAVEPOINT %s" % name)
-            execute(db, "RELEASE SAVEPOINT %s" % name)
+            for statement in undo:
+                execute(db, statement)
         except Exception:
             raise TransactionLost(str(error)) from error
         raise
-    execute(db, "RELEASE SAVEPOINT %s" % name)
+    execute(db, end)
 
 # END =========================================================================

@@ -70,7 +70,7 @@ def adopt(environment):
         load_outbox(settings.modules)
     define(db, COMPANIONS)
     mail = EdenMail(db, environment["mail"].settings,
-                    given = lambda: read_given(request.folder),
+                    given = lambda: read_given(request.folder, settings),
                     site = request.application,
                     auth = auth,
                     )
@@ -117,11 +117,13 @@ def load_outbox(modules):
         del modules["msg"]
 
 # -----------------------------------------------------------------------------
-def read_given(folder):
-    """ The MailS3 settings, of private/mails3.ini and of 000_config.py """
+def read_given(folder, settings):
+    """
+        The MailS3 settings, of private/mails3.ini and of 000_config.py
+        - not by current, which a thread of the app's own does not have
+    """
 
     given = read_file(os.path.join(folder, "private", "mails3.ini"), log.error)
-    settings = current.deployment_settings
     names = [setting.name for setting in SETTINGS]
     given.update((name, value) for name, value in settings.mail.items() if name in names)
     given.setdefault("max_retries", settings.get_msg_max_send_retries())
@@ -367,7 +369,8 @@ class EdenMail(MailS3):
     def _outbox(self, channel=EMAIL):
         """ The Outbox; Eden defines its tables when they are asked for """
 
-        current.s3db.table("msg_outbox")
+        if "msg_outbox" not in self.db.tables:
+            current.s3db.table("msg_outbox")
         return super()._outbox(channel)
 
     # -------------------------------------------------------------------------

@@ -1,0 +1,294 @@
+"""
+    In whose transaction a mail is queued: the caller's where somebody commits
+    it, else our own; and what our own connections are made with
+"""
+
+from threading import Thread
+
+import pytest
+
+from gluon import current
+from gluon.dal import DAL
+from gluon.scheduler import Scheduler
+from gluon.tools import Mail
+
+from conftest import FOLDER, make_impatient, on_server
+from test_faults import ANNE, BOB, meanwhile
+
+from mails3 import MailS3
+from mails3.message import SENT, UNSENT
+from mails3.scheduler import Tasks
+from mails3.schema import TABLES, answers, connection_of_our_own, create, define, index_names
+from mails3.web2py import SCHEDULER_TABLES, look_after
+
+# -----------------------------------------------------------------------------
+def in_a_thread(action):
+    """ Do something as the app does it in a thread that it has started; its result """
+
+    results = []
+    thread = Thread(target=lambda: results.append(action()))
+    thread.start()
+    thread.join()
+    return results[0]
+
+# -----------------------------------------------------------------------------
+def addresses(office):
+    """ The addresses of all that others see in the outbox """
+
+    db = office.connection()
+    try:
+        return sorted(row.address for row in db(db.msg_outbox).select())
+    finally:
+        db.close()
+
+# =============================================================================
+class TestThread:
+    """ web2py commits nothing that is done in a thread of the app's own """
+
+    def test_a_mail_of_a_thread_is_queued_when_send_returns(self, office):
+        """ Others see it, and are not locked out """
+
+        assert in_a_thread(lambda: office.mail.send(ANNE, "News", "There is news."))
+
+        assert addresses(office) == [ANNE]
+        bob = office.queue(BOB)
+        office.drain()
+        assert office.status(bob) == SENT
+        assert [mail.recipients for mail in office.relay.mails] == [[ANNE], [BOB]]
+
+    @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
+    def test_the_rest_of_the_threads_transaction_is_not_committed(self, office):
+        """ Neither is the mail lost with it """
+
+        def work():
+            office.db.msg_outbox.insert(address="before@example.org")
+            sent = office.mail.send(ANNE, "News", "There is news.")
+            office.db.rollback()
+            return sent
+
+        assert in_a_thread(work)
+        assert addresses(office) == [ANNE]
+
+    @pytest.mark.parametrize("uri", ["sqlite"], indirect=True)
+    @pytest.mark.parametrize("end, queued", [("commit", [ANNE, "before@example.org"]),
+                                             ("rollback", [])])
+    def test_on_sqlite_a_thread_that_has_written_commits_its_mail(self, office, end, queued):
+        """ There is one writer: the mail is part of what that thread has begun """
+
+        def work():
+            office.db.msg_outbox.insert(address="before@example.org")
+            sent = office.mail.send(ANNE, "News", "There is news.")
+            getattr(office.db, end)()
+            return sent
+
+        assert in_a_thread(work)
+        assert addresses(office) == queued
+
+    @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
+    def test_a_thread_does_not_commit_the_request(self, office):
+        """ Nor does the end of the request undo the thread's mail """
+
+        office.db.msg_outbox.insert(address="before@example.org")
+        assert in_a_thread(lambda: office.mail.send(ANNE, "News", "There is news."))
+        office.db.rollback()
+
+        assert addresses(office) == [ANNE]
+
+    def test_a_read_leaves_the_thread_where_it_was(self, office):
+        """ What a thread has looked at before does not keep its mail from being queued """
+
+        def work():
+            office.db(office.db.msg_outbox).count()
+            return office.mail.send(ANNE, "News", "There is news.")
+
+        assert in_a_thread(work)
+        assert addresses(office) == [ANNE]
+
+    def test_without_a_worker_a_thread_sends_its_mail_once(self, office):
+        """ What is tried in the thread is settled, and no run finds it again """
+
+        office.configure(fallback="yes")
+
+        assert in_a_thread(lambda: office.mail.send(ANNE, "News", "There is news."))
+        anne, = [row.id for row in office.db(office.db.msg_outbox).select()]
+        assert office.status(anne) == SENT
+        office.drain()
+
+        assert len(office.relay.mails) == 1
+
+    def test_a_thread_that_sends_locks_out_nobody(self, office):
+        """ While the relay takes its time with the thread's mail, a visitor queues one """
+
+        office.configure(fallback="yes", fallback_timeout=10)
+        office.relay.delay("DATA", 2)
+        told = []
+
+        def visit(mail):
+            office.given["fallback"] = "no"
+            mail.db._adapter.execute({"sqlite": "PRAGMA busy_timeout = 500"}.get(
+                                            mail.db._adapter.dbengine, "SELECT 1"))
+            told.append(mail.send(BOB, "News", "There is news."))
+            told.append(not [mail.recipients for mail in office.relay.mails])
+            mail.db.commit()
+
+        visitor = meanwhile(office, "DATA", visit)
+        assert in_a_thread(lambda: office.mail.send(ANNE, "News", "There is news."))
+        visitor.join()
+
+        assert told == [True, True]
+        assert addresses(office) == [ANNE, BOB]
+
+    def test_a_thread_wakes_the_workers(self, office):
+        """ The scheduler's row is there together with the mail """
+
+        current._scheduler = None
+        office.mail.tasks = Tasks(Scheduler(office.db, migrate=False), office.mail)
+        create(office.db, SCHEDULER_TABLES)
+        try:
+            assert in_a_thread(lambda: office.mail.send(ANNE, "News", "There is news."))
+            db = office.connection()
+            kicks = db.executesql("SELECT count(*) FROM scheduler_task "
+                                  "WHERE uuid LIKE 'mails3-kick-shelter-%'")[0][0]
+            db.close()
+            assert (addresses(office), kicks) == ([ANNE], 1)
+        finally:
+            office.db.rollback()
+            for name in reversed(SCHEDULER_TABLES):
+                office.db.executesql("DROP TABLE %s" % name)
+            office.db.commit()
+
+# -----------------------------------------------------------------------------
+def autocommitting(uri):
+    """ The arguments of a DAL in autocommit mode (dict) """
+
+    if uri.startswith("postgres"):
+        def after_connection(adapter):
+            adapter.connection.autocommit = True
+            make_impatient(adapter)
+        return {"after_connection": after_connection}
+    if uri.startswith("mysql"):
+        return {"driver_args": {"autocommit": True}}
+    return {"driver_args": {"isolation_level": None}}
+
+# =============================================================================
+class TestAutocommit:
+    """ Where each statement is committed by itself, a mail is queued as a whole """
+
+    @pytest.fixture
+    def office(self, office):
+
+        office.db.close()
+        office.db = DAL(office.uri, folder=FOLDER, migrate_enabled=False,
+                        **autocommitting(office.uri))
+        define(office.db)
+        office.mail = office.mailer(office.db)
+        return office
+
+    # -------------------------------------------------------------------------
+    @pytest.mark.parametrize("fallback", ["yes", "no"])
+    def test_a_mail_is_queued_when_send_returns(self, office, fallback):
+        """ And sent once, with a worker as well as without """
+
+        office.configure(fallback=fallback)
+
+        assert office.mail.send(ANNE, "News", "There is news.")
+        assert addresses(office) == [ANNE]
+
+        office.drain()
+        assert [mail.recipients for mail in office.relay.mails] == [[ANNE]]
+
+    def test_what_can_not_be_queued_is_not_queued_in_part(self, office):
+        """ It is sent at once, and once """
+
+        office.db.executesql("DROP TABLE mails3_delivery")
+
+        assert office.mail.send(ANNE, "News", "There is news.")
+
+        assert addresses(office) == []
+        assert len(office.relay.mails) == 1
+
+    def test_a_transaction_that_the_caller_has_begun_is_the_callers(self, office):
+        """ Rolled back, the mail never existed """
+
+        office.db.executesql("BEGIN")
+        assert office.mail.send(ANNE, "News", "There is news.")
+        office.db.executesql("ROLLBACK")
+
+        assert addresses(office) == []
+        assert office.mail.send(BOB, "News", "There is news.")
+        assert addresses(office) == [BOB]
+
+# =============================================================================
+class TestOurConnections:
+    """ They are what the app has made its own with """
+
+    @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
+    def test_tables_are_made_where_the_app_looks(self, uri, relay):
+        """ Which after_connection decides, on each connection anew """
+
+        schema = "mails3_tenant"
+        on_server(uri, "CREATE SCHEMA %s" % schema)
+        choose = {"postgres": "SET search_path TO %s", "mysql": "USE %s"}[uri.partition(":")[0]]
+
+        def after_connection(adapter):
+            make_impatient(adapter)
+            adapter.execute(choose % schema)
+
+        app = DAL(uri, folder=FOLDER, migrate_enabled=False, after_connection=after_connection)
+        elsewhere = DAL(uri, folder=FOLDER, migrate_enabled=False)
+        current._scheduler = None
+        try:
+            for db in (app, elsewhere):
+                define(db)
+            host = Mail(relay.address, "shelter@example.org", tls=False)
+            mail = MailS3(app, host.settings, lambda: {"fallback": "no"}, site="shelter")
+            mail.tasks = Tasks(Scheduler(app, migrate=False), mail)
+
+            assert look_after(mail, None, TABLES)
+
+            assert all(answers(app, *app[name]) for name in TABLES)
+            assert "mails3_delivery_new" in index_names(app)
+            assert not answers(elsewhere, elsewhere.msg_outbox.id)
+            assert mail.send(ANNE, "News", "There is news.")
+            assert app(app.msg_outbox.address == ANNE).count() == 1
+            assert not relay.connections
+        finally:
+            for db in (app, elsewhere):
+                db.rollback()
+                db.close()
+            on_server(uri, "DROP SCHEMA %s%s" % (schema, " CASCADE" if "postgres" in uri else ""))
+
+    def test_what_is_undone_on_ours_is_not_undone_on_the_apps(self, office):
+        """ Nor does an error there end the request's transaction """
+
+        office.db.executesql("SELECT 1")
+        with pytest.raises(ZeroDivisionError):
+            with connection_of_our_own(office.db) as db:
+                db.msg_outbox.insert(address=BOB)
+                raise ZeroDivisionError()
+        office.db.msg_outbox.insert(address=ANNE)
+        office.db.commit()
+
+        assert addresses(office) == [ANNE]
+
+    @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
+    def test_a_server_without_a_connection_to_spare_is_asked_once(self, office):
+        """ The visitor does not wait for it, and the mail stays queued """
+
+        office.configure(fallback="yes")
+        office.db.executesql("SELECT 1")
+        asked = []
+
+        def refuse():
+            asked.append(True)
+            raise OSError("too many connections")
+
+        office.db._adapter.connector = refuse
+        assert office.mail.send(ANNE, "News", "There is news.")
+        office.db.commit()
+
+        assert len(asked) == 1
+        assert addresses(office) == [ANNE]
+        assert {row.status for row in office.db(office.db.msg_outbox).select()} == {UNSENT}
+
+# END =========================================================================

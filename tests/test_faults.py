@@ -653,18 +653,19 @@ class TestDatabase:
         assert "transaction is lost" in caplog.text
         office.queue(ANNE)
 
-    def test_two_sites_in_one_database_do_not_hold_each_others_mail(self, office):
+    @pytest.mark.parametrize("site", ["another", "Shelter"])
+    def test_two_sites_in_one_database_do_not_hold_each_others_mail(self, office, site):
         """ One is configured wrongly, the other one sends it all the same """
 
         ids = office.queue(ANNE, BOB)
         db = office.connection()
         other = office.mailer(db)
-        other.site = "another"
-        Relay(db, "another").establish()
+        other.site = site
+        Relay(db, site).establish()
         other.settings.sender = None
         db.commit()
         other.drain()
-        assert Relay(db, "another").read().status == HELD
+        assert Relay(db, site).read().status == HELD
         db.close()
 
         office.drain()

@@ -172,6 +172,18 @@ class TestKeys:
 
         assert [mail.recipients for mail in office.relay.mails] == [[BOB]]
 
+    def test_keys_that_are_spelled_alike_are_different_keys(self, office):
+        """ Neither case nor a space at the end is folded, on any engine """
+
+        keys = ("invite-aB3xQ", "invite-Ab3Xq", "invite-aB3xQ ")
+        for key in keys * 2:
+            assert office.mail.send("%s@example.org" % key.strip(), "Invitation", "Come.",
+                                    idempotency_key=key)
+            office.db.commit()
+
+        office.drain()
+        assert len(office.relay.mails) == len(keys)
+
     @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
     def test_two_visitors_who_wait_for_each_other(self, office):
         """ The database undoes what one of them did: that is not sent beside the other's """

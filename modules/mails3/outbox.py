@@ -8,6 +8,8 @@
     @license: MIT
 """
 
+import hashlib
+
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -114,7 +116,9 @@ class Outbox:
                                     "message_id, idempotency_key, queued_on, expires_on, "
                                     "individual, secret, head, body, stored_bytes",
                                     ["?, ?, ?, ?, ?, ?, ?, ?, ?"],
-                                    message_id, idempotency_key, text(now),
+                                    message_id,
+                                    idempotency_key and digest(idempotency_key),
+                                    text(now),
                                     expires_on and text(expires_on),
                                     flag(not submission.to), flag(secret), head, body,
                                     sum(map(len, (head, body, *attachments))))
@@ -130,7 +134,7 @@ class Outbox:
     def find(self, idempotency_key):
         """ The id of the message that has been queued with a key, or None """
 
-        query = (self.mail.idempotency_key == idempotency_key)
+        query = (self.mail.idempotency_key == digest(idempotency_key))
         row = self.db(query).select(self.mail.id, limitby=(0, 1)).first()
         return row and row.id
 
@@ -655,6 +659,15 @@ class Outbox:
         query = (table.channel == self.channel) & (table.lane == NEW) & \
                 (table.due_on < since)
         return not self.db(query).isempty()
+
+# -----------------------------------------------------------------------------
+def digest(idempotency_key):
+    """
+        A key as it is stored: databases differ in what texts they take for
+        the same (case, spaces at the end), but not in hexadecimal numbers
+    """
+
+    return hashlib.sha256(idempotency_key.encode("utf-8")).hexdigest()
 
 # -----------------------------------------------------------------------------
 def is_duplicate(error):

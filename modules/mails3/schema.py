@@ -65,7 +65,7 @@ def define(db, names=TABLES):
               # One send() call
               "mails3_message": (
                 Field("message_id", length=255), # the header, for all attempts
-                Field("idempotency_key", length=128, unique=True),
+                Field("idempotency_key", length=64, unique=True), # its digest
                 Field("queued_on", "datetime"),
                 Field("expires_on", "datetime"),
                 Field("individual", "boolean", default=False), # each gets their own
@@ -177,7 +177,7 @@ def create(db, names):
                     add_column(db, field)
         else:
             try:
-                db.executesql(db._adapter.create_table(table, migrate=False))
+                db.executesql(definition_of(db, table))
             except Exception:
                 db.rollback()
                 if not answers(db, table.id):
@@ -185,6 +185,24 @@ def create(db, names):
                 # Another process was faster
         db.commit()
     create_indexes(db, [index for index in INDEXES if index[0] in names])
+
+# -----------------------------------------------------------------------------
+def definition_of(db, table):
+    """
+        The statement that makes a table
+        - as on the other engines, texts on MySQL are the same only if they
+          are spelled the same: of two sites Shelter and shelter in one
+          database, each has its breaker
+    """
+
+    statement = db._adapter.create_table(table, migrate=False)
+    if db._adapter.dbengine == "mysql":
+        # utf8_bin, or utf8mb3_bin, by version
+        collation = db.executesql("SELECT MIN(collation_name) "
+                                  "FROM information_schema.collations "
+                                  "WHERE collation_name IN ('utf8_bin', 'utf8mb3_bin')")[0][0]
+        statement = "%s COLLATE %s;" % (statement.rstrip("; \n"), collation)
+    return statement
 
 # -----------------------------------------------------------------------------
 def create_indexes(db, indexes):

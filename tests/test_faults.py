@@ -666,6 +666,7 @@ class TestDatabase:
         db.commit()
         other.drain()
         assert Relay(db, site).read().status == HELD
+        assert office.state().status == OPEN
         db.close()
 
         office.drain()

@@ -168,6 +168,8 @@ class MailS3(Mail):
             return self._done(False, UNABLE)
         except QueuedAlready:
             return self._done(True)
+        except BadInput as error:
+            return self._refused(error)
         except Exception as error:
             if key and is_conflict(error):
                 # Whoever has the key may have queued it: sent at once, it

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 
 from pydal._globals import THREAD_LOCAL
 
+from .address import BadInput
 from .message import EMAIL, UNSENT
 
 __all__ = ("COMPANIONS", "TABLES", "define", "create", "create_indexes", "TransactionLost",
-           "commits_each_statement", "connection_of_our_own", "execute", "has_written",
-           "is_conflict", "lock_rows_only", "recover", "savepoint", "skips_locked", "text")
+           "check_size", "commits_each_statement", "connection_of_our_own", "execute",
+           "has_written", "is_conflict", "lock_rows_only", "recover", "savepoint",
+           "skips_locked", "text")
 
 COMPANIONS = ("mails3_message", "mails3_attachment", "mails3_delivery",
               "mails3_attempt", "mails3_relay", "mails3_incident")
@@ -32,6 +34,9 @@ INDEXES = (("mails3_delivery", "mails3_delivery_new",
            ("mails3_attachment", "mails3_attachment_mail", ("mail_id",)),
            ("mails3_attempt", "mails3_attempt_delivery", ("delivery_id",)),
            )
+
+# Statements of less than that are taken by any server (bytes)
+ANY_PACKET = 500000
 
 # =============================================================================
 class TransactionLost(Exception):
@@ -416,6 +421,28 @@ def execute(db, statement, *values):
     else:
         cursor.execute(statement.replace("?", "%s"), values)
     return cursor
+
+# -----------------------------------------------------------------------------
+def check_size(db, size):
+    """
+        Refuse a statement that is too large for the server, before MySQL ends
+        the connection over it, and with that the caller's transaction
+
+        Args:
+            db: the DAL
+            size: of the statement (bytes)
+
+        Raises:
+            BadInput: with the limit in words
+    """
+
+    if size < ANY_PACKET or db._adapter.dbengine != "mysql":
+        return
+    limit = int(db.executesql("SELECT @@max_allowed_packet")[0][0])
+    # With some room for what is not counted
+    if size + 10000 > limit:
+        raise BadInput("Message too large: %s bytes as stored, the database server takes "
+                       "no more than %s (max_allowed_packet)" % (size, limit))
 
 # -----------------------------------------------------------------------------
 def text(time):

@@ -3,6 +3,7 @@
     it, else our own; and what our own connections are made with
 """
 
+from datetime import timedelta
 from threading import Thread
 
 import pytest
@@ -16,7 +17,8 @@ from conftest import FOLDER, make_impatient, on_server
 from test_faults import ANNE, BOB, meanwhile
 
 from mails3 import MailS3
-from mails3.message import SENT, UNSENT
+from mails3.clock import utcnow
+from mails3.message import NEW, SENT, UNSENT
 from mails3.scheduler import Tasks
 from mails3.schema import TABLES, answers, connection_of_our_own, create, define, index_names
 from mails3.web2py import SCHEDULER_TABLES, look_after
@@ -290,5 +292,45 @@ class TestOurConnections:
         assert len(asked) == 1
         assert addresses(office) == [ANNE]
         assert {row.status for row in office.db(office.db.msg_outbox).select()} == {UNSENT}
+
+# =============================================================================
+@pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
+class TestClock:
+    """ The machines of a site share the clock of the database """
+
+    @pytest.mark.parametrize("hours", [1, -1])
+    def test_a_machine_whose_clock_is_wrong_takes_nothing_over(self, office, monkeypatch, caplog,
+                                                               hours):
+        """ What another one is sending is sent once; and the admin is told of the clock """
+
+        anne = office.queue(ANNE)
+        other = office.mail._run()
+        lease = other.outbox.claim(NEW, 1, other.now(), other.now() + other.lease_time)
+        office.db.commit()
+
+        monkeypatch.setattr("mails3.clock.utcnow", lambda: utcnow() + timedelta(hours=hours))
+        bob = office.queue(BOB)
+        office.drain()
+        office.drain()
+
+        assert [mail.recipients for mail in office.relay.mails] == [[BOB]]
+        assert office.status(bob) == SENT
+        assert office.entry(anne).mails3_delivery.lease == lease
+        word = "ahead of" if hours > 0 else "behind"
+        assert caplog.text.count("3600 seconds %s that of the database" % word) == 1
+
+    def test_what_a_wrong_clock_has_deferred_is_due_by_the_right_one(self, office, monkeypatch):
+        """ A machine that is a day ahead does not put a mail off for a day """
+
+        office.relay.answer("RCPT", "451 4.2.1 Later", times=1)
+        anne = office.queue(ANNE)
+        with monkeypatch.context() as patch:
+            patch.setattr("mails3.clock.utcnow", lambda: utcnow() + timedelta(days=1))
+            office.drain()
+
+        office.later(3600)
+        office.retry()
+
+        assert office.status(anne) == SENT
 
 # END =========================================================================

@@ -14,13 +14,14 @@ import random
 import time
 
 from collections import namedtuple
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from functools import partial
 from itertools import groupby
 from os.path import basename
 from traceback import extract_tb
 
 from .blame import Blame
+from .clock import utcnow
 from .message import DEFERRED, NEW, times_in_doubt
 from .policy import REFUSALS_IN_A_ROW, DeliveryError, Never, OwnFault, Trouble, \
                     is_in_doubt, next_try
@@ -61,12 +62,6 @@ class Letter(namedtuple("Letter", "deliveries submission message_id")):
 
         return (self.submission, self.message_id,
                 [delivery.address for delivery in self.deliveries])
-
-# -----------------------------------------------------------------------------
-def utcnow():
-    """ The time, as the database keeps it: UTC without a zone """
-
-    return datetime.now(timezone.utc).replace(tzinfo=None)
 
 # =============================================================================
 class Courier:

@@ -25,7 +25,8 @@ from gluon.tools import Mail
 
 from .address import BadInput, address_of
 from .alarm import Alarm
-from .delivery import Courier, utcnow
+from .clock import shared_clock, utcnow
+from .delivery import Courier
 from .housekeeping import Housekeeping
 from .ledger import Ledger
 from .message import EMAIL, FIRST, LAST, NEW, NORMAL
@@ -47,6 +48,9 @@ DIALECTS = ("encoding", "dkim", "list_unsubscribe", "remote_server")
 
 # Arguments that are for the queue
 QUEUEING = ("priority", "expires", "idempotency_key", "secret")
+
+# By how much this machine's clock may differ from the database's, untold (seconds)
+MAX_SKEW_S = 30
 
 # All that a visitor may learn of a failure
 UNABLE = "The mail could not be sent"
@@ -330,6 +334,7 @@ class MailS3(Mail):
                 with connection_of_our_own(self.db):
                     self._courier(channel,
                                   commit = self.db.commit,
+                                  now = self._shared_clock(),
                                   **options).send_own(queued())
         except TransactionLost:
             raise
@@ -597,7 +602,20 @@ class MailS3(Mail):
         return self._courier(channel,
                              commit = self.db.commit,
                              recover = lambda: recover(self.db),
+                             now = self._shared_clock(),
                              **options)
+
+    # -------------------------------------------------------------------------
+    def _shared_clock(self):
+        """ The clock that all machines of the site share; see there """
+
+        now, ahead = shared_clock(self.db)
+        seconds = round(ahead.total_seconds())
+        if abs(seconds) > MAX_SKEW_S:
+            self._tell("The clock of this machine is %s seconds %s that of the database. "
+                       "Mail is not sent twice for that, but times are wrong: have both "
+                       "set by NTP." % (abs(seconds), "ahead of" if seconds > 0 else "behind"))
+        return now
 
     # -------------------------------------------------------------------------
     def _courier(self, channel, relay=None, transport=None, **options):

@@ -293,6 +293,93 @@ class TestOurConnections:
         assert addresses(office) == [ANNE]
         assert {row.status for row in office.db(office.db.msg_outbox).select()} == {UNSENT}
 
+# -----------------------------------------------------------------------------
+def read_only(adapter):
+    """ Have a connection refuse whatever would write """
+
+    adapter.execute({"sqlite": "PRAGMA query_only = ON",
+                     "postgres": "SET default_transaction_read_only = on",
+                     "mysql": "SET SESSION TRANSACTION READ ONLY"}[adapter.dbengine])
+
+# =============================================================================
+class TestReadOnly:
+    """ A database that takes nothing is not the visitor's trouble """
+
+    @pytest.fixture
+    def office(self, office):
+
+        office.db.close()
+        office.db = DAL(office.uri, folder=FOLDER, migrate_enabled=False,
+                        after_connection=read_only)
+        define(office.db)
+        # Or the transaction in which it was set would still write
+        office.db.commit()
+        office.mail = office.mailer(office.db)
+        return office
+
+    # -------------------------------------------------------------------------
+    @pytest.mark.parametrize("call", [lambda send: send(), in_a_thread], ids=["request", "thread"])
+    @pytest.mark.parametrize("fallback", ["yes", "no"])
+    def test_a_mail_that_can_not_be_queued_is_sent_at_once(self, office, call, fallback, caplog):
+        """ The log says why, and the visitor's transaction goes on """
+
+        office.configure(fallback=fallback)
+        office.db(office.db.msg_outbox).count()
+
+        assert call(lambda: office.mail.send(ANNE, "News", "There is news."))
+
+        assert office.db(office.db.msg_outbox).count() == 0
+        assert [mail.recipients for mail in office.relay.mails] == [[ANNE]]
+        assert caplog.text.count("Mail can't be queued") == 1
+
+    def test_a_mail_that_can_neither_be_queued_nor_sent_is_refused(self, office, caplog):
+        """ The visitor learns no more than that """
+
+        office.relay.stop()
+
+        assert office.mail.send(ANNE, "News", "There is news.") is False
+        assert office.mail.error == "The mail could not be sent"
+        assert "Connection refused" in caplog.text
+
+    def test_a_run_ends_without_sending(self, office):
+        """ What can't be claimed could be sent twice """
+
+        other = office.connection()
+        assert office.mailer(other).send(ANNE, "News", "There is news.")
+        other.commit()
+        other.close()
+
+        run = office.mail._run()
+        run.sleep = lambda seconds: None
+        with pytest.raises(Exception):
+            run.drain()
+        office.db.rollback()
+
+        assert office.relay.mails == []
+
+# -----------------------------------------------------------------------------
+@pytest.mark.parametrize("mode", ["file", "table"])
+def test_what_may_not_be_written_on_sqlite_is_sent_at_once(small_office, mode):
+    """ The file of the database is somebody else's, or one of our tables is not there """
+
+    office = small_office
+    if mode == "file":
+        office.db.close()
+        db = office.db = DAL(office.uri, folder=FOLDER, migrate_enabled=False,
+                             driver_args={"uri": True})
+        db._adapter.close(None)
+        db._adapter.dbpath = "file:%s?mode=ro" % db._adapter.dbpath
+        define(db)
+        office.mail = office.mailer(db)
+    else:
+        office.db.executesql("DROP TABLE mails3_delivery")
+        office.db.commit()
+
+    assert office.mail.send(ANNE, "News", "There is news.")
+
+    assert len(office.relay.mails) == 1
+    office.db(office.db.msg_outbox).count()
+
 # =============================================================================
 @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
 class TestClock:

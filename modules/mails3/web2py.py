@@ -206,8 +206,20 @@ def tell_pydal(scheduler):
             scheduler: the Scheduler
     """
 
-    with connection_of_our_own(scheduler.db) as db:
-        db._migrate_enabled = db._fake_migrate_all = True
-        scheduler.define_tables(db, migrate=scheduler.db._migrate)
+    app = scheduler.db
+    # Of its own: in the app's, the tables are defined
+    db = type(app)(app._uri,
+                   folder = app._adapter.folder,
+                   decode_credentials = app._decode_credentials,
+                   fake_migrate_all = True,
+                   attempts = 1,
+                   driver_args = dict(app._driver_args or {}),
+                   adapter_args = app._adapter_args,
+                   after_connection = app._adapter._after_connection,
+                   )
+    try:
+        scheduler.define_tables(db, migrate=app._migrate)
+    finally:
+        db.close()
 
 # END =========================================================================

@@ -12,6 +12,7 @@ import pytest
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from host import eventually
 
@@ -118,8 +119,12 @@ def steer(driver, site):
     click("Test the configuration")
     assert "It works" in text()
     click("Outbound mail")
-    driver.find_element(By.NAME, "reason").send_keys("Moving house")
-    click("Pause sending")
+    driver.find_element(By.CSS_SELECTOR, ".mails3 summary").click()
+    reason = driver.find_element(By.NAME, "reason")
+    reason.send_keys("Moving house" + Keys.ENTER)
+    # One key away is nothing that stops mail
+    assert "Sending is paused" not in text()
+    follow(driver, driver.find_element(By.CSS_SELECTOR, ".mails3 button[value=pause]"))
     assert "Moving house" in text()
     click("Resume sending")
     assert "Moving house" not in text()

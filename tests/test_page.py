@@ -405,10 +405,12 @@ class TestNotice:
             admin = Visitor(site, "admin@example.org")
             home = admin.session.get(site.url + "/default/index").text
             assert "admin@example.org" in home and "/mails3" not in home
-            assert "Mail is going out" in admin.get().text
+            page = admin.get().text
+            assert "No mail has gone out yet" in page and "Mail is going out" not in page
 
             # And it leaves by the worker
             admin.post("/test", address="anne@example.org")
             assert eventually(lambda: "sent" in states(site).values())
+            assert "Mail is going out" in admin.get().text
 
 # END =========================================================================

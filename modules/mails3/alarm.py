@@ -71,6 +71,9 @@ class Alarm:
         if row.is_active == bool(problem):
             if problem and row.reason != reason:
                 self.db(table.name == name).update(reason=reason)
+                if kind == "worker" and not (row.reason or "").startswith(problem.title):
+                    # The cause is another one now
+                    log.error("%s", reason)
             return
 
         delay = timedelta(seconds=self.mail.options.alert_delay)

@@ -632,8 +632,8 @@ class Courier:
         state = self.relay.read()
         if self.relay.hold(trouble, self.transport.fingerprint(state.salt),
                            self.transport.login_fingerprint(state.salt), self.now()):
-            log.error("Mail is held: %s. It is sent by itself when that is "
-                      "repaired.", trouble)
+            # Whether it then leaves by itself depends on who is at work: see Status
+            log.error("Mail is held: %s. Nothing is lost, it stays queued.", trouble)
 
     # -------------------------------------------------------------------------
     def _open(self, why, works=False):

@@ -33,7 +33,7 @@ from .policy import DeliveryError, Never, NotNow
 from .relay import Relay
 from .schema import COMPANIONS, TransactionLost, connection_of_our_own, define, \
                     is_conflict, lock_rows_only, recover, savepoint
-from .settings import read_settings
+from .settings import complain_once, read_settings
 from .submission import Submission
 from .transport import Transport
 
@@ -92,6 +92,7 @@ class MailS3(Mail):
         self.tasks = tasks
         self.site = site
         self.auth = auth
+        self.settings_file = None # where those of MailS3 are from, to name it
         self.secret = False # what it sends, if send() is not told
         self._given = given
         self._options = None
@@ -104,7 +105,7 @@ class MailS3(Mail):
 
         if self._options is None:
             given = self._given() if self._given else {}
-            self._options = read_settings(given, log.error)
+            self._options = read_settings(given, complain_once, self.settings_file)
         return self._options
 
     # -------------------------------------------------------------------------

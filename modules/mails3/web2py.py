@@ -10,6 +10,7 @@
 import copy
 import logging
 import os
+import time
 
 from contextlib import contextmanager
 
@@ -23,7 +24,7 @@ from .mail import MailS3, brief
 from .relay import Relay
 from .scheduler import Tasks
 from .schema import TABLES, connection_of_our_own, create, create_indexes, define
-from .settings import read_file
+from .settings import complain_once, read_file
 from .status import Status
 
 __all__ = ("adopt", "establish", "scheduler_of", "show_notice")
@@ -35,6 +36,10 @@ SCHEDULER_TABLES = ("scheduler_task", "scheduler_run", "scheduler_worker",
 
 # How often a process looks after our tables and tasks (seconds)
 CARE = 300
+
+# Web server and worker may start at the same time: a process that has just
+# started does not know yet whether a worker is missing
+STARTED = time.monotonic()
 
 # -----------------------------------------------------------------------------
 def adopt(environment):
@@ -68,10 +73,11 @@ def adopt(environment):
     define(db)
     path = os.path.join(request.folder, "private", "mails3.ini")
     mail = MailS3(db, settings,
-                  given = lambda: read_file(path, log.error),
+                  given = lambda: read_file(path, complain_once),
                   site = request.application,
                   auth = auth,
                   )
+    mail.settings_file = path
     own = scheduler_of(db)
     # The first requests may come at the same time, for which pydal's migration
     # is not safe: look_after() makes the tables
@@ -148,8 +154,9 @@ def look_after(mail, own_scheduler, names):
             tasks.establish(db)
         if own_scheduler is None and mail.db._migrate_enabled:
             tell_pydal(tasks.scheduler)
-        with apart(mail) as watched:
-            Alarm(watched).watch()
+        if time.monotonic() - STARTED > mail.options.worker_timeout:
+            with apart(mail) as watched:
+                Alarm(watched).watch()
     except Exception as error:
         log.error("The tables or tasks of MailS3 can't be made (%s).", brief(error))
         return False
@@ -196,8 +203,8 @@ def notice(mail):
 # -----------------------------------------------------------------------------
 def show_notice(mail, place, is_admin, as_text=False):
     """
-        Tell an admin who is logged in that mail is not going out; costs the
-        other visitors no query, and an admin one look a minute
+        Tell an admin who is logged in that mail is not going out, as it is at
+        this moment; costs the other visitors no query
 
         Args:
             mail: the MailS3
@@ -211,7 +218,7 @@ def show_notice(mail, place, is_admin, as_text=False):
     if request.controller == "mails3" or request.extension != "html" or \
        request.ajax or response[place] or not is_admin():
         return
-    text = current.cache.ram("mails3-notice", lambda: notice(mail), 60)
+    text = notice(mail)
     if text and as_text:
         # web2py.js even shows a quotation mark or an ampersand by its code
         response[place] = "%s: %s" % (text, URL("mails3", "index"))

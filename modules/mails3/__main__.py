@@ -184,7 +184,8 @@ def console():
             the Console, of the package as the app has imported it
     """
 
-    if APP.parent.name != "applications" or not (APP / "models/tasks_mail.py").exists():
+    if APP.parent.name != "applications" or \
+       not os.path.exists(APP / "models/tasks_mail.py"):
         sys.exit("mails3: This is run where the app is installed: "
                  "python3 web2py/applications/myapp/modules/mails3 VERB")
     try:

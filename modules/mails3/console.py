@@ -472,7 +472,10 @@ class Progress:
 def only_errors_on_terminal():
     """ For cron, which mails whatever gets to stderr; files keep the whole log """
 
-    for handler in logging.getLogger().handlers:
+    handlers = [handler for name in (None, "web2py", log.name)
+                for handler in logging.getLogger(name).handlers]
+    # The last is Python's own, for where none is configured
+    for handler in handlers + [logging.lastResort]:
         if getattr(handler, "stream", None) in (sys.stdout, sys.stderr):
             handler.setLevel(logging.ERROR)
 

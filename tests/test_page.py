@@ -516,6 +516,20 @@ class TestNotice:
         for visitor in (Visitor(site), user):
             assert "worker" not in visitor.session.get(site.url + "/default/index").text
 
+    def test_it_tells_how_it_is_at_this_moment(self, site, admin):
+        """ A trouble that has begun is shown with the next page, one that is over is not """
+
+        def home():
+            return admin.session.get(site.url + "/default/index").text
+
+        assert "No scheduler worker is alive" in home()
+        site.shell("db(db.mails3_relay).update(attended_on=request.utcnow)")
+        try:
+            assert "No scheduler worker is alive" not in home()
+        finally:
+            site.shell("db(db.mails3_relay).update(attended_on=None)")
+        assert "No scheduler worker is alive" in home()
+
     def test_not_while_it_is(self, tmp_path, relay):
         """ Nobody is bothered """
 

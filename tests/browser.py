@@ -18,6 +18,15 @@ from host import eventually
 
 SUBMIT = "form input[type=submit], form button[type=submit]"
 
+# What Sahana Eden does when a page has loaded: $('input:text:visible:first').focus()
+FOCUS = """
+for (const field of document.querySelectorAll("input"))
+    if (field.type == "text" && field.getClientRects().length) {
+        field.focus();
+        break;
+    }
+"""
+
 # -----------------------------------------------------------------------------
 @contextmanager
 def browser():
@@ -115,6 +124,8 @@ def steer(driver, site):
     click("Show the content")
     assert "There is news." in text()
 
+    stops_nothing_by_one_key(driver, site)
+
     driver.get(site.url + "/mails3")
     click("Test the configuration")
     assert "It works" in text()
@@ -131,10 +142,37 @@ def steer(driver, site):
 
     # On a phone, nothing sticks out
     driver.set_window_size(420, 900)
-    for page in ("", "/mails"):
+    for page in ("", "/mails", "/show/1", "/content/1"):
         driver.get(site.url + "/mails3" + page)
         width = driver.find_element(By.TAG_NAME, "html").size["width"]
         for element in driver.find_elements(By.CSS_SELECTOR, ".mails3, .mails3 > *"):
             assert element.rect["x"] + element.rect["width"] <= width + 1
+        assert driver.execute_script("return document.querySelector('.mails3').scrollWidth <= "
+                                     "document.querySelector('.mails3').clientWidth + 1"), page
+
+# -----------------------------------------------------------------------------
+def stops_nothing_by_one_key(driver, site):
+    """
+        Nothing that stops mail is one key away, right after a page has loaded
+        or from any of its fields
+    """
+
+    for page in ("", "/mails", "/mails/new"):
+        driver.get(site.url + "/mails3" + page)
+        scroll = driver.execute_script("return window.scrollY")
+        driver.execute_script(FOCUS)
+        # What counts stays in sight
+        assert driver.execute_script("return window.scrollY") == scroll
+        for key in (Keys.ENTER, Keys.SPACE, Keys.ESCAPE):
+            driver.switch_to.active_element.send_keys(key)
+        fields = driver.find_elements(By.CSS_SELECTOR, ".mails3 input")
+        for number in range(len(fields)):
+            field = driver.find_elements(By.CSS_SELECTOR, ".mails3 input")[number]
+            if field.is_displayed() and field.get_attribute("type") != "search":
+                field.send_keys(Keys.ENTER)
+    driver.get(site.url + "/mails3")
+    text = driver.find_element(By.CLASS_NAME, "mails3").text
+    assert "Sending is paused" not in text
+    assert "0\non hold" in text or "0 on hold" in text, text
 
 # END =========================================================================

@@ -117,8 +117,8 @@ class Status:
             return "Nothing is lost: it leaves by itself when %s." % \
                    ("the pause is over" if self.problems[-1].kind == "paused" else
                     "the trouble is over")
-        return "Nothing is lost, but it stays until a worker runs, or somebody sends it: " \
-               "\"Send now\" on the page, or drain on the command line."
+        return "Nothing is lost, but it stays until a worker runs, or somebody sends it " \
+               "by hand."
 
     # -------------------------------------------------------------------------
     def _pause(self):
@@ -170,7 +170,7 @@ class Status:
                    "what waits already" if options.fallback else \
                    "Mail is queued, but nothing sends it"
             return Problem("worker", BROKEN, "No scheduler worker is alive",
-                           "%s. Start one: web2py.py -K %s" % (what, self.mail.site))
+                           "%s. Start a worker: web2py.py -K %s" % (what, self.mail.site))
         if self.ledger.contents.neglected(since) and self.lane.is_idle(since):
             return Problem("worker", BROKEN, "The scheduler worker seems to hang",
                            "It is alive, but new mail has been waiting since before "

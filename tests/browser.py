@@ -1,5 +1,6 @@
 """
-    A real browser, which runs no scripts: a headless Chromium, where there is one
+    A real browser: a headless Chromium, where there is one. It runs no scripts,
+    if it is not told to.
 """
 
 import os
@@ -29,8 +30,13 @@ for (const field of document.querySelectorAll("input"))
 
 # -----------------------------------------------------------------------------
 @contextmanager
-def browser():
-    """ The browser (selenium's driver), closed in the end """
+def browser(scripts=False):
+    """
+        The browser (selenium's driver), closed in the end
+
+        Args:
+            scripts: run those of the pages
+    """
 
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     driver = shutil.which("chromedriver")
@@ -49,7 +55,8 @@ def browser():
                      "--disable-component-update", "--disable-sync"):
         options.add_argument(argument)
     options.add_experimental_option(
-                "prefs", {"profile.managed_default_content_settings.javascript": 2})
+                "prefs", {"profile.managed_default_content_settings.javascript":
+                          1 if scripts else 2})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     try:
         yield driver

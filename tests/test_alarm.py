@@ -128,7 +128,7 @@ class TestAlarm:
         assert (began["site"], began["incident"], began["event"], began["since"]) == \
                ("shelter", "held", "began", "2026-11-25T12:04:00Z")
         assert "Login is wrong" in began["text"]
-        assert (ended["event"], ended["text"]) == ("ended", "shelter: Mail is sent again.")
+        assert (ended["event"], ended["text"]) == ("ended", "shelter: Mail is not held any more.")
 
     def test_what_is_over_soon_is_not_told_of(self, watch, listener):
         """ A mail server that comes and goes makes no alarm each time """
@@ -283,7 +283,7 @@ class TestDay:
         assert sum(len(mail.recipients) for mail in office.relay.mails) == 5000
         assert [notice["event"] for notice in listener.heard] == ["began", "ended"]
         assert caplog.text.count("Mail is held") == 1
-        assert caplog.text.count("Mail is sent again") == 1
+        assert caplog.text.count("Mail is not held any more") == 1
         assert len(caplog.messages) == 2
 
 # END =========================================================================

@@ -27,7 +27,7 @@ log = logging.getLogger("web2py.mails3")
 
 # What is told of. A pause is no incident: who made it knows.
 INCIDENTS = {"worker": "Mail is looked after again",
-             "held": "Mail is sent again",
+             "held": "Mail is not held any more",
              }
 
 # The longest that a hook may take, and the wait after one that failed (seconds)

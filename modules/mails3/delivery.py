@@ -640,7 +640,7 @@ class Courier:
         """ Close the breaker if it is tripped """
 
         if self.held and self.relay.open(self.now(), works):
-            log.warning("Mail is sent again: %s.", why)
+            log.warning("Mail is not held any more: %s.", why)
         self.held = False
 
 # -----------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from .message import EMAIL, UNSENT
 
 __all__ = ("COMPANIONS", "TABLES", "define", "create", "create_indexes", "TransactionLost",
-           "connection_of_our_own", "execute", "is_conflict", "lock_rows_only", "recover",
+           "connection_of_our_own", "execute", "is_conflict", "lock_rows_only", "reading", "recover",
            "savepoint", "skips_locked", "text")
 
 COMPANIONS = ("mails3_message", "mails3_attachment", "mails3_delivery",
@@ -426,5 +426,23 @@ def savepoint(db, name):
             raise TransactionLost(str(error)) from error
         raise
     execute(db, "RELEASE SAVEPOINT %s" % name)
+
+# -----------------------------------------------------------------------------
+@contextmanager
+def reading(db):
+    """
+        What only reads, and may fail: the transaction of the caller stays as it
+        is, and no other has to wait
+
+        Args:
+            db: the DAL
+    """
+
+    if db._adapter.dbengine == "sqlite":
+        # A query that fails does no harm there, and a savepoint would lock
+        yield
+    else:
+        with savepoint(db, "mails3_read"):
+            yield
 
 # END =========================================================================

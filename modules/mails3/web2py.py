@@ -23,7 +23,7 @@ from .delivery import utcnow
 from .mail import MailS3, brief
 from .relay import Relay
 from .scheduler import Tasks
-from .schema import TABLES, connection_of_our_own, create, create_indexes, define
+from .schema import TABLES, connection_of_our_own, create, create_indexes, define, reading
 from .settings import complain_once, read_file
 from .status import Status
 
@@ -193,8 +193,8 @@ def notice(mail):
     """
 
     try:
-        with apart(mail) as watched:
-            problems = Status(watched, utcnow()).problems
+        with reading(mail.db):
+            problems = Status(mail, utcnow()).problems
     except Exception as error:
         log.error("The state of the mail can't be read (%s).", brief(error))
         return ""

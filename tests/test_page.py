@@ -431,6 +431,24 @@ class TestOddParameters:
                 assert answer.status_code < 500
         assert site.tickets() == []
 
+    def test_a_database_that_takes_nothing_makes_no_ticket(self, site, admin):
+        """ The page says that nothing was done, and why """
+
+        site.shell("for table in ('mails3_relay', 'msg_outbox'):\n"
+                   "    db.executesql('CREATE TRIGGER no_%s BEFORE UPDATE ON %s BEGIN '\n"
+                   "                  'SELECT RAISE(ABORT, \"disk is full\"); END' % (table, table))")
+        try:
+            for page, fields in (("/lane", {"verb": "pause"}), ("/lane", {"verb": "resume"}),
+                                 ("/act", {"verb": "release", "number": "4"}),
+                                 ("/act", {"verb": "hold", "number": "4"})):
+                text = admin.post(page, **fields).text
+                assert "could not be done" in text and "disk is full" in text or \
+                       fields.get("verb") == "release"
+        finally:
+            site.shell("for table in ('mails3_relay', 'msg_outbox'):\n"
+                       "    db.executesql('DROP TRIGGER no_%s' % table)")
+        assert site.tickets() == []
+
     def test_a_pause_of_no_length_is_no_pause(self, admin):
         """ In place of one without an end """
 

@@ -12,10 +12,11 @@ from hmac import compare_digest
 from mails3.delivery import utcnow
 from mails3.ledger import STATES
 from mails3.metrics import CONTENT_TYPE, exposition
-from mails3.page import admins_only, content_of, entry_asked_for, harmless, number_of, \
-                        over, parts_of, posted, rendered, visitor
+from mails3.page import admins_only, attempted, content_of, entry_asked_for, harmless, \
+                        number_of, over, parts_of, posted, rendered, text_of, values_of, \
+                        visitor
 from mails3.postmaster import Postmaster, Refused
-from mails3.rehearsal import rehearse
+from mails3.rehearsal import refuses_recipient, rehearse, works
 from mails3.status import Status, next_step
 
 # -----------------------------------------------------------------------------
@@ -33,12 +34,12 @@ def mails():
 
     state = request.args(0) if request.args(0) in STATES else None
     query = request.get_vars
-    search = (query.q or "").strip()[:100]
+    search = text_of(query, "q", 100)
 
     ledger = mail.ledger()
     entries, older, newer = ledger.page(state, search,
-                                        before = number_of(query.before),
-                                        after = number_of(query.after))
+                                        before = number_of(text_of(query, "before")),
+                                        after = number_of(text_of(query, "after")))
     return rendered("mails",
                     state = state,
                     search = search,
@@ -111,40 +112,55 @@ def act():
     fields, postmaster = posted(), Postmaster(mail, visitor())
     verbs = {name: getattr(postmaster, name)
              for name in ("retry", "requeue", "cancel", "hold", "release")}
-    if fields.verb not in verbs:
+    name = text_of(fields, "verb")
+    if name not in verbs:
         raise HTTP(400, "Unknown verb.")
-    selected = fields.number or []
-    numbers = [number_of(number) for number in
-               (selected if isinstance(selected, list) else [selected])]
-    done, refused = verbs[fields.verb]([number for number in numbers if number])
+    numbers = [number_of(number) for number in values_of(fields, "number")]
 
-    if len(done) + len(refused) == 0:
-        told = T("Nothing was selected.")
-    else:
-        told = "%s: %d %s" % (T(fields.verb), len(done), T("done"))
+    def do():
+        done, refused = verbs[name]([number for number in numbers if number])
+        if not (done or refused):
+            return T("Nothing was selected.")
+        told = "%s: %d %s" % (T(name), len(done), T("done"))
         told += "".join("; %s: %s" % item for item in sorted(refused.items())[:5])
-        if len(refused) > 5:
-            told += " ..."
-    return over(fields, told)
+        return told + (" ..." if len(refused) > 5 else "")
+
+    return over(fields, attempted(do))
 
 # -----------------------------------------------------------------------------
 @admins_only
 def lane():
-    """ Pause all sending, or resume it """
+    """ Pause all sending, resume it, or send what waits """
 
-    fields = posted()
-    try:
-        if fields.verb == "pause":
-            minutes = number_of(fields.minutes)
-            until = utcnow() + datetime.timedelta(minutes=minutes) if minutes else None
-            Postmaster(mail, visitor()).pause((fields.reason or "").strip()[:300], until)
-            told = T("Sending is paused.")
-        else:
-            Postmaster(mail, visitor()).resume()
-            told = T("Sending is resumed.")
-    except Refused as why:
-        told = str(why)
-    return over(fields, told)
+    fields, postmaster = posted(), Postmaster(mail, visitor())
+
+    def pause():
+        given = text_of(fields, "minutes")
+        minutes = number_of(given)
+        if given and not minutes:
+            raise Refused("Nothing is paused: %r is no number of minutes." % given[:20])
+        until = utcnow() + datetime.timedelta(minutes=minutes) if minutes else None
+        postmaster.pause(text_of(fields, "reason"), until)
+        return T("Sending is paused.")
+
+    def resume():
+        told = T(postmaster.resume())
+        # A worker has been told; without one, nobody else would do it
+        return told if Status(mail, utcnow()).is_attended else "%s %s" % (told, send())
+
+    def send():
+        settled, waiting = postmaster.send()
+        problems = [problem for problem in Status(mail, utcnow()).problems
+                    if problem.kind != "worker"]
+        told = "%d %s, %d %s." % (settled, T("done"), waiting, T("waiting"))
+        return " ".join([told] + ["%s: %s" % (T(problem.title), problem.detail)
+                                  for problem in problems])
+
+    verbs = {"pause": pause, "resume": resume, "send": send}
+    name = text_of(fields, "verb")
+    if name not in verbs:
+        raise HTTP(400, "Unknown verb.")
+    return over(fields, attempted(verbs[name]))
 
 # -----------------------------------------------------------------------------
 @admins_only
@@ -152,22 +168,33 @@ def check():
     """ Try the configuration without sending """
 
     fields = posted()
-    steps = rehearse(mail, (fields.address or "").strip() or None)
-    return rendered("check", steps=steps, warnings=Status(mail, utcnow()).warnings())
+    try:
+        steps = rehearse(mail, text_of(fields, "address") or None)
+    except ValueError as why:
+        return over(fields, "%s: %s" % (T("The recipient to ask for"), why))
+    return rendered("check",
+                    steps = steps,
+                    good = works(steps),
+                    refused = refuses_recipient(steps),
+                    warnings = Status(mail, utcnow()).warnings(),
+                    )
 
 # -----------------------------------------------------------------------------
 @admins_only
 def test():
     """ Queue a test mail, and show what becomes of it """
 
-    fields = posted()
-    try:
-        number = Postmaster(mail, visitor()).test((fields.address or "").strip())
-    except Refused as why:
-        return over(fields, str(why))
-    session.mails3_told = T("The test mail is queued. Load this page again to see what "
-                            "becomes of it.")
-    redirect(URL("show", args=number))
+    fields, numbers = posted(), []
+
+    def do():
+        numbers.append(Postmaster(mail, visitor()).test(text_of(fields, "address")))
+        return T("The test mail is queued. Load this page again to see what becomes of it.")
+
+    told = attempted(do)
+    if not numbers:
+        return over(fields, told)
+    session.mails3_told = str(told)
+    redirect(URL("show", args=numbers))
 
 # -----------------------------------------------------------------------------
 def metrics():

@@ -1,5 +1,6 @@
 """
-    A real browser, which runs no scripts: a headless Chromium, where there is one
+    A real browser: a headless Chromium, where there is one. It runs no scripts,
+    if it is not told to.
 """
 
 import os
@@ -12,15 +13,30 @@ import pytest
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from host import eventually
 
 SUBMIT = "form input[type=submit], form button[type=submit]"
 
+# What Sahana Eden does when a page has loaded: $('input:text:visible:first').focus()
+FOCUS = """
+for (const field of document.querySelectorAll("input"))
+    if (field.type == "text" && field.getClientRects().length) {
+        field.focus();
+        break;
+    }
+"""
+
 # -----------------------------------------------------------------------------
 @contextmanager
-def browser():
-    """ The browser (selenium's driver), closed in the end """
+def browser(scripts=False):
+    """
+        The browser (selenium's driver), closed in the end
+
+        Args:
+            scripts: run those of the pages
+    """
 
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     driver = shutil.which("chromedriver")
@@ -39,7 +55,8 @@ def browser():
                      "--disable-component-update", "--disable-sync"):
         options.add_argument(argument)
     options.add_experimental_option(
-                "prefs", {"profile.managed_default_content_settings.javascript": 2})
+                "prefs", {"profile.managed_default_content_settings.javascript":
+                          1 if scripts else 2})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     try:
         yield driver
@@ -114,22 +131,56 @@ def steer(driver, site):
     click("Show the content")
     assert "There is news." in text()
 
+    stops_nothing_by_one_key(driver, site)
+
     driver.get(site.url + "/mails3")
     click("Test the configuration")
     assert "It works" in text()
     click("Outbound mail")
-    driver.find_element(By.NAME, "reason").send_keys("Moving house")
-    click("Pause sending")
+    driver.find_element(By.CSS_SELECTOR, ".mails3 summary").click()
+    reason = driver.find_element(By.NAME, "reason")
+    reason.send_keys("Moving house" + Keys.ENTER)
+    # One key away is nothing that stops mail
+    assert "Sending is paused" not in text()
+    follow(driver, driver.find_element(By.CSS_SELECTOR, ".mails3 button[value=pause]"))
     assert "Moving house" in text()
     click("Resume sending")
     assert "Moving house" not in text()
 
     # On a phone, nothing sticks out
     driver.set_window_size(420, 900)
-    for page in ("", "/mails"):
+    for page in ("", "/mails", "/show/1", "/content/1"):
         driver.get(site.url + "/mails3" + page)
         width = driver.find_element(By.TAG_NAME, "html").size["width"]
         for element in driver.find_elements(By.CSS_SELECTOR, ".mails3, .mails3 > *"):
             assert element.rect["x"] + element.rect["width"] <= width + 1
+        assert driver.execute_script("return document.querySelector('.mails3').scrollWidth <= "
+                                     "document.querySelector('.mails3').clientWidth + 1"), page
+
+# -----------------------------------------------------------------------------
+def stops_nothing_by_one_key(driver, site):
+    """
+        Nothing that stops mail is one key away, right after a page has loaded
+        or from any of its fields
+    """
+
+    for page in ("", "/mails", "/mails/new"):
+        driver.get(site.url + "/mails3" + page)
+        scroll = driver.execute_script("return window.scrollY")
+        driver.execute_script(FOCUS)
+        # What counts stays in sight
+        assert driver.execute_script("return window.scrollY") == scroll
+        driver.switch_to.active_element.send_keys(Keys.ENTER)
+        visible = ".mails3 input:not([type=hidden]):not([type=search])"
+        for number in range(len(driver.find_elements(By.CSS_SELECTOR, visible))):
+            # Anew for each: Enter may have led to another page
+            driver.get(site.url + "/mails3" + page)
+            field = driver.find_elements(By.CSS_SELECTOR, visible)[number]
+            if field.is_displayed():
+                field.send_keys(Keys.ENTER)
+    driver.get(site.url + "/mails3")
+    text = driver.find_element(By.CLASS_NAME, "mails3").text
+    assert "Sending is paused" not in text
+    assert "0\non hold" in text or "0 on hold" in text, text
 
 # END =========================================================================

@@ -155,7 +155,7 @@ class Demo:
                   "... MailS3 asks a server that was away 30 s later, then ever less often")
         self.receive(address, seconds=120)
         waited = self.relay.mails[-1].at - returned
-        self.step("The admin's log tells that, too", self.logged("Mail is sent again"))
+        self.step("The admin's log tells that, too", self.logged("Mail is not held any more"))
 
         self.title("All of this was seen: the visitors waited %.2f and %.2f s, and the held mail\n"
                    "left by itself, %.0f s after the server's return." % (usual, took, waited))

@@ -15,6 +15,7 @@ import pytest
 from mails3.alarm import Alarm
 from mails3.message import NEW
 from mails3.policy import ConfigTrouble
+from mails3.postmaster import Postmaster
 
 # =============================================================================
 class Listener:
@@ -127,7 +128,7 @@ class TestAlarm:
         assert (began["site"], began["incident"], began["event"], began["since"]) == \
                ("shelter", "held", "began", "2026-11-25T12:04:00Z")
         assert "Login is wrong" in began["text"]
-        assert (ended["event"], ended["text"]) == ("ended", "shelter: Mail is sent again.")
+        assert (ended["event"], ended["text"]) == ("ended", "shelter: Mail is not held any more.")
 
     def test_what_is_over_soon_is_not_told_of(self, watch, listener):
         """ A mail server that comes and goes makes no alarm each time """
@@ -208,6 +209,47 @@ class TestAlarm:
         assert "The alarm does not work" in caplog.text
 
 # =============================================================================
+class TestLog:
+    """ What has happened is in the log, with the cause that it has now """
+
+    def test_after_a_resume_the_cause_that_follows_is_logged(self, office, caplog):
+        """ Also one of the same kind; the same one once more, and then no more """
+
+        office.queue("anne@example.org")
+        for settings, cause in (({"sender": None}, "No sender configured"),
+                                ({"sender": "x@example.org", "server": None}, "No mail server"),
+                                ({"server": None}, "No mail server")):
+            office.mail.settings.update(settings)
+            caplog.clear()
+            Postmaster(office.mail, "Pat").resume()
+            office.db.commit()
+            for _ in range(3):
+                office.later(400)
+                office.drain()
+            told = [text for text in caplog.messages if text.startswith("Mail is held")]
+            assert len(told) == 1 and cause in told[0]
+            assert cause in office.state().reason
+
+    def test_a_worker_that_hangs_after_none_was_alive_is_logged(self, office, caplog):
+        """ One incident follows the other, each with its own words """
+
+        class Tasks:
+            alive = 0
+            def workers(self):
+                return self.alive
+
+        office.queue("anne@example.org")
+        office.later(400)
+        office.mail.tasks = Tasks()
+        for Tasks.alive in (0, 0, 1, 1):
+            Alarm(office.mail).watch()
+            office.db.commit()
+            assert Alarm(office.mail).is_active("worker")
+
+        assert [text.partition(".")[0] for text in caplog.messages] == \
+               ["No scheduler worker is alive", "The scheduler worker seems to hang"]
+
+# =============================================================================
 class TestDay:
     """ No flood """
 
@@ -241,7 +283,7 @@ class TestDay:
         assert sum(len(mail.recipients) for mail in office.relay.mails) == 5000
         assert [notice["event"] for notice in listener.heard] == ["began", "ended"]
         assert caplog.text.count("Mail is held") == 1
-        assert caplog.text.count("Mail is sent again") == 1
+        assert caplog.text.count("Mail is not held any more") == 1
         assert len(caplog.messages) == 2
 
 # END =========================================================================

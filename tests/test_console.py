@@ -2,6 +2,7 @@
     The admin's verbs on the command line, as a person or a script runs them
 """
 
+import ast
 import json
 import os
 import pty
@@ -12,7 +13,7 @@ import sys
 
 import pytest
 
-from conftest import CLONE, FakeRelay
+from conftest import CLONE, SERVERS, FakeRelay, make_database, on_server
 from host import Site, eventually
 from mails3.installation import install
 
@@ -44,6 +45,15 @@ class Terminal:
                              env=self.environ, timeout=60)
         assert "Traceback" not in run.stderr, run.stderr
         return run.stdout, run.returncode
+
+    # -------------------------------------------------------------------------
+    def said(self, *words):
+        """ All that a command says, as cron sees it """
+
+        run = subprocess.run(self.command(*words), stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, encoding="utf-8",
+                             env=self.environ, timeout=60)
+        return run.stdout
 
     # -------------------------------------------------------------------------
     def json(self, *words):
@@ -85,6 +95,25 @@ def terminal(tmp_path, relay):
                 "[mails3]\nfallback = no\nretry_interval = 0\n")
         site.configure(smtp={"server": relay.address, "sender": "shelter@shelter.net"})
         yield Terminal(site)
+
+# -----------------------------------------------------------------------------
+@pytest.fixture
+def database_for_a_site(databases):
+    """ Makes an empty database by the name of its engine, returns its URI """
+
+    made = []
+
+    def make(engine):
+        if engine == "sqlite":
+            return "sqlite://storage.sqlite"
+        databases(engine) # skips where there is no server
+        made.append((engine, make_database(SERVERS[engine])))
+        return made[-1][1]
+
+    yield make
+
+    for engine, uri in made:
+        on_server(SERVERS[engine], "DROP DATABASE %s" % uri.rpartition("/")[2])
 
 # =============================================================================
 class TestCron:
@@ -142,6 +171,29 @@ class TestCron:
         assert terminal.run("drain")[1] == 2
         told, status = terminal.run("status")
         assert status == 2 and "No sender configured" in told
+
+    def test_cron_gets_no_mail_while_all_is_well(self, terminal, relay):
+        """ Whatever a cron job prints, cron mails to somebody """
+
+        jobs = [["drain"], ["retry"], ["purge"]]
+        assert [terminal.said(*job) for job in jobs] == [""] * 3
+
+        # What is deferred and not due yet, is nothing to tell
+        relay.answer("RCPT", "451 4.3.0 Later", to="bob@example.org")
+        terminal.queue("anne@example.org", "bob@example.org")
+        assert terminal.said("drain", "--quiet") == ""
+        assert [terminal.said(*job) for job in jobs] == [""] * 3
+        assert terminal.said("status", "--quiet") == ""
+
+    def test_cron_gets_one_mail_for_one_trouble(self, terminal, relay):
+        """ With its reason; then no more, as long as it lasts """
+
+        terminal.queue("anne@example.org")
+        relay.stop()
+
+        told = [terminal.said("drain", "--quiet") for _ in range(3)]
+        assert "Connection refused" in told[0] and told[1:] == ["", ""]
+        assert "Connection refused" in terminal.said("status", "--quiet")
 
     def test_ctrl_c_ends_it_after_the_mail_in_hand(self, terminal, relay):
         """ Nothing is in doubt, nothing stays claimed """
@@ -217,10 +269,46 @@ class TestVerbs:
         relay.answer("MAIL", "550 5.7.1 Not you", times=1)
         assert terminal.run("check")[1] == 2
 
+        # Nothing is wrong with the configuration if one recipient is
+        relay.answer("RCPT", "550 5.1.1 No such user", to="nobody@example.org")
+        told, status = terminal.run("check", "nobody@example.org")
+        assert status == 1 and "The configuration works." in told
+        assert "refuses this one recipient" in told
+        assert terminal.run("check", "nonsense") == ("", 2)
+        assert terminal.run("check", "anne@example.org")[1] == 0
+
         number = terminal.json("test", "anne@example.org", "--seconds", "0")[0]["number"]
         terminal.run("drain")
         assert terminal.state(number) == "sent"
         assert terminal.run("test", "nonsense")[1] == 2
+        number = terminal.json("test", "Anne <anne@example.org>", "--seconds", "0")[0]["number"]
+        terminal.run("drain")
+        assert terminal.state(number) == "sent"
+
+    def test_mail_goes_out_once_one_has(self, terminal):
+        """ Not before """
+
+        terminal.run("drain")
+        told, status = terminal.run("status")
+        assert status == 0 and "No mail has gone out yet" in told
+        assert "Mail is going out" not in told
+        assert terminal.json("status")[0]["status"] == "untried"
+
+        terminal.queue("anne@example.org")
+        terminal.run("drain")
+        assert "Mail is going out" in terminal.run("status")[0]
+        assert terminal.json("status")[0]["status"] == "flowing"
+
+    def test_resume_says_what_it_did(self, terminal, relay):
+        """ A mail server that is asked again was not paused """
+
+        assert terminal.run("resume")[0] == "Nothing was paused, nothing is held.\n"
+        terminal.queue("anne@example.org")
+        relay.stop()
+        terminal.run("drain")
+        assert terminal.run("resume")[0] == "The mail server is asked again.\n"
+        terminal.run("pause")
+        assert terminal.run("resume")[0] == "Sending is resumed.\n"
 
     def test_metrics(self, terminal):
         """ In Prometheus' format """
@@ -260,5 +348,142 @@ class TestVerbs:
         run = subprocess.run([sys.executable, str(MODULE), verb], capture_output=True,
                              encoding="utf-8")
         assert run.returncode != 0 and "where the app is installed" in run.stderr
+
+# =============================================================================
+class TestOddArguments:
+    """ Whatever is asked for, there is one clear line and an exit status """
+
+    @pytest.mark.parametrize("engine", ["sqlite", "postgres", "mysql"])
+    def test_no_argument_ends_in_an_exception(self, tmp_path, relay, database_for_a_site,
+                                                 engine):
+        """ On any database, every verb takes or refuses any argument """
+
+        uri = database_for_a_site(engine)
+        with Site(tmp_path / "site", uri=uri).create() as site:
+            install(site.app_path, tell=lambda line: None)
+            (site.app_path / "private/mails3.ini").write_text(
+                    "[mails3]\nfallback = no\nretry_interval = 0\n")
+            site.configure(smtp={"server": relay.address, "sender": "shelter@shelter.net"})
+            terminal = Terminal(site)
+            terminal.queue("anne@example.org", "bob@example.org")
+            run = subprocess.run([sys.executable, str(CLONE / "tests/odd_arguments.py"),
+                                  str(site.app_path)], capture_output=True,
+                                 encoding="utf-8", errors="backslashreplace",
+                                 env=terminal.environ, timeout=300)
+
+        assert "FAULT" not in run.stderr and "Traceback" not in run.stderr, run.stderr
+        assert "Exit statuses: [0, 1, 2]" in run.stdout
+        # Nothing steers the terminal
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", run.stdout)
+
+# =============================================================================
+class TestSurroundings:
+    """ Where it runs must not matter """
+
+    def test_a_reader_that_has_enough_is_no_error(self, terminal):
+        """ As with "| head -1"; what was told is done """
+
+        numbers = terminal.queue(*["user%s@example.org" % n for n in range(500)])
+        for words in (["list", "--limit", "500"], ["hold", *numbers], ["status"]):
+            run = subprocess.Popen(terminal.command(*words), stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, env=terminal.environ)
+            run.stdout.close()
+            complaints = run.stderr.read()
+            assert run.wait(60) == 141
+            assert b"Error" not in complaints and b"Traceback" not in complaints
+
+        assert terminal.json("status")[0]["counts"]["draft"] == 500
+
+    @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+    def test_a_closed_stream_is_no_error(self, terminal, closed):
+        """ As some services start their programs """
+
+        run = subprocess.run(["sh", "-c", '"$@" ' + closed, "sh",
+                              *terminal.command("list")],
+                             capture_output=True, env=terminal.environ, timeout=60)
+
+        assert run.returncode == 0 and b"Error" not in run.stderr
+
+    def test_an_ascii_terminal_gets_ascii(self, terminal):
+        """ What it can't show is escaped """
+
+        terminal.environ.update(LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0",
+                                PYTHONIOENCODING="ascii")
+        number, = terminal.queue("anne@example.org")
+        terminal.site.shell("db(db.msg_outbox).update(address='\\u00fcber@example.org')")
+
+        for words in (["list"], ["show", number], ["list", "--search", "\u00fcber"]):
+            assert terminal.run(*words)[1] == 0
+        assert "\\xfcber@example.org" in terminal.run("list")[0]
+
+    def test_nothing_in_the_database_steers_the_terminal(self, terminal):
+        """ Nor turns the direction of the text """
+
+        number, = terminal.queue("anne@example.org")
+        terminal.site.shell(
+            "bad = 'x' + chr(27) + '[31m' + chr(0x9b) + chr(7) + chr(0x202e) + 'y'\n"
+            "db(db.msg_outbox).update(address=bad)\n"
+            "db(db.mails3_delivery).update(reply=bad)\n"
+            "db(db.mails3_message).update(message_id=bad, head='{\"subject\": \"\\\\u001b[31m\"}')\n"
+            "row = db(db.mails3_delivery).select().first()\n"
+            "db.mails3_attempt.insert(delivery_id=row.id, phase=bad, reply=bad, tried_on=request.now)\n"
+            "db(db.mails3_relay).update(paused_on=request.now, paused_by=bad, pause_reason=bad,\n"
+            "                           status='held', reason=bad)\n")
+
+        for words in (["list"], ["list", "--json"], ["show", number], ["status"],
+                      ["show", number, "--json"], ["status", "--json"], ["hold", number],
+                      ["drain"]):
+            run = subprocess.run(terminal.command(*words), capture_output=True,
+                                 encoding="utf-8", env=terminal.environ, timeout=60)
+            assert run.stdout or words == ["drain"]
+            assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", run.stdout + run.stderr)
+
+    def test_a_database_that_can_only_be_read_is_told(self, tmp_path, relay, database_for_a_site):
+        """ In one line; what only reads works on """
+
+        uri = database_for_a_site("postgres")
+        with Site(tmp_path / "site", uri=uri).create() as site:
+            install(site.app_path, tell=lambda line: None)
+            site.configure(smtp={"server": relay.address, "sender": "shelter@shelter.net"})
+            terminal = Terminal(site)
+            number, = terminal.queue("anne@example.org")
+            terminal.environ["PGOPTIONS"] = "-c default_transaction_read_only=on"
+
+            for words in (["status"], ["list"], ["show", number]):
+                told, status = terminal.run(*words)
+                assert status != 2 or "No scheduler worker" in told
+            for words in (["hold", number], ["requeue", number], ["pause"], ["resume"],
+                          ["drain"], ["flush"], ["retry"]):
+                run = subprocess.run(terminal.command(*words), capture_output=True,
+                                     encoding="utf-8", env=terminal.environ, timeout=60)
+                assert run.returncode == 2 and "Traceback" not in run.stderr
+                assert run.stderr.splitlines()[-1].startswith("mails3: This can't be done (")
+
+    def test_an_old_python_is_told_so(self):
+        """ The program can be read by it, and ends with one line """
+
+        program = MODULE / "__main__.py"
+        ast.parse(program.read_text(encoding="utf-8"), feature_version=(3, 4))
+        pretend = "import runpy, sys\nsys.version_info = (3, 6, 15, 'final', 0)\n" \
+                  "runpy.run_path(%r, run_name='__main__')" % str(program)
+        commands = [[sys.executable, "-c", pretend]] + \
+                   [[python, str(program)] for python in
+                    ("python2.7", "python3.6", "python3.7", "python3.8")
+                    if answers(python)]
+
+        for command in commands:
+            run = subprocess.run([*command, "status"], capture_output=True, encoding="utf-8")
+            assert run.returncode == 1
+            assert run.stderr.startswith("mails3: This needs Python 3.9 or newer")
+            assert run.stderr.count("\n") == 1
+
+# -----------------------------------------------------------------------------
+def answers(python):
+    """ Whether there is such a Python """
+
+    try:
+        return subprocess.run([python, "--version"], capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 # END =========================================================================

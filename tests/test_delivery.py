@@ -410,7 +410,7 @@ class TestHold:
         told = [record.message for record in caplog.records if record.name == "web2py.mails3"]
         assert len(told) == 2
         assert told[0].startswith("Mail is held: connect: Connection refused")
-        assert told[1].startswith("Mail is sent again")
+        assert told[1].startswith("Mail is not held any more")
 
 # =============================================================================
 class TestLease:

@@ -6,6 +6,7 @@ import re
 import sqlite3
 
 from contextlib import closing
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -16,6 +17,9 @@ from mails3.installation import install
 from mails3.page import harmless
 
 SECRET = "a long secret"
+
+# What no parameter should be
+ODD = ["", "\0", "'\\%", "\u00b2", "\u0661", "\x1b[31m\n", "-1", "1" * 40, "\U0001f600"]
 
 # What there is, and by which method
 PAGES = [("GET", ""), ("GET", "/index"), ("GET", "/mails"), ("GET", "/mails/sent"),
@@ -111,6 +115,13 @@ def states(site):
     entries = site.shell("for entry in mail.ledger().page()[0]:\n"
                          "    print(entry['address'], entry['state'])")
     return dict(line.split() for line in entries.splitlines())
+
+# -----------------------------------------------------------------------------
+def newest(site):
+    """ The number of the newest mail """
+
+    return int(site.shell("print(db(db.msg_outbox).select(db.msg_outbox.id.max())"
+                          ".first()[db.msg_outbox.id.max()])"))
 
 # -----------------------------------------------------------------------------
 def rows(site):
@@ -377,6 +388,140 @@ class TestSteering:
         assert site.tickets() == []
 
 # =============================================================================
+class TestOddParameters:
+    """ Whatever is asked for, the answer is a page, never an error ticket """
+
+    @pytest.mark.parametrize("odd", ODD)
+    def test_no_address_makes_a_ticket(self, site, admin, odd):
+        """ No parameter of a page that is looked at """
+
+        for name in ("q", "before", "after"):
+            for value in (odd, ["1", odd]):
+                assert admin.get("/mails", params={name: value}).status_code < 500
+        for page in ("/mails/", "/show/", "/content/", "/attachment/1/", "/show/1/"):
+            assert admin.get(page + quote(odd, safe="")).status_code < 500
+        assert site.tickets() == []
+
+    @pytest.mark.parametrize("odd", ODD)
+    def test_no_form_makes_a_ticket(self, site, admin, odd):
+        """ No field of a form, nor one that is repeated, nor a file in its place """
+
+        forms = {"/act": {"verb": "release", "number": "1", "back": "mails"},
+                 "/lane": {"verb": "resume", "reason": "Tea", "minutes": "5", "back": "index"},
+                 "/check": {"address": "anne@example.org"},
+                 "/test": {"address": "anne@example.org"}}
+        key = re.search(r'name="_formkey" value="(\w+)"', admin.get().text).group(1)
+        for page, fields in forms.items():
+            for name in fields:
+                for value in (odd, [fields[name], odd]):
+                    answer = admin.post(page, key, **dict(fields, **{name: value}))
+                    assert answer.status_code < 500
+            assert admin.post(page, key=odd, **fields).status_code == 403
+        assert admin.post("/lane", key, verb="resume").ok
+        assert site.tickets() == []
+
+    def test_a_file_in_place_of_a_text_makes_no_ticket(self, site, admin):
+        """ Whichever field it is sent for """
+
+        key = re.search(r'name="_formkey" value="(\w+)"', admin.get().text).group(1)
+        for page in ("/act", "/lane", "/check", "/test"):
+            for name in ("verb", "number", "back", "reason", "minutes", "address"):
+                answer = admin.session.post(site.url + "/mails3" + page, {"_formkey": key},
+                                            files={name: ("x", b"y")})
+                assert answer.status_code < 500
+        assert site.tickets() == []
+
+    def test_a_database_that_takes_nothing_makes_no_ticket(self, site, admin):
+        """ The page says that nothing was done, and why """
+
+        site.shell("for table in ('mails3_relay', 'msg_outbox'):\n"
+                   "    db.executesql('CREATE TRIGGER no_%s BEFORE UPDATE ON %s BEGIN '\n"
+                   "                  'SELECT RAISE(ABORT, \"disk is full\"); END' % (table, table))")
+        try:
+            for page, fields in (("/lane", {"verb": "pause"}), ("/lane", {"verb": "resume"}),
+                                 ("/act", {"verb": "release", "number": "4"}),
+                                 ("/act", {"verb": "hold", "number": "4"})):
+                text = admin.post(page, **fields).text
+                assert "could not be done" in text and "disk is full" in text or \
+                       fields.get("verb") == "release"
+        finally:
+            site.shell("for table in ('mails3_relay', 'msg_outbox'):\n"
+                       "    db.executesql('DROP TRIGGER no_%s' % table)")
+        assert site.tickets() == []
+
+    def test_a_pause_of_no_length_is_no_pause(self, admin):
+        """ In place of one without an end """
+
+        for minutes in ("0", "-5", "soon", "1e9", "9" * 30):
+            page = admin.post("/lane", verb="pause", minutes=minutes).text
+            assert "Nothing is paused" in page and "Sending is paused" not in page
+
+    def test_nothing_in_the_database_gets_onto_the_page_raw(self, site, admin):
+        """ No control character, and none that turns the direction of the text """
+
+        site.shell("bad = 'x' + chr(27) + '[31m' + chr(0x9b) + chr(7) + chr(0x202e) + 'y'\n"
+                   "number = db.msg_outbox.insert(address=bad, contact_method='EMAIL', status=4)\n"
+                   "mail_id = db.mails3_message.insert(message_id=bad, head='{\"subject\": "
+                   "\"\\\\u001b[31m\"}', queued_on=request.now, size=1)\n"
+                   "delivery = db.mails3_delivery.insert(outbox_id=number, mail_id=mail_id,\n"
+                   "    reply=bad, tried_on=request.now)\n"
+                   "db.mails3_attempt.insert(delivery_id=delivery, phase=bad, reply=bad,\n"
+                   "                         tried_on=request.now)\n")
+        try:
+            for page in ("", "/mails", "/mails/invalid", "/show/%s" % newest(site)):
+                text = admin.get(page).text
+                assert page and "[31m" in text or not page
+                assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]", text)
+        finally:
+            site.shell("db(db.msg_outbox.id == %s).delete()" % newest(site))
+
+# =============================================================================
+class TestBacklog:
+    """ Without a worker, what waits is not said to leave by itself, and can be sent """
+
+    def test_an_admin_sends_it(self, tmp_path):
+        """ After an outage, with one click """
+
+        with FakeRelay() as relay, Site(tmp_path / "site").create() as site:
+            install(site.app_path, tell=lambda line: None)
+            site.configure(smtp={"server": relay.address, "sender": "shelter@shelter.net"})
+            site.shell("number = db.auth_user.insert(email='admin@example.org',\n"
+                       "    password=db.auth_user.password.validate('%s')[0])\n"
+                       "auth.add_membership(auth.add_group('admin'), number)\n" % SECRET)
+            relay.stop()
+            site.shell("for n in range(20): mail.send('user%s@example.org' % n, 'News', 'x')")
+            site.serve()
+            admin = Visitor(site, "admin@example.org")
+
+            page = admin.get().text
+            assert "does not take mail" in page and "Connection refused" in page
+            assert "by itself" not in page and "stays until a worker runs" in page
+            assert "by itself" not in site.shell("mail.send('last@example.org', 'News', 'x')")
+
+            # The next mail finds out that the relay is back, and sends no other
+            relay.start()
+            site.shell("db(db.mails3_relay).update(probe_on=request.utcnow)")
+            site.shell("mail.send('next@example.org', 'News', 'x')")
+            assert len(relay.mails) == 1
+            page = admin.get().text
+            assert "Send now" in page and "stays until a worker runs" in page
+
+            assert "21 done, 0 waiting." in admin.post("/lane", verb="send").text
+            assert len(relay.mails) == 22
+            assert "Send now" not in admin.get().text
+
+            # While it is away, one button does both
+            relay.stop()
+            site.shell("mail.send('late@example.org', 'News', 'x')")
+            page = admin.post("/lane", verb="resume").text
+            assert "The mail server is asked again." in page and "Sending is resumed" not in page
+            assert "0 done, 1 waiting." in page
+            relay.start()
+            page = admin.post("/lane", verb="resume").text
+            assert "1 done, 0 waiting." in page
+            assert site.tickets() == []
+
+# =============================================================================
 class TestNotice:
     """ An admin is told wherever they are on the site, others are not """
 
@@ -388,6 +533,20 @@ class TestNotice:
 
         for visitor in (Visitor(site), user):
             assert "worker" not in visitor.session.get(site.url + "/default/index").text
+
+    def test_it_tells_how_it_is_at_this_moment(self, site, admin):
+        """ A trouble that has begun is shown with the next page, one that is over is not """
+
+        def home():
+            return admin.session.get(site.url + "/default/index").text
+
+        assert "No scheduler worker is alive" in home()
+        site.shell("db(db.mails3_relay).update(attended_on=request.utcnow)")
+        try:
+            assert "No scheduler worker is alive" not in home()
+        finally:
+            site.shell("db(db.mails3_relay).update(attended_on=None)")
+        assert "No scheduler worker is alive" in home()
 
     def test_not_while_it_is(self, tmp_path, relay):
         """ Nobody is bothered """
@@ -405,10 +564,12 @@ class TestNotice:
             admin = Visitor(site, "admin@example.org")
             home = admin.session.get(site.url + "/default/index").text
             assert "admin@example.org" in home and "/mails3" not in home
-            assert "Mail is going out" in admin.get().text
+            page = admin.get().text
+            assert "No mail has gone out yet" in page and "Mail is going out" not in page
 
             # And it leaves by the worker
             admin.post("/test", address="anne@example.org")
             assert eventually(lambda: "sent" in states(site).values())
+            assert "Mail is going out" in admin.get().text
 
 # END =========================================================================

@@ -154,6 +154,30 @@ class TestModes:
         assert seconds < 20
 
 # =============================================================================
+class TestStart:
+    """ A site that starts has nothing to complain about """
+
+    def test_the_first_worker_misses_none(self, shelter, relay):
+        """ Its models run before its first heartbeat, as those of the web server may """
+
+        shelter.open(relay)
+        StatefulBrowser().get(shelter.url + "/default/index")
+        shelter.work()
+
+        logs = "".join(path.read_text() for path in shelter.logs.glob("*.err"))
+        assert NO_WORKER not in logs and "ERROR" not in logs
+
+    def test_a_mistake_in_the_settings_is_logged_once(self, shelter, relay):
+        """ Not with each request; with the file and the nearest name """
+
+        shelter.open(relay, max_retires=3)
+        for _ in range(3):
+            StatefulBrowser().get(shelter.url + "/default/index")
+
+        assert shelter.told("Setting max_retires in %s is unknown: is max_retries meant?" %
+                            (shelter.app_path / "private/mails3.ini")) == 1
+
+# =============================================================================
 class TestRows:
     """ Two rows of fixed uuids in the scheduler's table """
 

@@ -7,7 +7,7 @@ import re
 
 from conftest import CLONE
 
-from mails3.settings import SETTINGS, read_file, read_settings
+from mails3.settings import SETTINGS, complain_once, read_file, read_settings
 
 SAMPLE = CLONE / "private" / "mails3.ini"
 REFERENCE = CLONE / "private" / "docs" / "operating.md"
@@ -64,7 +64,21 @@ class TestSettings:
     def test_an_unknown_setting_is_named(self):
         """ A slip of the pen does not go unnoticed """
 
-        assert read(max_retires="3")[1] == ["Setting max_retires is unknown"]
+        complaints = []
+        read_settings({"max_retires": "3", "colour": "red"}, complaints.append,
+                      "private/mails3.ini")
+
+        assert complaints == ["Setting max_retires in private/mails3.ini is unknown: is "
+                              "max_retries meant?",
+                              "Setting colour in private/mails3.ini is unknown"]
+
+    def test_a_mistake_is_logged_once_in_a_process(self, caplog):
+        """ Every request reads the settings anew, and does not fill the log """
+
+        for _ in range(3):
+            complain_once("Setting max_retires is wrong once")
+
+        assert caplog.text.count("is wrong once") == 1
 
     def test_a_run_is_never_shorter_than_a_message(self):
         """ The scheduler must not end it while it sends """

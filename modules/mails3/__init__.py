@@ -15,8 +15,21 @@
     @license: MIT
 """
 
+import logging
+
 from .mail import MailS3
+from .message import one_line
 
 __all__ = ("MailS3",)
+
+# -----------------------------------------------------------------------------
+def on_one_line(record):
+    """ A filter of the log: what others have said steers no terminal, forges no line """
+
+    record.msg, record.args = one_line(record.getMessage()), ()
+    return True
+
+# web2py imports a module anew when its file has changed
+logging.getLogger("web2py.mails3").filters[:] = [on_one_line]
 
 # END =========================================================================

@@ -10,11 +10,18 @@
     @license: MIT
 """
 
+import sys
+
+if sys.version_info < (3, 9):
+    # An old Python reads this whole file first: so it has no newer syntax, and
+    # imports nothing newer before this line
+    sys.exit("mails3: This needs Python 3.9 or newer, and runs on %d.%d: use the Python "
+             "that runs your web2py." % tuple(sys.version_info[:2]))
+
 import argparse
 import getpass
 import importlib
 import os
-import sys
 
 from pathlib import Path
 
@@ -25,6 +32,24 @@ from installation import InstallError, enter, install, uninstall
 APP = Path(os.path.abspath(__file__)).parents[2]
 
 STATES = ("new", "deferred", "draft", "sent", "invalid", "failed")
+
+# What every database takes for a number; ten years
+MAX_NUMBER = 2 ** 31 - 1
+MAX_MINUTES = 10 * 366 * 24 * 60
+
+# As a shell tells of a program whose reader has gone away: 128 + SIGPIPE
+READER_IS_GONE = 141
+
+# -----------------------------------------------------------------------------
+def number(first, last=MAX_NUMBER):
+    """ The type of an argument that is a number from first to last """
+
+    def read(text):
+        if text.isascii() and text.isdigit() and first <= int(text[:20]) <= last:
+            return int(text)
+        raise argparse.ArgumentTypeError("%r is not a number from %d to %d" %
+                                         (text[:40], first, last))
+    return read
 
 # -----------------------------------------------------------------------------
 def parser():
@@ -40,11 +65,14 @@ def parser():
                 )
     verbs = main.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def add(name, brief, text="", json=True):
+    def add(name, brief, text="", json=True, quiet=False):
         verb = verbs.add_parser(name, help=brief, description="%s. %s" % (brief, text))
         if json:
             verb.add_argument("--json", action="store_true",
                               help="for scripts: times are UTC, ISO 8601")
+        if quiet:
+            verb.add_argument("--quiet", action="store_true",
+                              help="for cron: say nothing while all is well")
         return verb
 
     verb = add("install", "Drop it into a web2py app, or upgrade it there",
@@ -62,7 +90,8 @@ def parser():
                "Exit status: 0 mail is flowing, 1 it is waiting for something that may "
                "come by itself (the mail server is away, sending is paused), 2 somebody "
                "has to repair something (no worker, wrong login, no sender). Also "
-               "notices and tells of incidents, for sites whose workers may be down.")
+               "notices and tells of incidents, for sites whose workers may be down.",
+               quiet=True)
     verb.add_argument("--prometheus", action="store_true",
                       help="metrics in Prometheus' text format (exit status 0)")
 
@@ -70,14 +99,14 @@ def parser():
     verb.add_argument("state", nargs="?", choices=STATES, metavar="STATE",
                       help="one of: %s (default: all)" % ", ".join(STATES))
     verb.add_argument("--search", metavar="TEXT", help="a part of the address")
-    verb.add_argument("--before", metavar="N", type=int, help="those with a smaller number")
-    verb.add_argument("--limit", metavar="N", type=int, default=50,
+    verb.add_argument("--before", metavar="N", type=number(1), help="those with a smaller number")
+    verb.add_argument("--limit", metavar="N", type=number(1, 100000), default=50,
                       help="how many at most (default 50)")
 
     verb = add("show", "Show the story of one mail",
                "Its state, each attempt with the mail server's words, what happens "
                "next and when. Not its content.")
-    verb.add_argument("number", type=int, metavar="N", help="its number, as in list and log")
+    verb.add_argument("number", type=number(1), metavar="N", help="its number, as in list and log")
 
     for name, brief, text, many in (
             ("retry", "Try deferred mails now; without numbers: make a retry pass",
@@ -90,8 +119,8 @@ def parser():
             ("cancel", "Give up mails that are not sent yet", "They become failed.", "+"),
             ("hold", "Set mails aside until they are released", "They become drafts.", "+"),
             ("release", "Send mails that were set aside", "With the next drain.", "+")):
-        verb = add(name, brief, text)
-        verb.add_argument("numbers", type=int, metavar="N", nargs=many,
+        verb = add(name, brief, text, quiet = name == "retry")
+        verb.add_argument("numbers", type=number(1), metavar="N", nargs=many,
                           help="their numbers, as in list and log")
         if name == "retry":
             add_limit(verb)
@@ -100,7 +129,8 @@ def parser():
                "Mail is still queued. Holds for all workers and all ways to start a "
                "run. What is being handed over at this moment still goes out.")
     verb.add_argument("reason", nargs="?", help="why, for the other admins")
-    verb.add_argument("--minutes", type=int, metavar="N", help="ends by itself after that")
+    verb.add_argument("--minutes", type=number(1, MAX_MINUTES), metavar="N",
+                      help="ends by itself after that")
     add("resume", "End the pause",
         "Also asks a mail server that is known to be broken again at once, even if it "
         "has refused the login.")
@@ -108,14 +138,15 @@ def parser():
     add_limit(add("drain", "Send what is new",
                   "For sites that have cron or systemd timers in place of web2py's "
                   "scheduler: run drain each minute and retry every five. Any number of "
-                  "them may run at a time. Ctrl-C ends it after the mail in hand."))
+                  "them may run at a time. Ctrl-C ends it after the mail in hand.", quiet=True))
     add_limit(add("flush", "Send what is new, and all that is deferred",
                   "Past the times and the rate of the retry pass: for the moment after "
-                  "a repair. Ctrl-C ends it after the mail in hand."))
+                  "a repair. Ctrl-C ends it after the mail in hand.", quiet=True))
 
     verb = add("check", "Try the configuration without sending anything",
                "Connects, greets, secures, logs in, names sender and recipient, and "
-               "breaks off. Exit status: 0 it works, 2 it does not.")
+               "breaks off. Exit status: 0 it works, 1 it works but the recipient is "
+               "refused, 2 it does not work.")
     verb.add_argument("address", nargs="?",
                       help="a recipient to name (default: the sender's own address)")
 
@@ -123,13 +154,13 @@ def parser():
                "Exit status: 0 the mail server has accepted it, 1 it is still waiting, "
                "2 it was refused.")
     verb.add_argument("address", help="whom to")
-    verb.add_argument("--seconds", type=int, metavar="N", default=60,
+    verb.add_argument("--seconds", type=number(0), metavar="N", default=60,
                       help="how long to wait for it (default 60)")
 
     verb = add("purge", "Remove what has been kept for long enough",
                "Mail that is sent, invalid or failed, each for as long as the settings "
                "keep_sent, keep_invalid and keep_failed say; never what is unsent or on "
-               "hold. A task of the scheduler does that each night.")
+               "hold. A task of the scheduler does that each night.", quiet=True)
     verb.add_argument("--dry-run", action="store_true", help="only tell how many")
 
     add("migrate", "Bring the tables and the tasks up to date",
@@ -141,7 +172,7 @@ def parser():
 def add_limit(verb):
     """ A run may be limited """
 
-    verb.add_argument("--seconds", type=int, metavar="N",
+    verb.add_argument("--seconds", type=number(1), metavar="N",
                       help="begin nothing after that (default: until nothing is left)")
 
 # -----------------------------------------------------------------------------
@@ -153,7 +184,8 @@ def console():
             the Console, of the package as the app has imported it
     """
 
-    if APP.parent.name != "applications" or not (APP / "models/tasks_mail.py").exists():
+    if APP.parent.name != "applications" or \
+       not os.path.exists(APP / "models/tasks_mail.py"):
         sys.exit("mails3: This is run where the app is installed: "
                  "python3 web2py/applications/myapp/modules/mails3 VERB")
     try:
@@ -167,27 +199,65 @@ def console():
         sys.exit("mails3: %s" % environment["mails3_error"])
 
     # MailS3 itself, of which a host may have made its own kind
-    base, *_ = type(mail).__mro__[-3:]
+    base = type(mail).__mro__[-3]
     package = base.__module__.rpartition(".")[0]
-    by = "%s on the command line" % (os.environ.get("SUDO_USER") or getpass.getuser())
+    by = "%s on the command line" % user_name()
     return importlib.import_module(package + ".console").Console(mail, by)
+
+# -----------------------------------------------------------------------------
+def user_name():
+    """ Who runs this, as far as the system knows """
+
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run as a number that is no user
+        return "user %s" % os.getuid()
 
 # -----------------------------------------------------------------------------
 def main():
     """ Read the command and do it; returns the exit status """
 
+    prepare_streams()
     arguments = parser().parse_args()
+    try:
+        status = do(arguments)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # "| head -1" has read enough. Python would complain when it ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        return READER_IS_GONE
+
+# -----------------------------------------------------------------------------
+def do(arguments):
+    """ Do a verb; returns the exit status """
+
     try:
         if arguments.verb == "install":
             return install(arguments.app, arguments.link)
         if arguments.verb == "uninstall":
             return uninstall(arguments.app)
-    except InstallError as error:
+    except BrokenPipeError:
+        raise
+    except (InstallError, OSError) as error:
         sys.exit("mails3: %s" % error)
-    try:
-        return console().do(arguments)
-    except KeyboardInterrupt:
-        return 130
+    return console().do(arguments)
+
+# -----------------------------------------------------------------------------
+def prepare_streams():
+    """ Have whatever is said be written, on any terminal, or on none """
+
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        else:
+            stream.reconfigure(errors="backslashreplace")
 
 # -----------------------------------------------------------------------------
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ log = logging.getLogger("web2py.mails3")
 
 # What is told of. A pause is no incident: who made it knows.
 INCIDENTS = {"worker": "Mail is looked after again",
-             "held": "Mail is sent again",
+             "held": "Mail is not held any more",
              }
 
 # The longest that a hook may take, and the wait after one that failed (seconds)
@@ -71,6 +71,9 @@ class Alarm:
         if row.is_active == bool(problem):
             if problem and row.reason != reason:
                 self.db(table.name == name).update(reason=reason)
+                if kind == "worker" and not (row.reason or "").startswith(problem.title):
+                    # The cause is another one now
+                    log.error("%s", reason)
             return
 
         delay = timedelta(seconds=self.mail.options.alert_delay)

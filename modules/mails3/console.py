@@ -8,6 +8,7 @@
 """
 
 import json
+import logging
 import signal
 import sys
 import time
@@ -15,16 +16,19 @@ import time
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from .alarm import Alarm
+from .address import BadInput
 from .delivery import utcnow
 from .ledger import STATES
-from .message import DEFERRED, NEW
+from .mail import brief
+from .message import DEFERRED, NEW, one_line
 from .metrics import exposition
 from .postmaster import Postmaster, Refused
-from .rehearsal import rehearse
+from .rehearsal import refuses_recipient, rehearse, works
 from .status import BROKEN, FLOWING, WAITING, Status, next_step, stamp
 
 __all__ = ("Console",)
+
+log = logging.getLogger("web2py.mails3")
 
 # =============================================================================
 class Console:
@@ -55,14 +59,31 @@ class Console:
                 the exit status
         """
 
+        if getattr(arguments, "quiet", False):
+            only_errors_on_terminal()
         try:
             done = getattr(self, arguments.verb)(arguments)
             self.db.commit()
-        except Refused as why:
-            self.db.rollback()
-            print("mails3: %s" % why, file=sys.stderr)
-            return BROKEN
+        except BrokenPipeError:
+            raise
+        except (Refused, BadInput) as why:
+            return self._give_up(str(why))
+        except Exception as error:
+            log.debug("The verb %s failed.", arguments.verb, exc_info=True)
+            return self._give_up("This can't be done (%s)." % brief(error))
         return done or 0
+
+    # -------------------------------------------------------------------------
+    def _give_up(self, why):
+        """ Say why a verb was not done; returns the exit status """
+
+        try:
+            self.db.rollback()
+        except Exception:
+            # The connection is lost, and with it what was not committed
+            pass
+        print("mails3: %s" % one_line(why), file=sys.stderr)
+        return BROKEN
 
     # -------------------------------------------------------------------------
     # Looking
@@ -70,10 +91,8 @@ class Console:
     def status(self, arguments):
         """ Is mail going out? """
 
-        alarm = Alarm(self.mail)
-        alarm.watch()
-        self.db.commit()
-        alarm.tell(self.db.commit)
+        # A database that can't be written is no reason to tell nothing
+        self.mail.watch()
 
         status = Status(self.mail, utcnow())
         if arguments.prometheus:
@@ -82,6 +101,8 @@ class Console:
         if arguments.json:
             self._json(status.report())
             return status.level
+        if arguments.quiet and status.level == FLOWING:
+            return FLOWING
 
         report = status.report()
         for problem in status.problems:
@@ -89,7 +110,9 @@ class Console:
                       if problem.since else "%s." % problem.title)
             self._say("  %s" % problem.detail)
         if not status.problems:
-            self._say("Mail is going out.")
+            self._say("%s. %s" % status.no_problem)
+        elif report["oldest"]:
+            self._say("  %s" % status.outlook)
 
         self._say("")
         for state, number in report["counts"].items():
@@ -114,7 +137,8 @@ class Console:
     def list(self, arguments):
         """ The newest mails, of one state or all """
 
-        entries, older, _ = self.postmaster.ledger.page(arguments.state, arguments.search,
+        entries, older, _ = self.postmaster.ledger.page(arguments.state,
+                                                        one_line(arguments.search or ""),
                                                         before = arguments.before,
                                                         limit = arguments.limit)
         if arguments.json:
@@ -191,6 +215,8 @@ class Console:
         """ Do a verb to some mails """
 
         done, refused = verb(arguments.numbers)
+        # What is told is done, even if nobody reads all of it
+        self.db.commit()
         if arguments.json:
             self._json({"done": done, "refused": refused})
         else:
@@ -214,8 +240,7 @@ class Console:
     # -------------------------------------------------------------------------
     def resume(self, arguments):
 
-        self.postmaster.resume()
-        self._tell(arguments, "Sending is resumed.")
+        self._tell(arguments, self.postmaster.resume())
 
     # -------------------------------------------------------------------------
     def drain(self, arguments):
@@ -264,8 +289,9 @@ class Console:
         if arguments.json:
             self._json({"settled": settled, "waiting": waiting,
                         "stopped": progress.stopped})
-        elif settled or waiting or self.out.isatty():
-            # Nothing to tell is nothing to mail, for cron
+        elif self.out.isatty() or settled and not arguments.quiet:
+            # cron mails whatever is printed. What is wrong is in the log, once:
+            # that is on stderr, if it is nowhere else
             self._say("%d done, %d waiting." % (settled, waiting))
             for problem in status.problems:
                 self._say("%s: %s" % (problem.title, problem.detail))
@@ -278,9 +304,10 @@ class Console:
 
         steps = rehearse(self.mail, arguments.address)
         warnings = Status(self.mail, utcnow()).warnings()
-        good = all(step["good"] for step in steps)
+        good, refused = works(steps), refuses_recipient(steps)
         if arguments.json:
-            self._json({"good": good, "steps": steps, "warnings": warnings})
+            self._json({"good": good, "recipient_refused": refused, "steps": steps,
+                        "warnings": warnings})
         else:
             for step in steps:
                 self._say("%-4s %-14s %s" % ("ok" if step["good"] else "FAIL",
@@ -289,7 +316,9 @@ class Console:
                 self._say("Warning: %s" % warning)
             self._say("The configuration works." if good
                       else "The configuration does not work.")
-        return FLOWING if good else BROKEN
+            if refused:
+                self._say("The mail server refuses this one recipient.")
+        return BROKEN if not good else WAITING if refused else FLOWING
 
     # -------------------------------------------------------------------------
     def test(self, arguments):
@@ -306,6 +335,8 @@ class Console:
             # Else a transaction would show what was
             self.db.commit()
             entry = ledger.entry(number)
+            if entry is None:
+                raise Refused("Mail %s has been removed." % number)
             if entry["status"] != STATES["new"][0] or entry["attempts"] or \
                time.monotonic() >= end:
                 break
@@ -335,7 +366,8 @@ class Console:
              progress.stopping(housekeeping.stop):
             removed = housekeeping.purge(tell = lambda number:
                                          progress.show(lambda: number))
-        self._tell(arguments, "%d removed." % removed, removed=removed)
+        if arguments.json or self.out.isatty() or removed and not arguments.quiet:
+            self._tell(arguments, "%d removed." % removed, removed=removed)
         return WAITING if progress.stopped else FLOWING
 
     # -------------------------------------------------------------------------
@@ -350,14 +382,15 @@ class Console:
     # Its words
     #
     def _say(self, line):
-        """ A line for people """
+        """ A line for people: what others have said must not steer the terminal """
 
-        print(line, file=self.out)
+        print(printable(line), file=self.out)
 
     # -------------------------------------------------------------------------
     def _tell(self, arguments, line, **data):
-        """ A line for people, or what is in it for scripts """
+        """ A line for people, or what is in it for scripts; it is so from here on """
 
+        self.db.commit()
         if arguments.json:
             self._json(dict(data, told=line))
         else:
@@ -434,6 +467,23 @@ class Progress:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+# -----------------------------------------------------------------------------
+def only_errors_on_terminal():
+    """ For cron, which mails whatever gets to stderr; files keep the whole log """
+
+    handlers = [handler for name in (None, "web2py", log.name)
+                for handler in logging.getLogger(name).handlers]
+    # The last is Python's own, for where none is configured
+    for handler in handlers + [logging.lastResort]:
+        if getattr(handler, "stream", None) in (sys.stdout, sys.stderr):
+            handler.setLevel(logging.ERROR)
+
+# -----------------------------------------------------------------------------
+def printable(text):
+    """ A text without control characters, each character where it was """
+
+    return "".join(char if char.isprintable() else " " for char in text)
 
 # -----------------------------------------------------------------------------
 def shown(entry):

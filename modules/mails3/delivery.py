@@ -628,15 +628,15 @@ class Courier:
         state = self.relay.read()
         if self.relay.hold(trouble, self.transport.fingerprint(state.salt),
                            self.transport.login_fingerprint(state.salt), self.now()):
-            log.error("Mail is held: %s. It is sent by itself when that is "
-                      "repaired.", trouble)
+            # Whether it then leaves by itself depends on who is at work: see Status
+            log.error("Mail is held: %s. Nothing is lost, it stays queued.", trouble)
 
     # -------------------------------------------------------------------------
     def _open(self, why, works=False):
         """ Close the breaker if it is tripped """
 
         if self.held and self.relay.open(self.now(), works):
-            log.warning("Mail is sent again: %s.", why)
+            log.warning("Mail is not held any more: %s.", why)
         self.held = False
 
 # -----------------------------------------------------------------------------

@@ -174,7 +174,7 @@ class Ledger:
             query &= self._in(state)
         if search:
             found = outbox.address.contains(search)
-            if search.isdigit():
+            if search.isascii() and search.isdigit():
                 found |= (outbox.id == int(search[:9]))
             query &= found
 

@@ -35,7 +35,7 @@ from .policy import DeliveryError, Never, NotNow
 from .relay import Relay
 from .schema import TransactionLost, commits_each_statement, connection_of_our_own, \
                     has_written, is_conflict, lock_rows_only, recover, savepoint
-from .settings import read_settings
+from .settings import complain_once, read_settings
 from .submission import Submission
 from .transport import Transport
 
@@ -98,6 +98,7 @@ class MailS3(Mail):
         self.site = site
         self.auth = auth
         self.thread = current_thread() # what is done in it, web2py commits
+        self.settings_file = None # where those of MailS3 are from, to name it
         self.secret = False # what it sends, if send() is not told
         self._given = given
         self._options = None
@@ -110,7 +111,7 @@ class MailS3(Mail):
 
         if self._options is None:
             given = self._given() if self._given else {}
-            self._options = read_settings(given, log.error)
+            self._options = read_settings(given, complain_once, self.settings_file)
         return self._options
 
     # -------------------------------------------------------------------------

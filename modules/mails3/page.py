@@ -8,6 +8,7 @@
     @license: MIT
 """
 
+import logging
 import os
 import re
 
@@ -20,14 +21,27 @@ from uuid import uuid4
 
 from gluon import HTTP, URL, XML, current, redirect
 
-__all__ = ("admins_only", "visitor", "form_key", "posted", "over", "rendered",
-           "number_of", "entry_asked_for", "content_of", "parts_of", "harmless")
+from .address import BadInput
+from .mail import brief
+from .message import one_line
+from .postmaster import Refused
+
+__all__ = ("admins_only", "visitor", "form_key", "posted", "values_of", "text_of",
+           "attempted", "over", "rendered", "number_of", "entry_asked_for", "content_of",
+           "parts_of", "harmless")
+
+log = logging.getLogger("web2py.mails3")
 
 # Where a form may lead back to: the pages of ours
 PAGES = re.compile(r"(index|mails|show)(?:/(\w+))?(?:\?(.*))?")
 
 # What people call the states whose names they would not understand
 TITLES = {"draft": "on hold", "invalid": "refused", "failed": "given up"}
+
+# What steers a terminal or turns the direction of a text: a page of ours has
+# none, whatever is in the database
+CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f"
+                      "\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 # Of html in a mail: no image, or its sender would know who looks at it
 TAGS = ("b", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "h4", "hr",
@@ -95,6 +109,55 @@ def posted():
     return request.post_vars
 
 # -----------------------------------------------------------------------------
+def values_of(fields, name):
+    """
+        The values that a form or an address has for a name
+
+        Args:
+            fields: as web2py has read them: a list where there are several, an
+                    object where a file was sent
+            name: the name
+
+        Returns:
+            list of str, without control characters
+    """
+
+    values = fields.get(name)
+    return [one_line(value) for value in
+            (values if isinstance(values, list) else [values]) if isinstance(value, str)]
+
+# -----------------------------------------------------------------------------
+def text_of(fields, name, longest=300):
+    """ The value that a form or an address has for a name; the first, "" without """
+
+    return "".join(values_of(fields, name)[:1])[:longest]
+
+# -----------------------------------------------------------------------------
+def attempted(verb):
+    """
+        Do what an admin has asked for; what fails is told, and in the log
+
+        Args:
+            verb: function that does it, and returns what is to be said
+
+        Returns:
+            what is to be said
+    """
+
+    db = current.mail.db
+    try:
+        told = verb()
+        db.commit()
+    except (Refused, BadInput) as why:
+        db.rollback()
+        return str(why)
+    except Exception as error:
+        db.rollback()
+        log.exception("What an admin asked for could not be done.")
+        return "This could not be done (%s)." % brief(error)
+    return told
+
+# -----------------------------------------------------------------------------
 def over(fields, told):
     """
         Say what was done, on the page on which it was asked for
@@ -105,7 +168,7 @@ def over(fields, told):
     """
 
     current.session.mails3_told = str(told)
-    page = PAGES.fullmatch(fields.back or "") or PAGES.fullmatch("index")
+    page = PAGES.fullmatch(text_of(fields, "back")) or PAGES.fullmatch("index")
     function, argument, query = page.groups()
     redirect(URL("mails3", function,
                  args = [argument] if argument else [],
@@ -132,7 +195,7 @@ def rendered(view, **data):
                 age = age,
                 chart = chart,
                 )
-    content = response.render("mails3/%s.html" % view, data)
+    content = CONTROLS.sub(" ", response.render("mails3/%s.html" % view, data))
     if not os.path.exists(os.path.join(request.folder, "views", "layout.html")):
         return PLAIN % content
     response.view = "mails3/page.html"

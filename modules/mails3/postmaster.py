@@ -9,15 +9,22 @@
 """
 
 import logging
+import time
 
-from .delivery import utcnow
+from uuid import uuid4
+
+from .delivery import Courier, utcnow
 from .message import DEFERRED, DRAFT, FAILED, INVALID, NEW, NORMAL, SENT, UNSENT, \
-                     words
+                     one_line, words
+from .relay import HELD, is_paused
 from .schema import savepoint
 
 __all__ = ("Postmaster", "Refused")
 
 log = logging.getLogger("web2py.mails3")
+
+# The longest that an admin waits for a run of theirs to begin one more message
+SEND_TIME_S = 20
 
 # What a status is called when a verb does not apply to it
 WORDS = {UNSENT: "It is waiting to be sent already.",
@@ -158,12 +165,45 @@ class Postmaster:
         """
             End the pause; ask a mail server that is known to be broken again
             at once, even if it has refused the login
+
+            Returns:
+                what was done (a sentence)
         """
+
+        states = [relay.read() for relay in self.mail.relays()]
+        done = "Sending is resumed" if any(is_paused(state, self.now()) for state in states) \
+            else "The mail server is asked again" \
+            if any(state.status == HELD for state in states) \
+            else "Nothing was paused, nothing is held"
 
         for relay in self.mail.relays():
             relay.resume(self.now())
         self._kick()
-        self._log("Sending is resumed")
+        self._log(done)
+        return "%s." % done
+
+    # -------------------------------------------------------------------------
+    def send(self, seconds=SEND_TIME_S):
+        """
+            Send what is new, and what is due of the deferred mail, here and now:
+            where no worker is alive, nobody else does; commits
+
+            Args:
+                seconds: how long new messages may be begun
+
+            Returns:
+                tuple (deliveries settled, deliveries that still wait)
+        """
+
+        self._log("What waits is sent")
+        self.db.commit()
+        settled, end = 0, time.monotonic() + seconds
+        for run_of in (Courier.drain, Courier.retry):
+            run = self.mail.run()
+            run.deadline = min(run.deadline, end)
+            settled += run_of(run)
+        self.mail.watch()
+        return settled, sum(self.ledger.waiting(lane) for lane in (NEW, DEFERRED))
 
     # -------------------------------------------------------------------------
     def test(self, address):
@@ -171,22 +211,28 @@ class Postmaster:
             Queue a test mail, first in rank
 
             Args:
-                address: whom to
+                address: whom to; of several, the number is that of the first
 
             Returns:
                 its number
 
             Raises:
-                Refused: that is no address
+                Refused: that is no address, or it can't be queued
         """
 
         text = "This is a test mail of %s, asked for by %s." % (self.mail.site, self.by)
+        key = "test-%s" % uuid4().hex
         if not self.mail.send(address, "Test mail of %s" % self.mail.site, text,
-                              priority=0):
+                              priority=0, idempotency_key=key):
             raise Refused(str(self.mail.error))
-        entries, *_ = self.ledger.page(search=address, limit=1)
-        self._log("A test mail to %s is queued" % address)
-        return entries[0]["number"] if entries else None
+        mail_id = self.ledger.contents.find(key)
+        if mail_id is None:
+            raise Refused("It was not queued, but handled at once: the log says why.")
+        table = self.ledger.delivery
+        row = self.db(table.mail_id == mail_id).select(table.outbox_id, orderby=table.id,
+                                                       limitby=(0, 1)).first()
+        self._log("A test mail to %s is queued" % one_line(address))
+        return row.outbox_id
 
     # -------------------------------------------------------------------------
     def looked(self, entry):

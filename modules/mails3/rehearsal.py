@@ -9,11 +9,11 @@
 """
 
 from .address import BadInput, address_of
-from .policy import MAIL, RCPT, ConfigTrouble, DeliveryError, judge
+from .policy import MAIL, RCPT, ConfigTrouble, DeliveryError, Trouble, judge
 from .smtp import Server, Session
 from .transport import NATIVE
 
-__all__ = ("rehearse",)
+__all__ = ("rehearse", "refuses_recipient", "works")
 
 # The longest that somebody waits for one answer, and for all (seconds)
 PATIENCE, ALL_PATIENCE = 5, 20
@@ -35,17 +35,20 @@ class Rehearsal(Session):
         try:
             reply = super()._reply(phase, command, *args, **kwargs)
         except DeliveryError as error:
-            self._keep(phase, error.reply, False, began)
+            self._keep(phase, error.reply, error, began)
             raise
-        self._keep(phase, (reply.code, reply.text), judge(reply) is None, began)
+        self._keep(phase, (reply.code, reply.text), judge(reply), began)
         return reply
 
     # -------------------------------------------------------------------------
-    def _keep(self, phase, reply, good, began):
+    def _keep(self, phase, reply, error, began):
 
         code, text = reply
         self.steps.append({"phase": phase,
-                           "good": good,
+                           "good": error is None,
+                           # A refusal of this recipient, and of nobody else
+                           "recipient": phase == RCPT and error is not None and
+                                        not isinstance(error, Trouble),
                            "code": code,
                            "reply": text,
                            "seconds": round(self.clock() - began, 3),
@@ -71,11 +74,15 @@ def rehearse(mail, recipient=None):
 
         Returns:
             list of the steps taken, up to the first that failed: dict
-            {"phase", "good", "code", "reply", "seconds"}
+            {"phase", "good", "recipient", "code", "reply", "seconds"}
+
+        Raises:
+            BadInput: the recipient is no address
     """
 
     settings, options = mail.settings, mail.options
     session = None
+    recipient = address_of(recipient) if recipient else None
     try:
         if str(settings.server).partition(":")[0] in NATIVE:
             raise ConfigTrouble("A mail server of %r is left to web2py: there is "
@@ -84,25 +91,33 @@ def rehearse(mail, recipient=None):
             sender = address_of(settings.sender or "")
         except (BadInput, TypeError, AttributeError):
             raise ConfigTrouble("No sender configured, or it is no address") from None
-        try:
-            recipient = address_of(recipient) if recipient else sender
-        except BadInput as error:
-            raise ConfigTrouble("The recipient: %s" % error) from None
 
         session = Rehearsal(Server.read(settings, verify=options.verify_tls,
                                         cafile=options.cafile or None),
                             min(PATIENCE, options.reply_timeout))
-        session.rehearse(sender, recipient)
+        session.rehearse(sender, recipient or sender)
     except DeliveryError as error:
         if session is None or not session.steps or session.steps[-1]["good"]:
             # Before a word was said
             code, text = error.reply
-            step = {"phase": "configuration", "good": False, "code": code,
-                    "reply": text, "seconds": 0}
+            step = {"phase": "configuration", "good": False, "recipient": False,
+                    "code": code, "reply": text, "seconds": 0}
             return (session.steps if session else []) + [step]
     finally:
         if session:
             session.close()
     return session.steps
+
+# -----------------------------------------------------------------------------
+def works(steps):
+    """ Whether the configuration works (steps: as from rehearse) """
+
+    return all(step["good"] or step["recipient"] for step in steps)
+
+# -----------------------------------------------------------------------------
+def refuses_recipient(steps):
+    """ Whether the relay refuses the one recipient it was asked for """
+
+    return any(step["recipient"] for step in steps)
 
 # END =========================================================================

@@ -18,7 +18,7 @@ from .message import EMAIL, UNSENT
 
 __all__ = ("COMPANIONS", "TABLES", "define", "create", "create_indexes", "TransactionLost",
            "check_size", "commits_each_statement", "connection_of_our_own", "execute",
-           "has_written", "is_conflict", "lock_rows_only", "recover", "savepoint",
+           "has_written", "is_conflict", "lock_rows_only", "reading", "recover", "savepoint",
            "skips_locked", "text")
 
 COMPANIONS = ("mails3_message", "mails3_attachment", "mails3_delivery",
@@ -525,5 +525,23 @@ def savepoint(db, name):
             raise TransactionLost(str(error)) from error
         raise
     execute(db, end)
+
+# -----------------------------------------------------------------------------
+@contextmanager
+def reading(db):
+    """
+        What only reads, and may fail: the transaction of the caller stays as it
+        is, and no other has to wait
+
+        Args:
+            db: the DAL
+    """
+
+    if db._adapter.dbengine == "sqlite":
+        # A query that fails does no harm there, and a savepoint would lock
+        yield
+    else:
+        with savepoint(db, "mails3_read"):
+            yield
 
 # END =========================================================================

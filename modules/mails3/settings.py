@@ -7,11 +7,17 @@
     @license: MIT
 """
 
+import logging
+
 from collections import namedtuple
 from configparser import ConfigParser, Error
+from difflib import get_close_matches
+from functools import lru_cache
 from types import SimpleNamespace
 
-__all__ = ("SETTINGS", "read_settings", "read_file")
+__all__ = ("SETTINGS", "complain_once", "read_settings", "read_file")
+
+log = logging.getLogger("web2py.mails3")
 
 Setting = namedtuple("Setting", "name default unit meaning")
 
@@ -85,7 +91,7 @@ WORDS = {"yes": True, "on": True, "true": True, "1": True,
          }
 
 # -----------------------------------------------------------------------------
-def read_settings(given, complain):
+def read_settings(given, complain, source=None):
     """
         Read the settings
 
@@ -93,12 +99,14 @@ def read_settings(given, complain):
             given: what the site has set, by name; as text or as it is meant
             complain: function to call with a sentence about each setting
                       that is unknown or malformed; its default is used
+            source: the file that they are from, for these sentences
 
         Returns:
             a namespace with all settings
     """
 
     given = dict(given)
+    where = " in %s" % source if source else ""
     settings = SimpleNamespace()
     for setting in SETTINGS:
         value = setting.default
@@ -107,11 +115,13 @@ def read_settings(given, complain):
             try:
                 value = read_value(setting, text)
             except ValueError:
-                complain("Setting %s: %r is not valid (%s), using %s" %
-                         (setting.name, text, setting.unit, setting.default))
+                complain("Setting %s%s: %r is not valid (%s), using %s" %
+                         (setting.name, where, text, setting.unit, setting.default))
         setattr(settings, setting.name, value)
     for name in given:
-        complain("Setting %s is unknown" % name)
+        near = get_close_matches(name, [setting.name for setting in SETTINGS], 1)
+        complain("Setting %s%s is unknown%s" %
+                 (name, where, ": is %s meant?" % near[0] if near else ""))
 
     if settings.task_timeout <= 5 * settings.reply_timeout:
         # Else the scheduler would kill the task in the middle of a message
@@ -170,5 +180,12 @@ def read_file(path, complain):
         complain("%s is not readable: %s" % (path, type(error).__name__))
         return {}
     return dict(parser["mails3"]) if parser.has_section("mails3") else {}
+
+# -----------------------------------------------------------------------------
+@lru_cache(maxsize=1000)
+def complain_once(text):
+    """ Log a mistake in the configuration once in a process, not with each request """
+
+    log.error("%s", text)
 
 # END =========================================================================

@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 from typing import Optional
 
 from .address import BadInput, address_of
+from .message import SENT
 from .policy import ConfigTrouble
-from .relay import CONFIGURATION, HELD, is_paused
+from .relay import CONFIGURATION, HELD, fingerprints_of, is_paused
 from .smtp import Server
 from .transport import NATIVE
 
@@ -71,6 +72,55 @@ class Status:
         return max((problem.level for problem in self.problems), default=FLOWING)
 
     # -------------------------------------------------------------------------
+    @property
+    def is_proven(self):
+        """ Whether a mail has gone out, and since the last repair as well """
+
+        row, outbox, delivery = self.relay, self.ledger.outbox, self.ledger.delivery
+        if fingerprints_of(row):
+            # A new configuration, after a trouble that it has to show to be over
+            return False
+        return bool(row.purged_sent) or \
+            not self.mail.db((delivery.tried_on != None) &
+                             (delivery.channel == self.ledger.channel) &
+                             (outbox.id == delivery.outbox_id) &
+                             (outbox.status == SENT)).isempty()
+
+    # -------------------------------------------------------------------------
+    @property
+    def no_problem(self):
+        """ What there is to say when there is no problem: (title, detail) """
+
+        if self.is_proven:
+            return "Mail is going out", ""
+        if fingerprints_of(self.relay):
+            return ("The configuration has changed",
+                    "No mail has gone out with it yet. Send a test mail to see whether "
+                    "it works.")
+        return ("No mail has gone out yet",
+                "Nothing is known to be wrong. Send a test mail to see whether it works.")
+
+    # -------------------------------------------------------------------------
+    @property
+    def is_attended(self):
+        """ Whether somebody sends what waits: a worker, or cron in its place """
+
+        since = self.now - timedelta(seconds=self.mail.options.neglect_timeout)
+        return self.workers != 0 or self.lane.is_attended(since)
+
+    # -------------------------------------------------------------------------
+    @property
+    def outlook(self):
+        """ What becomes of the mail that waits while there is a problem """
+
+        if self.is_attended:
+            return "Nothing is lost: it leaves by itself when %s." % \
+                   ("the pause is over" if self.problems[-1].kind == "paused" else
+                    "the trouble is over")
+        return "Nothing is lost, but it stays until a worker runs, or somebody sends it " \
+               "by hand."
+
+    # -------------------------------------------------------------------------
     def _pause(self):
         """ Somebody has paused all sending """
 
@@ -99,13 +149,14 @@ class Status:
                            row.held_on)
         probe = "Asked again at %s, or when there is mail after that." % \
                 stamp(row.probe_on) if row.probe_on else ""
+        if not self.is_attended:
+            # Only a mail that is new is tried, in the request that queues it
+            probe = "Asked again when a mail is queued, or somebody sends what waits."
         if row.cause == CONFIGURATION:
             return Problem("held", BROKEN, "The mail configuration is wrong",
-                           "%s. Mail leaves by itself when that is repaired. %s" %
-                           (row.reason, probe), row.held_on)
+                           "%s. %s" % (row.reason, probe), row.held_on)
         return Problem("held", WAITING, "The mail server does not take mail",
-                       "%s. Mail leaves by itself when it does again. %s" %
-                       (row.reason, probe), row.held_on)
+                       "%s. %s" % (row.reason, probe), row.held_on)
 
     # -------------------------------------------------------------------------
     def _no_worker(self):
@@ -114,13 +165,12 @@ class Status:
         options = self.mail.options
         neglect = timedelta(seconds=options.neglect_timeout)
         since = self.now - neglect
-        # Some have cron in place of web2py's scheduler
-        if self.workers == 0 and not self.lane.is_attended(since):
+        if not self.is_attended:
+            what = "A new mail is tried once, while its visitor waits; nothing sends " \
+                   "what waits already" if options.fallback else \
+                   "Mail is queued, but nothing sends it"
             return Problem("worker", BROKEN, "No scheduler worker is alive",
-                           "Mail is queued, but nothing sends it%s. Start one: "
-                           "web2py.py -K %s" %
-                           (" in the background" if options.fallback else "",
-                            self.mail.site))
+                           "%s. Start a worker: web2py.py -K %s" % (what, self.mail.site))
         if self.ledger.contents.neglected(since) and self.lane.is_idle(since):
             return Problem("worker", BROKEN, "The scheduler worker seems to hang",
                            "It is alive, but new mail has been waiting since before "
@@ -215,7 +265,8 @@ class Status:
         """ All of it, for --json (dict) """
 
         row = self.relay
-        return {"status": ("flowing", "waiting", "broken")[self.level],
+        status = ("flowing", "waiting", "broken")[self.level]
+        return {"status": status if self.problems or self.is_proven else "untried",
                 "problems": [{"kind": problem.kind,
                               "title": problem.title,
                               "detail": problem.detail,
@@ -265,11 +316,13 @@ def next_step(entry, status):
         return "It is being sent just now."
     if status.problems:
         problem = status.problems[0]
-        return "It waits: %s%s." % (problem.title[0].lower(), problem.title[1:])
+        waits = "It waits: %s%s." % (problem.title[0].lower(), problem.title[1:])
+        return waits if status.is_attended else "%s %s" % (waits, status.outlook)
     if state == "deferred":
         return "It is tried again at %s, by the next retry pass after that." % \
                stamp(entry["due_on"])
-    return "It is sent with the next drain, within seconds."
+    return "It is sent with the next drain, within seconds." if status.workers else \
+           "It is sent with the next drain."
 
 # -----------------------------------------------------------------------------
 def stamp(when):

@@ -9,6 +9,7 @@
 
 import logging
 import os
+import time
 
 from gluon import A, CAT, URL, current
 from gluon.scheduler import Scheduler
@@ -19,8 +20,8 @@ from .delivery import utcnow
 from .mail import MailS3, brief
 from .relay import Relay
 from .scheduler import Tasks
-from .schema import TABLES, connection_of_our_own, create, create_indexes, define
-from .settings import read_file
+from .schema import TABLES, connection_of_our_own, create, create_indexes, define, reading
+from .settings import complain_once, read_file
 from .status import Status
 
 __all__ = ("adopt", "establish", "scheduler_of", "show_notice")
@@ -32,6 +33,10 @@ SCHEDULER_TABLES = ("scheduler_task", "scheduler_run", "scheduler_worker",
 
 # How often a process looks after our tables and tasks (seconds)
 CARE = 300
+
+# Web server and worker may start at the same time: a process that has just
+# started does not know yet whether a worker is missing
+STARTED = time.monotonic()
 
 # -----------------------------------------------------------------------------
 def adopt(environment):
@@ -65,10 +70,11 @@ def adopt(environment):
     define(db)
     path = os.path.join(request.folder, "private", "mails3.ini")
     mail = MailS3(db, settings,
-                  given = lambda: read_file(path, log.error),
+                  given = lambda: read_file(path, complain_once),
                   site = request.application,
                   auth = auth,
                   )
+    mail.settings_file = path
     own = scheduler_of(db)
     # The first requests may come at the same time, for which pydal's migration
     # is not safe: look_after() makes the tables
@@ -143,8 +149,9 @@ def look_after(mail, own_scheduler, names):
             tasks.establish(db)
         if own_scheduler is None and mail.db._migrate_enabled:
             tell_pydal(tasks.scheduler)
-        with connection_of_our_own(mail.db):
-            Alarm(mail).watch()
+        if time.monotonic() - STARTED > mail.options.worker_timeout:
+            with connection_of_our_own(mail.db):
+                Alarm(mail).watch()
     except Exception as error:
         log.error("The tables or tasks of MailS3 can't be made (%s).", brief(error))
         return False
@@ -163,7 +170,7 @@ def notice(mail):
     """
 
     try:
-        with connection_of_our_own(mail.db):
+        with reading(mail.db):
             problems = Status(mail, utcnow()).problems
     except Exception as error:
         log.error("The state of the mail can't be read (%s).", brief(error))
@@ -173,8 +180,8 @@ def notice(mail):
 # -----------------------------------------------------------------------------
 def show_notice(mail, place, is_admin, as_text=False):
     """
-        Tell an admin who is logged in that mail is not going out; costs the
-        other visitors no query, and an admin one look a minute
+        Tell an admin who is logged in that mail is not going out, as it is at
+        this moment; costs the other visitors no query
 
         Args:
             mail: the MailS3
@@ -188,7 +195,7 @@ def show_notice(mail, place, is_admin, as_text=False):
     if request.controller == "mails3" or request.extension != "html" or \
        request.ajax or response[place] or not is_admin():
         return
-    text = current.cache.ram("mails3-notice", lambda: notice(mail), 60)
+    text = notice(mail)
     if text and as_text:
         # web2py.js even shows a quotation mark or an ampersand by its code
         response[place] = "%s: %s" % (text, URL("mails3", "index"))

@@ -1,11 +1,12 @@
 """
-    The admin's page in an Eden's own look, in a real browser, without scripts
+    The admin's page in an Eden's own look, in a real browser; without scripts, if
+    it is not said
 """
 
 import pytest
 import requests
 
-from browser import browser, log_in, steer
+from browser import browser, log_in, steer, stops_nothing_by_one_key
 from conftest import FakeRelay
 
 from .host import ADMIN, NORMAL_USER
@@ -28,6 +29,15 @@ def test_an_admin_steers_by_clicking(office):
     with browser() as driver:
         log_in(driver, office, *ADMIN)
         steer(driver, office)
+    assert office.tickets() == []
+
+# -----------------------------------------------------------------------------
+def test_enter_stops_no_mail(office):
+    """ Right after a page has loaded, with Eden's scripts, which set the focus """
+
+    with browser(scripts=True) as driver:
+        log_in(driver, office, *ADMIN)
+        stops_nothing_by_one_key(driver, office)
     assert office.tickets() == []
 
 # -----------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from ..message import EMAIL
 from ..policy import DeliveryError, NotNow, Trouble
 from ..schema import COMPANIONS, define, execute
 from ..scheduler import Tasks
-from ..settings import SETTINGS, read_file
+from ..settings import SETTINGS, complain_once, read_file
 from ..web2py import establish, scheduler_of, show_notice
 from .access import guard, stand_in_for_approvers
 from .channels import ChannelTransport, EdenTransport
@@ -74,6 +74,7 @@ def adopt(environment):
                     site = request.application,
                     auth = auth,
                     )
+    mail.settings_file = settings_file(request.folder)
     mail.configure(settings)
     scheduler = scheduler_of(db)
     mail.tasks = Tasks(scheduler, mail)
@@ -117,13 +118,19 @@ def load_outbox(modules):
         del modules["msg"]
 
 # -----------------------------------------------------------------------------
+def settings_file(folder):
+    """ Where the MailS3 settings of an app are """
+
+    return os.path.join(folder, "private", "mails3.ini")
+
+# -----------------------------------------------------------------------------
 def read_given(folder, settings):
     """
         The MailS3 settings, of private/mails3.ini and of 000_config.py
         - not by current, which a thread of the app's own does not have
     """
 
-    given = read_file(os.path.join(folder, "private", "mails3.ini"), log.error)
+    given = read_file(settings_file(folder), complain_once)
     names = [setting.name for setting in SETTINGS]
     given.update((name, value) for name, value in settings.mail.items() if name in names)
     given.setdefault("max_retries", settings.get_msg_max_send_retries())

@@ -126,8 +126,8 @@ class Housekeeping:
         """
 
         table, removed = self.db.mails3_delivery, 0
-        self.outbox.cancel_deleted(table.lease == None)
-        self.commit()
+        while self.outbox.cancel_deleted(table.lease == None):
+            self.commit()
         while not self.stopped:
             rows = self._orphans(table.id, table.mail_id, limitby=(0, BATCH))
             if not rows:

@@ -469,17 +469,25 @@ class Outbox:
 
             Args:
                 query: for the deliveries
+
+            Returns:
+                how many it were; not all, if there are very many
         """
 
         if not self.is_marked:
-            return
+            return 0
         table, outbox = self.delivery, self.outbox
         rows = self.db(query & (outbox.id == table.outbox_id) &
                        (outbox.deleted == True) &
-                       outbox.status.belongs((UNSENT, DRAFT))).select(table.id, outbox.id)
-        self.db(outbox.id.belongs([row.msg_outbox.id for row in rows])).update(status=FAILED)
-        self.db(table.id.belongs([row.mails3_delivery.id for row in rows])).update(
-                                        lane=None, begun_on=None, reply=DELETED)
+                       outbox.status.belongs((UNSENT, DRAFT))).select(
+                                table.id, outbox.id, limitby=(0, 1000))
+        if rows:
+            entries = [row.msg_outbox.id for row in rows]
+            deliveries = [row.mails3_delivery.id for row in rows]
+            self.db(outbox.id.belongs(entries)).update(status=FAILED)
+            self.db(table.id.belongs(deliveries)).update(lane=None, begun_on=None,
+                                                         reply=DELETED)
+        return len(rows)
 
     # -------------------------------------------------------------------------
     def kept(self, delivery, reason, now):

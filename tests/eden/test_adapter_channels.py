@@ -218,6 +218,32 @@ class TestTexts:
 
         assert branch.statuses() == [SENT, SENT]
 
+    @pytest.mark.parametrize("trouble", ["refuses the login", "is away"])
+    def test_the_gateway_of_one_organisation_holds_up_no_other(self, branch, gateway, trouble):
+        """ Each organisation's texts go by its own gateway """
+
+        with FakeGateway() as broken:
+            organisations = []
+            for each in (broken, gateway):
+                organisation = branch.insert("org_organisation", name="Relief")["id"]
+                channel = branch.insert("msg_sms_webapi_channel", url=each.url,
+                                        parameters="user=anne")
+                branch.insert("msg_sms_outbound_gateway", channel_id=channel["channel_id"],
+                              organisation_id=organisation)
+                organisations.append(organisation)
+            if trouble == "is away":
+                broken.stop()
+            broken.status = 401
+            for number in range(6):
+                message = branch.insert("msg_sms", body="Water is coming",
+                                        organisation_id=organisations[number % 2])
+                branch.entry(message["message_id"], address="49%d" % number,
+                             contact_method="SMS")
+
+            self.pass_the_time(branch, 3)
+
+        assert sorted(number for number, _ in gateway.texts) == ["491", "493", "495"]
+
     def test_a_text_by_mail_that_the_mail_server_goes_away_over(self, branch):
         """ It holds up no other, as with mail """
 

@@ -21,7 +21,7 @@ from gluon import current
 from ..composition import substitute
 from ..delivery import utcnow
 from ..policy import AUTH, BODY, CONNECT, DATA, RCPT, ConfigTrouble, NotNow, \
-                     QuotaReached, RelayTrouble, Reply
+                     QuotaReached, RelayTrouble, Reply, Trouble
 from ..transport import Transport
 
 __all__ = ("ChannelTransport", "EdenTransport")
@@ -81,17 +81,35 @@ class ChannelTransport:
 
         yield
         submission, _, recipients = message
+        return {recipient: self._send(recipient, submission, within)
+                for recipient in recipients}
+
+    # -------------------------------------------------------------------------
+    def _send(self, recipient, submission, within):
+        """
+            Hand a text over to one recipient
+
+            Returns:
+                None if it was sent, else a DeliveryError
+
+            Raises:
+                Trouble: the gateway or the configuration is to blame
+        """
+
         options = submission.options
-        send = self._sender(options.get("organisation_id"), options.get("message_id"),
-                            within)
-        outcome = {}
-        for recipient in recipients:
+        try:
+            send = self._sender(options.get("organisation_id"), options.get("message_id"),
+                                within)
             error = self.mail.attempt(lambda: send(recipient, submission.body))
-            if error and error.phase is None:
-                # A gateway was asked: one that refuses all texts is found out
-                error = type(error)(Answer(RCPT, None, str(error)))
-            outcome[recipient] = error
-        return outcome
+        except Trouble as trouble:
+            if len(self._gateways()) < 2:
+                raise
+            # Another organisation's gateway may work: the next text will tell
+            return type(trouble)(Answer(RCPT, trouble.reply[0], str(trouble)))
+        if error and error.phase is None:
+            # A gateway was asked: one that refuses all texts is found out
+            return type(error)(Answer(RCPT, None, str(error)))
+        return error
 
     # -------------------------------------------------------------------------
     def is_open(self, number):
@@ -276,7 +294,9 @@ def refusal(code, text):
         phase, meaning = RCPT, ConfigTrouble if ABOUT_SITE.search(text) else NotNow
     else:
         phase, meaning = RCPT, MEANING.get(code, NotNow)
-    return meaning(Answer(phase, code, "The SMS gateway says %s %s" % (code, text)))
+    # Its words may go on with the text itself
+    brief = (str(text).splitlines() or [""])[0][:160]
+    return meaning(Answer(phase, code, "The SMS gateway says %s %s" % (code, brief)))
 
 # -----------------------------------------------------------------------------
 def no_answer(phase, error):

@@ -63,6 +63,7 @@ def show():
                     head = ledger.head(entry),
                     attempts = ledger.attempts(entry),
                     others = ledger.others(entry),
+                    expanded = ledger.expanded(entry),
                     following = next_step(entry, status),
                     has_content = ledger.has_content(entry["mail"]),
                     now = status.now,

@@ -147,7 +147,7 @@ class Console:
         for entry in entries:
             self._say("%8d  %-8s  %s  %s%s" %
                       (entry["number"], entry["state"], stamp(entry["queued_on"]),
-                       entry["address"],
+                       entry["recipient"],
                        "  (%s)" % entry["reply"] if entry["reply"] else ""))
         if older:
             self._say("There are older ones: --before %s" % entries[-1]["number"])
@@ -162,16 +162,17 @@ class Console:
         if entry is None:
             raise Refused("There is no such mail.")
         attempts = ledger.attempts(entry)
-        others = ledger.others(entry)
+        others, expanded = ledger.others(entry), ledger.expanded(entry)
         following = next_step(entry, Status(self.mail, utcnow()))
         if arguments.json:
             self._json(dict(shown(entry), **ledger.head(entry),
                             next = following,
                             tries = attempts,
-                            others = [shown(other) for other in others]))
+                            others = [shown(other) for other in others],
+                            expanded = [shown(other) for other in expanded]))
             return FLOWING
 
-        self._say("%s  to %s" % (entry["number"], entry["address"]))
+        self._say("%s  to %s" % (entry["number"], entry["recipient"]))
         for name, value in (("Subject", entry["subject"]),
                             ("State", entry["state"]),
                             ("Queued", stamp(entry["queued_on"])),
@@ -183,9 +184,10 @@ class Console:
         for attempt in attempts:
             self._say("  %s: %s" % (stamp(attempt["tried_on"]), said(attempt)))
         self._say("  %s" % following)
-        for other in others:
-            self._say("  also to %s: %s (%s)" % (other["address"], other["state"],
-                                                 other["number"]))
+        for how, other in [("expanded", other) for other in expanded] + \
+                          [("also", other) for other in others]:
+            self._say("  %s to %s: %s (%s)" % (how, other["recipient"], other["state"],
+                                               other["number"]))
         return FLOWING
 
     # -------------------------------------------------------------------------

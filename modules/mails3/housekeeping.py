@@ -12,6 +12,7 @@ import time
 from datetime import timedelta
 
 from .message import EMAIL, FAILED, INVALID, SENT
+from .outbox import Outbox
 
 __all__ = ("Housekeeping",)
 
@@ -43,6 +44,7 @@ class Housekeeping:
         """
 
         self.db = db
+        self.outbox = Outbox(db)
         self.settings = settings
         self.commit = commit
         self.now = now
@@ -66,7 +68,7 @@ class Housekeeping:
         """
 
         settings = self.settings
-        removed = 0
+        removed = self._remove_deleted()
         for status, days in ((SENT, settings.keep_sent),
                              (INVALID, settings.keep_invalid),
                              (FAILED, settings.keep_failed)):
@@ -96,11 +98,45 @@ class Housekeeping:
         """ How many deliveries have been kept for long enough """
 
         settings, outbox = self.settings, self.db.msg_outbox
-        return sum(self.db(self._query(status, self.now - timedelta(days=days)) &
+        number = self.db.mails3_delivery.id.count()
+        orphans = self._orphans(number).first()[number]
+        return orphans + \
+               sum(self.db(self._query(status, self.now - timedelta(days=days)) &
                            (outbox.id == self.db.mails3_delivery.outbox_id)).count()
                    for status, days in ((SENT, settings.keep_sent),
                                         (INVALID, settings.keep_invalid),
                                         (FAILED, settings.keep_failed)) if days)
+
+    # -------------------------------------------------------------------------
+    def _orphans(self, *fields, **options):
+        """ Read deliveries whose row somebody has deleted in the outbox (Rows) """
+
+        outbox, table = self.db.msg_outbox, self.db.mails3_delivery
+        return self.db((outbox.id == None) & (table.lease == None)).select(
+                        *fields, left=outbox.on(outbox.id == table.outbox_id), **options)
+
+    # -------------------------------------------------------------------------
+    def _remove_deleted(self):
+        """
+            Remove what belongs to rows that somebody has deleted; where the
+            host keeps those, it is kept like all that was given up
+
+            Returns:
+                how many deliveries were removed
+        """
+
+        table, removed = self.db.mails3_delivery, 0
+        while self.outbox.cancel_deleted(table.lease == None):
+            self.commit()
+        while not self.stopped:
+            rows = self._orphans(table.id, table.mail_id, limitby=(0, BATCH))
+            if not rows:
+                break
+            self._remove_companions([(row.id, row.mail_id, False) for row in rows])
+            self.commit()
+            removed += len(rows)
+            self.sleep(PAUSE)
+        return removed
 
     # -------------------------------------------------------------------------
     def _query(self, status, before):
@@ -134,22 +170,40 @@ class Housekeeping:
         """ Remove a batch; returns how many deliveries """
 
         db = self.db
-        outbox, table, mail = db.msg_outbox, db.mails3_delivery, db.mails3_message
+        outbox = db.msg_outbox
 
-        # Only what is so still: an admin may just be requeueing it
+        # Only what is so still: an admin may just be requeueing it. What a host
+        # keeps though it is deleted, it keeps.
         numbers = [number for number, *_ in batch]
-        ours = (outbox.message_id == None)
+        ours = (outbox.message_id == None) & self.outbox.undeleted
         db(outbox.id.belongs(numbers) & ours & self._query(status, before)).delete()
         kept = {row.id for row in db(outbox.id.belongs(numbers) &
                                      (ours | (outbox.status != status))
                                      ).select(outbox.id)}
-        gone = [entry for entry in batch if entry[0] not in kept]
+        gone = [entry[1:] for entry in batch if entry[0] not in kept]
+        # The row of a group is no mail
+        self._remove_companions(gone, sum(mail_id is not None for _, mail_id, _ in gone)
+                                      if status == SENT else 0)
+        return len(gone)
 
-        deliveries = [delivery for _, delivery, *_ in gone]
+    # -------------------------------------------------------------------------
+    def _remove_companions(self, gone, sent=0):
+        """
+            Remove deliveries with all that belongs to them
+
+            Args:
+                gone: list of (delivery id, message id, whether it is the host's)
+                sent: how many of them were sent
+        """
+
+        db = self.db
+        table, mail = db.mails3_delivery, db.mails3_message
+
+        deliveries = [delivery for delivery, *_ in gone]
         attempts = db(db.mails3_attempt.delivery_id.belongs(deliveries)).delete()
         db(table.id.belongs(deliveries)).delete()
 
-        copies = {mail_id: is_host for _, _, mail_id, is_host in gone if mail_id}
+        copies = {mail_id: is_host for _, mail_id, is_host in gone if mail_id}
         for row in db(table.mail_id.belongs(list(copies))).select(table.mail_id,
                                                                   distinct=True):
             # Of another recipient, who is not done with it
@@ -162,8 +216,7 @@ class Housekeeping:
         db(keyed).update(head=None, body=None, stored_bytes=0)
         db(mail.id.belongs(messages) & ~keyed).delete()
 
-        self._count(len(gone) if status == SENT else 0, attempts)
-        return len(gone)
+        self._count(sent, attempts)
 
     # -------------------------------------------------------------------------
     def _count(self, sent, attempts):

@@ -51,10 +51,14 @@ class Ledger:
         self.mail = db.mails3_message
         self.attempt = db.mails3_attempt
 
+        # Query for the rows that are mails; those that nobody has deleted
+        self.all_mails = (self.outbox.contact_method == self.channel)
+        self.mails = self.all_mails & outbox.undeleted
+
         # Without the bodies
         self.columns = [self.outbox[name] for name in
                         ("id", "address", "status", "retries", "created_on",
-                         "modified_on")] + \
+                         "modified_on") + ("deleted",) * outbox.is_marked] + \
                        [self.delivery[name] for name in
                         ("id", "mail_id", "lane", "due_on", "attempts",
                          "deferred_on", "lease", "leased_until", "begun_on",
@@ -76,33 +80,39 @@ class Ledger:
 
         outbox, table = self.outbox, self.delivery
         number = outbox.id.count()
-        rows = self.db(outbox.contact_method == self.channel).select(
-                    outbox.status, number, groupby=outbox.status)
+        rows = self.db(self.mails).select(outbox.status, number, groupby=outbox.status)
         counts = dict.fromkeys(STATES, 0)
         for row in rows:
             state = state_of(row.msg_outbox.status, None)
             if state in counts:
                 counts[state] = row[number]
 
-        counts["deferred"] = self.db(self._in("deferred") &
+        counts["deferred"] = self.db(self._in("deferred") & self.mails &
                                      (table.outbox_id == outbox.id)).count()
         counts["new"] -= counts["deferred"]
         return counts
+
+    # -------------------------------------------------------------------------
+    def ever_sent(self):
+        """ How many mails the mail server has accepted, of those that are kept """
+
+        return self.db((self.outbox.status == SENT) & self.all_mails).count()
 
     # -------------------------------------------------------------------------
     def waiting(self, lane):
         """ How many deliveries wait in a lane """
 
         return self.db((self.delivery.channel == self.channel) &
-                       (self.delivery.lane == lane)).count()
+                       (self.delivery.lane == lane) &
+                       (self.outbox.id == self.delivery.outbox_id) &
+                       self.contents.undeleted).count()
 
     # -------------------------------------------------------------------------
     def oldest(self):
         """ Since when the oldest unsent delivery waits; None if none does """
 
         oldest = self.outbox.created_on.min()
-        row = self.db((self.outbox.status == UNSENT) &
-                      (self.outbox.contact_method == self.channel)).select(oldest).first()
+        row = self.db((self.outbox.status == UNSENT) & self.mails).select(oldest).first()
         return row[oldest]
 
     # -------------------------------------------------------------------------
@@ -125,7 +135,7 @@ class Ledger:
         hour, number = table.tried_on.hour(), table.id.count()
         rows = self.db((table.tried_on >= starts[0]) &
                        (table.channel == self.channel) &
-                       (outbox.id == table.outbox_id) &
+                       (outbox.id == table.outbox_id) & self.mails &
                        (outbox.status.belongs((SENT, INVALID, FAILED)))
                        ).select(hour, outbox.status, number,
                                 groupby = hour | outbox.status)
@@ -169,7 +179,7 @@ class Ledger:
         """
 
         outbox = self.outbox
-        query = (outbox.contact_method == self.channel)
+        query = self.mails
         if state:
             query &= self._in(state)
         if search:
@@ -225,7 +235,10 @@ class Ledger:
         head = read_head(mail.head)
         return {"number": entry.id,
                 "address": entry.address,
-                "state": state_of(entry.status, own.lane),
+                # For people: a host may know someone without an address
+                "recipient": entry.address or "nobody",
+                "state": "deleted" if entry.get("deleted") else
+                         state_of(entry.status, own.lane),
                 "subject": head.get("subject"),
                 "queued_on": mail.queued_on or entry.created_on,
                 "expires_on": mail.expires_on,
@@ -270,7 +283,8 @@ class Ledger:
 
         table = self.attempt
         rows = self.db((table.delivery_id == self.delivery.id) &
-                       (self.delivery.channel == self.channel)).select(
+                       (self.delivery.channel == self.channel) &
+                       (self.outbox.id == self.delivery.outbox_id) & self.mails).select(
                             table.id, table.tried_on, table.phase, table.code,
                             table.reply, self.delivery.outbox_id,
                             orderby = ~table.id,
@@ -285,8 +299,17 @@ class Ledger:
         if entry["mail"] is None:
             return []
         return self._select((self.delivery.mail_id == entry["mail"]) &
-                            (self.outbox.id != entry["number"]),
+                            (self.outbox.id != entry["number"]) & self.mails,
                             self.outbox.id, limit)
+
+    # -------------------------------------------------------------------------
+    def expanded(self, entry, limit=200):
+        """
+            The entries of those to whom a row for many was expanded; for a
+            host that has such rows
+        """
+
+        return []
 
     # -------------------------------------------------------------------------
     def head(self, entry):

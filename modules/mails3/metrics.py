@@ -11,7 +11,6 @@
 
 from datetime import datetime
 
-from .message import SENT
 from .relay import HELD, is_paused
 
 __all__ = ("CONTENT_TYPE", "exposition")
@@ -56,8 +55,7 @@ def exposition(status):
            "Age of the oldest delivery that is not sent yet, 0 if there is none.",
            one(max((now - oldest).total_seconds(), 0) if oldest else 0))
     metric("sent_total", "counter", "Deliveries that the mail server has accepted.",
-           one(db((db.msg_outbox.status == SENT) &
-                  (db.msg_outbox.contact_method == ledger.channel)).count() + purged_sent))
+           one(ledger.ever_sent() + purged_sent))
     metric("refusals_total", "counter", "Attempts that were in vain.",
            one(db(db.mails3_attempt).count() + purged_attempts))
     metric("held", "gauge", "1 while mail is held, as the mail server or the "

@@ -32,6 +32,7 @@ OURS = "COALESCE(lease, '') = ?"
 # JSON can't begin with that letter
 PACK_FROM = 100000
 PACKED = "zlib:"
+DELETED = "Deleted in the outbox of the app"
 
 # =============================================================================
 class QueuedAlready(Exception):
@@ -59,6 +60,11 @@ class Outbox:
         self.attempt = db.mails3_attempt
         self.delivery = db.mails3_delivery
         self.outbox = db.msg_outbox
+        # Eden keeps a row that somebody deletes, and marks it
+        self.is_marked = "deleted" in self.outbox.fields
+        # Query for the rows that are not deleted
+        self.undeleted = (self.outbox.deleted == False) if self.is_marked \
+            else (self.outbox.id > 0)
 
     # -------------------------------------------------------------------------
     # Queueing: part of the caller's transaction
@@ -217,7 +223,7 @@ class Outbox:
         """ Take what is unsent and in no lane: somebody has released it """
 
         table, outbox = self.delivery, self.outbox
-        unsent = self.db(outbox.status == UNSENT)._select(outbox.id)
+        unsent = self.db((outbox.status == UNSENT) & self.undeleted)._select(outbox.id)
         self.db((table.lane == None) &
                 table.outbox_id.belongs(unsent)).update(lane=NEW)
 
@@ -270,7 +276,7 @@ class Outbox:
                     table.troubled_on,
                     outbox.id, outbox.address, outbox.status, outbox.retries,
                     mail.expires_on, mail.individual, mail.secret, mail.stored_bytes,
-                    left = (outbox.on(outbox.id == table.outbox_id),
+                    left = (outbox.on((outbox.id == table.outbox_id) & self.undeleted),
                             mail.on(mail.id == table.mail_id)),
                     orderby = table.priority | table.mail_id | table.due_on | table.id,
                     )
@@ -300,6 +306,7 @@ class Outbox:
                                        ))
         if withdrawn:
             self.db(table.id.belongs(withdrawn)).update(lane=None, lease=None)
+            self.cancel_deleted(table.id.belongs(withdrawn))
         return deliveries
 
     # -------------------------------------------------------------------------
@@ -382,7 +389,8 @@ class Outbox:
             ids = [delivery.id for delivery in group]
             # Still ours, and not set aside in the host's own table meanwhile
             ours, whose = ("{ours} AND id IN ({ids}) AND outbox_id IN (SELECT id FROM "
-                           "{outbox} WHERE status = ? AND id IN ({entries}))",
+                           "{outbox} WHERE status = ? AND id IN ({entries}) AND %s)" %
+                           self.db._adapter.expand(self.undeleted),
                            (group[0].lease, UNSENT))
             lists = {"ids": ids, "entries": [delivery.outbox for delivery in group]}
             changed = self._sql("UPDATE {delivery} SET begun_on = ?, tried_on = ?, "
@@ -472,6 +480,34 @@ class Outbox:
                             attempts = delivery.attempts + bool(attempted),
                             reply = words(reason),
                             )
+
+    # -------------------------------------------------------------------------
+    def cancel_deleted(self, query):
+        """
+            Give up what somebody has deleted in the outbox of the host, which
+            keeps the row; no worker is at it
+
+            Args:
+                query: for the deliveries
+
+            Returns:
+                how many it were; not all, if there are very many
+        """
+
+        if not self.is_marked:
+            return 0
+        table, outbox = self.delivery, self.outbox
+        rows = self.db(query & (outbox.id == table.outbox_id) &
+                       (outbox.deleted == True) &
+                       outbox.status.belongs((UNSENT, DRAFT))).select(
+                                table.id, outbox.id, limitby=(0, 1000))
+        if rows:
+            entries = [row.msg_outbox.id for row in rows]
+            deliveries = [row.mails3_delivery.id for row in rows]
+            self.db(outbox.id.belongs(entries)).update(status=FAILED)
+            self.db(table.id.belongs(deliveries)).update(lane=None, begun_on=None,
+                                                         reply=DELETED)
+        return len(rows)
 
     # -------------------------------------------------------------------------
     def kept(self, delivery, reason, now):
@@ -669,10 +705,11 @@ class Outbox:
     def neglected(self, since):
         """ Whether new mail has been waiting since before that time """
 
-        table = self.delivery
+        table, outbox = self.delivery, self.outbox
         query = (table.channel == self.channel) & (table.lane == NEW) & \
                 (table.due_on < since)
-        return not self.db(query).isempty()
+        # Unless it was deleted, and no run has noticed yet
+        return not self.db(query & (outbox.id == table.outbox_id) & self.undeleted).isempty()
 
 # -----------------------------------------------------------------------------
 def packed(body):

@@ -239,7 +239,7 @@ class Postmaster:
         """ Somebody has looked at the content of a mail (entry: of the Ledger) """
 
         self._log("The content of number %s to %s was looked at" %
-                  (entry["number"], entry["address"]))
+                  (entry["number"], entry["recipient"]))
 
     # -------------------------------------------------------------------------
     # Its steps
@@ -261,12 +261,12 @@ class Postmaster:
         for number in numbers:
             try:
                 with savepoint(self.db, "mails3_verb"):
-                    address = self._move(number, was, status, lanes, **values)
+                    recipient = self._move(number, was, status, lanes, **values)
             except Refused as why:
                 refused[number] = str(why)
             else:
                 moved.append(number)
-                self._log("Mail to %s (number %s) is %s" % (address, number, done))
+                self._log("Mail to %s (number %s) is %s" % (recipient, number, done))
         if moved and status == UNSENT:
             self._kick()
         return moved, refused
@@ -284,7 +284,7 @@ class Postmaster:
                 values: for mails3_delivery
 
             Returns:
-                its address
+                its recipient
 
             Raises:
                 Refused: it can't be, now
@@ -296,7 +296,8 @@ class Postmaster:
         # row of the host's that no run has seen yet has no companion.
         own = self._locked(table.outbox_id == number, table.id, table.mail_id,
                            table.lane, table.lease, table.leased_until, table.begun_on)
-        entry = self._locked(outbox.id == number, outbox.address, outbox.status)
+        entry = self._locked((outbox.id == number) & self.ledger.contents.undeleted,
+                             outbox.address, outbox.status)
         if entry is None:
             raise Refused("There is no such mail.")
         if entry.status not in was or own and lanes and own.lane not in lanes:
@@ -318,7 +319,7 @@ class Postmaster:
                                                leased_until = None,
                                                begun_on = None,
                                                **values)
-        return entry.address
+        return entry.address or self.ledger.entry(number)["recipient"]
 
     # -------------------------------------------------------------------------
     def _locked(self, query, *fields):

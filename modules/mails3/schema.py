@@ -88,6 +88,7 @@ def define(db, names=TABLES):
               "mails3_delivery": (
                 Field("outbox_id", "integer", unique=True),
                 Field("mail_id", "integer"),
+                Field("expanded_from", "integer"), # outbox_id of a group's row
                 Field("channel", length=32, default=EMAIL),
                 Field("lane", "integer"),        # None: no run sends it
                 Field("priority", "integer", default=5), # 0 first, 9 last

@@ -300,6 +300,12 @@ def next_step(entry, status):
     """
 
     state, reply = entry["state"], entry["reply"]
+    if state == "deleted":
+        return "It was sent, and then deleted in the outbox of the app." \
+               if entry["status"] == SENT and entry["mail"] else \
+               "It is not sent: somebody has deleted it in the outbox of the app."
+    if state == "expanded":
+        return "It is no mail itself: each of the people it stands for gets a mail."
     if state == "sent":
         return "The mail server has accepted it. If it does not arrive, look in the " \
                "log of the mail server, and in the recipient's spam folder."

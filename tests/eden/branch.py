@@ -116,6 +116,29 @@ class Branch(Office):
 
         return self.insert("msg_outbox", message_id=message_id, **values)["id"]
 
+    def group(self, *addresses):
+        """ A group of persons with these addresses: its pe_id """
+
+        group = self.insert("pr_group", name="Helpers")
+        for address in addresses:
+            person = self.person(address)
+            self.insert("pr_group_membership", group_id=group["id"], person_id=person["id"])
+        return group["pe_id"]
+
+    # -------------------------------------------------------------------------
+    def delete(self, number):
+        """ What Messaging > Outbox > Delete does: Eden keeps the row without its links """
+
+        table = self.s3db.msg_outbox
+        self.db(table.id == number).update(deleted=True, message_id=None, pe_id=None)
+        self.db.commit()
+
+    def numbers(self):
+        """ The numbers of all rows in the outbox, the oldest first """
+
+        table = self.s3db.msg_outbox
+        return [row.id for row in self.db(table.id > 0).select(table.id, orderby=table.id)]
+
     # -------------------------------------------------------------------------
     def outbox(self):
         """ All deliveries, the oldest first: list of (status, attempts, reply) """

@@ -17,6 +17,7 @@ class FakeGateway:
             gateway.status = 500
             ...
             gateway.texts # [(to, text), ...] that it has taken
+            gateway.asked # the numbers that it was asked for
     """
 
     def __init__(self):
@@ -32,9 +33,12 @@ class FakeGateway:
         """ Forgets what it was told, and what it has taken """
 
         self.status = 200
+        self.answer = "OK"
+        self.statuses = {}     # for certain numbers
+        self.hangs_up_on = ()  # numbers
         self.silent = threading.Event()
         self.texts = []
-        self.asked = 0
+        self.asked = []
 
     # -------------------------------------------------------------------------
     def start(self):
@@ -45,13 +49,18 @@ class FakeGateway:
 
             def do_POST(self):
                 form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                gateway.asked += 1
-                if gateway.status == 200:
-                    gateway.texts.append((form["to"][0], form["text"][0]))
-                if gateway.status:
-                    self.send_response(gateway.status)
+                number = form["to"][0]
+                gateway.asked.append(number)
+                if number in gateway.hangs_up_on:
+                    self.close_connection = True
+                    return
+                status = gateway.statuses.get(number, gateway.status)
+                if status == 200:
+                    gateway.texts.append((number, form["text"][0]))
+                if status:
+                    self.send_response(status)
                     self.end_headers()
-                    self.wfile.write(b"OK")
+                    self.wfile.write(gateway.answer.encode())
                 else:
                     gateway.silent.wait(60)
 

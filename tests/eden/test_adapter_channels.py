@@ -7,7 +7,7 @@ from io import BytesIO
 
 import pytest
 
-from mails3.message import SENT, UNSENT
+from mails3.message import DRAFT, SENT, UNSENT
 from mails3.schema import COMPANIONS
 
 from .fake_gateway import FakeGateway
@@ -103,6 +103,159 @@ class TestTexts:
         branch.send_channels()
 
         assert branch.statuses() == [SENT, SENT]
+
+    def send_to(self, branch, *numbers):
+        """ Eden sends a text to each number """
+
+        for number in numbers:
+            person = branch.person()
+            branch.contact(person, number, contact_method="SMS")
+            branch.msg.send_by_pe_id(person["pe_id"], message="Water is coming",
+                                     contact_method="SMS")
+
+    @staticmethod
+    def pass_the_time(branch, times):
+        """ A worker runs again and again, minutes apart """
+
+        for _ in range(times):
+            branch.send_channels()
+            branch.later(600)
+
+    def test_a_text_that_a_gateway_takes_without_an_answer_goes_twice_at_most(self, branch,
+                                                                              gateway):
+        """
+            A gateway that takes the text to one number and hangs up is asked
+            twice for that number, and all other texts are sent
+        """
+
+        self.by_web_api(branch, gateway)
+        gateway.hangs_up_on = ("666",)
+        self.send_to(branch, "666", *["49%d" % number for number in range(5)])
+
+        self.pass_the_time(branch, 20)
+
+        assert gateway.asked.count("666") == 2
+        assert [number for number, _ in gateway.texts] == ["49%d" % n for n in range(5)]
+        assert branch.statuses() == [DRAFT] + 5 * [SENT]
+        assert branch.state("SMS").status == "open"
+
+    @pytest.mark.parametrize("status", [402, 403, 404, 429, 502, 503])
+    def test_one_text_that_meets_a_trouble_holds_up_no_other(self, branch, gateway, status):
+        """ What a gateway answers to one number concerns that one """
+
+        self.by_web_api(branch, gateway)
+        gateway.statuses = {"666": status}
+        self.send_to(branch, "666", "491", "492")
+
+        self.pass_the_time(branch, 2)
+
+        assert [number for number, _ in gateway.texts] == ["491", "492"]
+        assert branch.statuses() == [UNSENT, SENT, SENT]
+        assert branch.state("SMS").status == "open"
+
+    @pytest.mark.parametrize("status, asked", [(401, 1), (402, 2), (403, 2), (404, 2), (429, 2),
+                                               (502, 2), (503, 2)])
+    def test_a_gateway_that_refuses_all_texts_is_not_asked_for_each(self, branch, gateway,
+                                                                    status, asked):
+        """ They are held at no cost of an attempt, and go when that is repaired """
+
+        self.by_web_api(branch, gateway)
+        gateway.status = status
+        self.send_to(branch, "491", "492", "493", "494")
+
+        branch.send_channels()
+
+        assert len(gateway.asked) == asked
+        assert [row[:2] for row in branch.outbox()] == 4 * [(UNSENT, 0)]
+        assert branch.state("SMS").status == "held"
+        gateway.status = 200
+        branch.later(600)
+        branch.send_channels()
+        assert branch.statuses() == 4 * [SENT]
+
+    @pytest.mark.parametrize("answer", ["ERR: 001, Authentication failed",
+                                        "ERR: 301, No Credit Left"])
+    def test_a_refused_login_may_be_told_with_status_200(self, branch, gateway, answer):
+        """ As Clickatell does: the texts are held """
+
+        channel = branch.insert("msg_sms_webapi_channel", parameters="user=anne",
+                                url=gateway.url + "?to=clickatell")
+        branch.insert("msg_sms_outbound_gateway", channel_id=channel["channel_id"])
+        gateway.answer = answer
+        self.send_to(branch, "491", "492", "493")
+
+        branch.send_channels()
+
+        assert len(gateway.asked) == 2
+        assert [row[:2] for row in branch.outbox()] == 3 * [(UNSENT, 0)]
+        assert answer in branch.state("SMS").reason
+
+    def test_a_gateway_that_refuses_all_texts_in_unknown_words(self, branch, gateway):
+        """ Ten refusals in a row hold the rest, and the admin is told """
+
+        self.by_web_api(branch, gateway)
+        gateway.status = 500
+        self.send_to(branch, *["49%02d" % number for number in range(30)])
+
+        branch.send_channels()
+
+        assert len(gateway.asked) == 10
+        assert branch.state("SMS").status == "held"
+
+    def test_a_repaired_gateway_is_asked_at_once(self, branch, gateway):
+        """ A new password is a new configuration: nobody waits for the next probe """
+
+        self.by_web_api(branch, gateway)
+        gateway.status = 401
+        self.send_to(branch, "491", "492")
+        branch.send_channels()
+        assert branch.state("SMS").status == "held"
+
+        gateway.status = 200
+        table = branch.s3db.msg_sms_webapi_channel
+        branch.db(table.id > 0).update(parameters="user=anne&password=new")
+        branch.send_channels()
+
+        assert branch.statuses() == [SENT, SENT]
+
+    @pytest.mark.parametrize("trouble", ["refuses the login", "is away"])
+    def test_the_gateway_of_one_organisation_holds_up_no_other(self, branch, gateway, trouble):
+        """ Each organisation's texts go by its own gateway """
+
+        with FakeGateway() as broken:
+            organisations = []
+            for each in (broken, gateway):
+                organisation = branch.insert("org_organisation", name="Relief")["id"]
+                channel = branch.insert("msg_sms_webapi_channel", url=each.url,
+                                        parameters="user=anne")
+                branch.insert("msg_sms_outbound_gateway", channel_id=channel["channel_id"],
+                              organisation_id=organisation)
+                organisations.append(organisation)
+            if trouble == "is away":
+                broken.stop()
+            broken.status = 401
+            for number in range(6):
+                message = branch.insert("msg_sms", body="Water is coming",
+                                        organisation_id=organisations[number % 2])
+                branch.entry(message["message_id"], address="49%d" % number,
+                             contact_method="SMS")
+
+            self.pass_the_time(branch, 3)
+
+        assert sorted(number for number, _ in gateway.texts) == ["491", "493", "495"]
+
+    def test_a_text_by_mail_that_the_mail_server_goes_away_over(self, branch):
+        """ It holds up no other, as with mail """
+
+        self.by(branch, "msg_sms_smtp_channel", address="sms.example.org")
+        branch.relay.answer("RCPT", "421 4.3.0 Go away", to="666@sms.example.org")
+        self.send_to(branch, "666", "491", "492")
+
+        self.pass_the_time(branch, 3)
+
+        assert sorted(mail.recipients[0] for mail in branch.relay.mails) == \
+               ["491@sms.example.org", "492@sms.example.org"]
+        assert branch.statuses()[1:] == [SENT, SENT]
 
     def test_texts_by_mail(self, branch):
         """ A gateway that takes mail gets it, at the number of the person """

@@ -2,6 +2,8 @@
     What Eden puts into its outbox, and what its own methods promise
 """
 
+import json
+
 from email.header import decode_header, make_header
 
 import pytest
@@ -319,6 +321,93 @@ class TestPage:
         relay.reset()
         site.sql("UPDATE mails3_delivery SET due_on = '2020-01-01 00:00:00'")
         assert tried() <= 9 and relay.mails == []
+
+# =============================================================================
+class TestAdmin:
+    """ What an admin does in Eden's Outbox, and then sees on our page """
+
+    @pytest.fixture
+    def admin(self, site):
+        """ Somebody who may do that """
+
+        admin = EdenVisitor(site)
+        admin.log_in(*ADMIN)
+        return admin
+
+    @staticmethod
+    def status(site):
+        """ The status on the command line """
+
+        return json.loads(site.shell("from io import StringIO; from argparse import Namespace\n"
+                                     "from mails3.console import Console\n"
+                                     "out = StringIO()\n"
+                                     "Console(mail, 'admin', out).do(Namespace(verb='status', "
+                                     "json=True, prometheus=False, quiet=False))\n"
+                                     "print(out.getvalue())\n"))
+
+    @pytest.mark.parametrize("tried", [False, True])
+    def test_deleting_a_row_is_cancelling_it(self, site, relay, admin, tried):
+        """
+            Whoever has queued it, before and after a run has tried it: it is
+            not sent, and waits on no page and in no count
+        """
+
+        relay.stop()
+        site.shell(WRITERS + """
+assert mail.send("anne@example.org", "News", "Today")
+assert msg.send_by_pe_id(person("bob", "bob@example.org")["pe_id"], "News", "Today")
+""" + (DRAIN if tried else ""))
+        numbers = [number for number, in site.sql("SELECT id FROM msg_outbox ORDER BY id")]
+        assert len(numbers) == 2
+
+        for number in numbers:
+            admin.visit("msg/outbox/%s/delete" % number)
+            assert "Message deleted" in admin.reads
+
+        admin.visit("mails3")
+        assert "waiting, the oldest" not in admin.reads
+        admin.visit("mails3/mails")
+        assert "There is none." in admin.reads
+        for number in numbers:
+            admin.visit("mails3/show/%s" % number)
+            assert "It is not sent: somebody has deleted it" in admin.reads
+            assert "None" not in admin.page.select_one("h1").text
+        status = self.status(site)
+        assert not any(status["counts"].values()) and status["oldest"] is None
+
+        relay.start()
+        site.sql("UPDATE mails3_relay SET probe_on = held_on")
+        site.shell("mail.drain()\nmail.retry()\nmsg.process_outbox()")
+        assert relay.mails == []
+        assert not any(self.status(site)["counts"].values())
+        assert site.tickets() == []
+
+    def test_a_message_to_a_group(self, site, relay, admin):
+        """ It waits under the group's name; then only its members' mails count """
+
+        site.shell(WRITERS + """
+group = entity("pr_group", name="Helpers")
+for name in ("anne", "bob"):
+    s3db.pr_group_membership.insert(group_id=group["id"],
+                                    person_id=person(name, name + "@example.org")["id"])
+assert msg.send_by_pe_id(group["pe_id"], "News", "Today")
+""")
+        (number,), = site.sql("SELECT id FROM msg_outbox")
+        admin.visit("mails3/mails")
+        assert "Helpers (group)" in admin.reads
+
+        site.shell("mail.drain()")
+
+        assert received(relay) == {"News": ["anne@example.org", "bob@example.org"]}
+        counts = self.status(site)["counts"]
+        assert {state: count for state, count in counts.items() if count} == {"sent": 2}
+        admin.visit("mails3/mails")
+        assert "Helpers" not in admin.reads and "anne@example.org" in admin.reads
+        admin.visit("mails3/show/%s" % number)
+        assert "Mail %s to Helpers (group)" % number in admin.reads
+        assert "accepted" not in admin.reads
+        assert "Expanded to" in admin.reads and "bob@example.org" in admin.reads
+        assert site.tickets() == []
 
 # =============================================================================
 class TestStock:

@@ -9,19 +9,54 @@
 """
 
 import hashlib
+import re
 
+from http.client import HTTPException
 from io import StringIO
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from gluon import current
 
 from ..composition import substitute
 from ..delivery import utcnow
-from ..policy import ConfigTrouble, NotNow, RelayTrouble
+from ..policy import AUTH, BODY, CONNECT, DATA, RCPT, ConfigTrouble, NotNow, \
+                     QuotaReached, RelayTrouble, Reply, Trouble
 from ..transport import Transport
 
 __all__ = ("ChannelTransport", "EdenTransport")
+
+# What an HTTP status of a gateway means (RFC 9110, RFC 6585). Only a refused
+# login is about all texts for sure: of the others, the next text will tell.
+REFUSED_LOGIN = (401, 407)
+MEANING = {402: ConfigTrouble, # not paid
+           403: ConfigTrouble,
+           404: ConfigTrouble, # the URL is wrong
+           405: ConfigTrouble,
+           410: ConfigTrouble,
+           408: RelayTrouble,
+           429: QuotaReached,
+           502: RelayTrouble,
+           503: RelayTrouble,
+           504: RelayTrouble,
+           }
+
+# Gateways that refuse with status 200 and words (S3Msg.send_sms_via_api), and
+# the words that are about the site
+REFUSALS = {"clickatell": r"ERR", "mcommons": r"(?s).*error"}
+ABOUT_SITE = re.compile(r"authenticat|user ?name|password|account|credit|lockdown",
+                        re.IGNORECASE)
+
+# The gateway was there, and then gone
+HUNG_UP = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+
+# =============================================================================
+class Answer(Reply):
+    """ What a gateway said; the phases of SMTP mean nothing to who reads it """
+
+    def __str__(self):
+
+        return self.text
 
 # =============================================================================
 class ChannelTransport:
@@ -46,11 +81,35 @@ class ChannelTransport:
 
         yield
         submission, _, recipients = message
-        options = submission.options
-        send = self._sender(options.get("organisation_id"), options.get("message_id"),
-                            within)
-        return {recipient: self.mail.attempt(lambda: send(recipient, submission.body))
+        return {recipient: self._send(recipient, submission, within)
                 for recipient in recipients}
+
+    # -------------------------------------------------------------------------
+    def _send(self, recipient, submission, within):
+        """
+            Hand a text over to one recipient
+
+            Returns:
+                None if it was sent, else a DeliveryError
+
+            Raises:
+                Trouble: the gateway or the configuration is to blame
+        """
+
+        options = submission.options
+        try:
+            send = self._sender(options.get("organisation_id"), options.get("message_id"),
+                                within)
+            error = self.mail.attempt(lambda: send(recipient, submission.body))
+        except Trouble as trouble:
+            if len(self._gateways()) < 2:
+                raise
+            # Another organisation's gateway may work: the next text will tell
+            return type(trouble)(Answer(RCPT, trouble.reply[0], str(trouble)))
+        if error and error.phase is None:
+            # A gateway was asked: one that refuses all texts is found out
+            return type(error)(Answer(RCPT, None, str(error)))
+        return error
 
     # -------------------------------------------------------------------------
     def is_open(self, number):
@@ -70,10 +129,17 @@ class ChannelTransport:
 
     # -------------------------------------------------------------------------
     def fingerprint(self, salt):
-        """ Tell this configuration from another """
+        """ Tell this configuration from another, by URL and password as well """
 
-        gateways = repr([salt, self.channel, self._gateways()])
-        return hashlib.sha256(gateways.encode("utf-8")).hexdigest()
+        gateways = self._gateways()
+        settings = []
+        for _, kind, channel_id in gateways:
+            table = current.s3db.table(kind)
+            if table:
+                row = current.db(table.channel_id == channel_id).select(limitby=(0, 1)).first()
+                settings.append(row and sorted(row.as_dict().items()))
+        text = repr([salt, self.channel, gateways, settings])
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
     # -------------------------------------------------------------------------
     def login_fingerprint(self, salt):
@@ -162,13 +228,20 @@ class ChannelTransport:
                 query = query.encode("iso-8859-1")
             try:
                 with urlopen(request, query, timeout=within) as response:
-                    return StringIO(response.read().decode("utf-8", "replace"))
+                    text = response.read().decode("utf-8", "replace")
             except HTTPError as error:
-                raise NotNow("The SMS gateway says %s %s" %
-                             (error.code, error.reason)) from None
-            except OSError as error:
-                raise RelayTrouble("The SMS gateway does not answer (%s)" %
-                                   getattr(error, "reason", error)) from None
+                raise refusal(error.code, error.reason) from None
+            except URLError as error:
+                # The request was not sent, or not all of it
+                phase = DATA if isinstance(error.reason, HUNG_UP) else CONNECT
+                raise no_answer(phase, error.reason) from None
+            except (OSError, HTTPException) as error:
+                # It may have the text
+                raise no_answer(BODY, error) from None
+            for name, words in REFUSALS.items():
+                if name in request.full_url and re.match(words, text):
+                    raise refusal(200, text)
+            return StringIO(text)
 
         send = substitute(type(current.msg).send_sms_via_api, urlopen=ask)
         return send(current.msg, address, text, message_id, channel_id)
@@ -201,6 +274,35 @@ class ChannelTransport:
             if candidate in by_organisation:
                 return by_organisation[candidate]
         raise NotNow("No SMS gateway for that organisation")
+
+# -----------------------------------------------------------------------------
+def refusal(code, text):
+    """
+        What the refusal of a gateway means
+
+        Args:
+            code: the HTTP status
+            text: its words
+
+        Returns:
+            the DeliveryError
+    """
+
+    if code in REFUSED_LOGIN:
+        phase, meaning = AUTH, ConfigTrouble
+    elif code == 200:
+        phase, meaning = RCPT, ConfigTrouble if ABOUT_SITE.search(text) else NotNow
+    else:
+        phase, meaning = RCPT, MEANING.get(code, NotNow)
+    # Its words may go on with the text itself
+    brief = (str(text).splitlines() or [""])[0][:160]
+    return meaning(Answer(phase, code, "The SMS gateway says %s %s" % (code, brief)))
+
+# -----------------------------------------------------------------------------
+def no_answer(phase, error):
+    """ A gateway has not answered, to what it was told until then """
+
+    return RelayTrouble(Answer(phase, None, "The SMS gateway does not answer (%s)" % error))
 
 # =============================================================================
 class EdenTransport(Transport):

@@ -18,7 +18,7 @@ from gluon.storage import Storage
 from ..delivery import utcnow
 from ..mail import MailS3
 from ..message import EMAIL
-from ..policy import DeliveryError, NotNow, Trouble
+from ..policy import MESSAGE_PHASES, DeliveryError, NotNow, Trouble
 from ..schema import COMPANIONS, define, execute
 from ..scheduler import Tasks
 from ..settings import SETTINGS, complain_once, read_file
@@ -26,6 +26,7 @@ from ..web2py import establish, scheduler_of, show_notice
 from .access import guard, stand_in_for_approvers
 from .channels import ChannelTransport, EdenTransport
 from .handback import HandBack
+from .ledger import EdenLedger
 from .pickup import Pickup
 from .quota import DailyLimit
 
@@ -296,7 +297,8 @@ class EdenMail(MailS3):
                 None if it was sent, else a DeliveryError
 
             Raises:
-                Trouble: the relay or the configuration is to blame
+                Trouble: nobody was asked about this message, the relay or the
+                         configuration is to blame
         """
 
         self.error = None
@@ -312,7 +314,7 @@ class EdenMail(MailS3):
         finally:
             self.is_direct = False
 
-        if isinstance(error, Trouble):
+        if isinstance(error, Trouble) and error.phase not in MESSAGE_PHASES:
             raise error
         if isinstance(error, DeliveryError):
             return error
@@ -401,6 +403,12 @@ class EdenMail(MailS3):
         """ How many mails may be sent: the DailyLimit, None = any number """
 
         return DailyLimit(self.db, self.daily_limit) if self.daily_limit else None
+
+    # -------------------------------------------------------------------------
+    def ledger(self):
+        """ The Ledger of all mail """
+
+        return EdenLedger(self._outbox())
 
     # -------------------------------------------------------------------------
     def retire(self):

@@ -125,7 +125,10 @@ class Pickup:
     def _latest(self):
         """ Query for the latest rows """
 
-        last = self.db()._select(self.delivery.outbox_id.max())
+        # Not one that waits to be picked up, as the members of a group do
+        number = self.delivery.outbox_id
+        last = self.db(self.delivery.mail_id != None)._select(number, orderby = ~number,
+                                                              limitby = (0, 1))
         floor = Expression(self.db, "SELECT COALESCE((%s), 0) - %s;" %
                            (last.rstrip(";"), LATEST))
         return self.table.id > floor
@@ -208,7 +211,7 @@ class Pickup:
             address = entry.address or contacts.get(entry.pe_id)
             try:
                 if not address and kind != "pr_person":
-                    self._expand(entry, kind)
+                    self._expand(row, kind)
                     continue
                 if not address:
                     raise BadInput("The person has no contact of that kind")
@@ -240,13 +243,13 @@ class Pickup:
         return contacts
 
     # -------------------------------------------------------------------------
-    def _expand(self, entry, kind):
+    def _expand(self, row, kind):
         """ Queue a message for each member of a group, as stock Eden does """
 
         if not kind:
             raise BadInput("Neither a person nor an address")
 
-        s3db = current.s3db
+        entry, s3db = row.msg_outbox, current.s3db
         entity, person = s3db.table(kind), s3db.pr_person
         if kind == "deploy_alert":
             recipient = s3db.table("deploy_alert_recipient")
@@ -262,20 +265,26 @@ class Pickup:
             raise BadInput("A %s has no members to send it to" % kind)
 
         # Whoever gets this done is the one to do it
-        if not self.db((self.table.id == entry.id) &
+        if not self.db((self.table.id == entry.id) & self.outbox.undeleted &
                        (self.table.status == UNSENT)).update(status=SENT):
             return
-        rows = self.db((entity.pe_id == entry.pe_id) & link &
+        people = self.db((entity.pe_id == entry.pe_id) & link &
                        (member.deleted == False) &
                        (person.id == member.person_id) &
                        (person.deleted == False)).select(person.pe_id, distinct=True)
-        for row in rows:
-            if row.pe_id:
-                self.table.insert(message_id = entry.message_id,
-                                  pe_id = row.pe_id,
-                                  contact_method = self.outbox.channel,
-                                  system_generated = True,
-                                  )
+        pe_ids = [person.pe_id for person in people if person.pe_id]
+        for pe_id in pe_ids:
+            number = self.table.insert(message_id = entry.message_id,
+                                       pe_id = pe_id,
+                                       contact_method = self.outbox.channel,
+                                       system_generated = True,
+                                       )
+            self.delivery.insert(outbox_id = int(number),
+                                 channel = self.outbox.channel,
+                                 expanded_from = entry.id,
+                                 )
+        self._write(row, lane=None, reply="Expanded to %s recipient%s" %
+                                          (len(pe_ids), "" if len(pe_ids) == 1 else "s"))
 
     # -------------------------------------------------------------------------
     def _message(self, message_id, now):

@@ -67,6 +67,7 @@ def adopt(environment):
                   site = request.application,
                   auth = auth,
                   )
+    mail.note_configuration()
     own = scheduler_of(db)
     # The first requests may come at the same time, for which pydal's migration
     # is not safe: look_after() makes the tables

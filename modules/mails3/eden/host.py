@@ -70,6 +70,7 @@ def adopt(environment):
                     auth = auth,
                     )
     mail.configure(settings)
+    mail.note_configuration()
     scheduler = scheduler_of(db)
     mail.tasks = Tasks(scheduler, mail)
     mail.tasks.register({Tasks.DRAIN: mail.drain,

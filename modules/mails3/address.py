@@ -23,9 +23,12 @@ from .header import encoded_words
 __all__ = ("BadInput", "Mailbox", "address_of", "check_unicode", "read_addresses",
            "read_line", "read_mailbox", "read_sender", "read_unsubscribe")
 
-# Longest text of a header, and longest mailbox in one (characters). Mail
-# servers cut off or refuse longer ones (sendmail: 32 kB for all headers).
-LONGEST_TEXT, LONGEST_MAILBOX = 32768, 998
+# Longest text of a header (characters). Mail servers cut off or refuse longer
+# ones (sendmail: 32 kB for all headers).
+LONGEST_TEXT = 32768
+
+# Longest name, and longest mailbox with such a name when it is encoded (characters)
+LONGEST_NAME, LONGEST_MAILBOX = 500, 4000
 
 # Longest list of recipients in one text (characters)
 LONGEST_LIST = 1000000
@@ -55,6 +58,8 @@ WORD = 64
 
 # RFC 5892: what IDNA 2003 changes into something else, and IDNA 2008 does not
 SHARP_S, FINAL_SIGMA, JOINERS = "\u00df", "\u03c2", "\u200c\u200d"
+# What is the one for some, and the other for others (UTS 46, before 15.1 and since)
+CAPITAL_SHARP_S = "\u1e9e"
 DEVIATIONS = re.compile("([%s%s%s])" % (SHARP_S, FINAL_SIGMA, JOINERS))
 
 # RFC 3490 section 3.1
@@ -78,7 +83,8 @@ class Mailbox(NamedTuple):
         name = self.name
         if not name:
             return self.address
-        if not name.isascii() or "=?" in name or max(map(len, name.split())) > WORD:
+        if not name.isascii() or "=?" in name or len(name) > 2 * WORD or \
+           max(map(len, name.split())) > WORD:
             name = " ".join(encoded_words(name, WORD))
         elif not SIMPLE.fullmatch(name):
             name = '"%s"' % re.sub(r'(["\\])', r"\\\1", name)
@@ -205,8 +211,10 @@ def mailbox_of(parts):
         comments = ["(%s)" % text for text in comments]
     if len(addresses) > 1:
         raise BadInput("Malformed address")
-    name = " ".join(filter(None, ["".join(words).strip()] + comments))
-    return Mailbox(decoded(name), check_address(addresses[0].strip()))
+    name = decoded(" ".join(filter(None, ["".join(words).strip()] + comments)))
+    if len(name) > LONGEST_NAME:
+        raise BadInput("Too long a name before an address")
+    return Mailbox(name, check_address(addresses[0].strip()))
 
 # -----------------------------------------------------------------------------
 def decoded(name):
@@ -263,6 +271,8 @@ def ascii_label(label):
         section 7.2), so that such characters remain what they are.
     """
 
+    if CAPITAL_SHARP_S in label:
+        raise BadInput("Ambiguous domain of an address (write it in small letters)")
     # One by one: at the end of a word, Python makes a capital sigma a final one
     label = unicodedata.normalize("NFKC", "".join(map(str.lower, label)))
     if not DEVIATIONS.search(label):
@@ -345,10 +355,11 @@ def read_sender(name, value):
 
     if not value:
         return None
-    found = read_addresses(name, value if isinstance(value, str) else [value])
-    if len(found) != 1:
-        raise BadInput("Malformed address in %s" % name)
-    return str(found[0])
+    text = read_line(name, value)
+    try:
+        return str(read_mailbox(text))
+    except BadInput as error:
+        raise BadInput("%s in %s" % (error, name)) from None
 
 # -----------------------------------------------------------------------------
 def read_unsubscribe(value):

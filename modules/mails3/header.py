@@ -32,8 +32,9 @@ QUOTED = {byte: chr(byte) if byte in AS_ITSELF else "_" if byte == 32 else "=%02
 AS_IT_IS = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 PRINTABLE = re.compile(r"[\t -~]*")
 
-# Where a line may be folded: before white space that is followed by something
-TOKEN = re.compile(r"[ \t]*[^ \t]+")
+# Where a line may be folded: before white space that is followed by something,
+# but not in a quoted name, where some readers are confused
+TOKEN = re.compile(r"[ \t]*(?:\"(?:[^\"\\]|\\.){1,200}\"|[^ \t])+")
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 # A folded header text: the lines after the first begin with white space

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Optional
 
 from .address import BadInput, address_of
+from .message import NEW
 from .policy import ConfigTrouble
 from .relay import CONFIGURATION, HELD, is_paused
 from .smtp import Server
@@ -111,6 +112,9 @@ class Status:
     def _no_worker(self):
         """ Nobody sends """
 
+        if is_native(self.mail.settings) and self.ledger.contents.is_empty(NEW, self.now):
+            # What is sent from here does not wait for one
+            return None
         options = self.mail.options
         neglect = timedelta(seconds=options.neglect_timeout)
         since = self.now - neglect

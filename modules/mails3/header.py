@@ -153,7 +153,7 @@ def tokens(name, text):
 def cut(text):
     """ Cut a text before its white space; what it ends with stays where it is """
 
-    text = " " + text
+    text = " " + text.lstrip(" \t")
     found = TOKEN.findall(text.rstrip(" \t")) or [""]
     found[-1] += text[len(text.rstrip(" \t")):]
     return found

@@ -136,11 +136,11 @@ class TestDrain:
         assert [mail.recipients[0] for mail in office.relay.mails] == \
                ["reset@example.org", "news1@example.org", "news2@example.org"]
 
-    def test_a_developers_mail_goes_where_web2py_sends_it(self, small_office, caplog):
+    def test_a_worker_of_a_developer_sends_where_web2py_does(self, small_office, caplog):
         """ settings.server = "logging": into the log, by Mail.send itself """
 
-        small_office.mail.settings.server = "logging"
         anne = small_office.queue(ANNE)
+        small_office.mail.settings.server = "logging"
 
         small_office.drain()
 

@@ -104,6 +104,19 @@ BAD_INPUT = {
     "an attachment that is none": (dict(attachments="file.bin"), "attachment"),
     "a list of no attachments": (dict(attachments=["file.bin"]), "attachment"),
     "headers that are no dict": (dict(headers=["X-A: b"]), "headers"),
+    "too long a subject":       (dict(subject="Ж" * 50000), "subject"),
+    "too long a header":        (dict(headers={"X-A": "b " * 50000}), "X-A"),
+    "too long a name of a header": (dict(headers={"X-" * 500: "b"}), "header"),
+    "headers of 100 MB":        (dict(headers={"X-%s" % number: "b" * 30000
+                                               for number in range(400)}), "too large"),
+    "too many recipients":      (dict(to=[ANNE] * 100000), "Too long: to"),
+    "too long a mailbox":       (dict(to="A " * 5000 + "<%s>" % ANNE), "Too long an address"),
+    "too long a name of somebody": (dict(to="A " * 500 + "<%s>" % ANNE), "Too long a name"),
+    "a name that never ends":   (dict(reply_to='"\\' * 400000), "reply_to"),
+    "brackets that never end":  (dict(cc="<" * 900000), "cc"),
+    "comments that never end":  (dict(bcc="(" * 900000), "bcc"),
+    "too long a filename":      (dict(attachments=Mail.Attachment(io.BytesIO(b""), "x" * 300)),
+                                 "name of an attachment"),
     "an unknown argument":      (dict(subjet="News"), "subjet"),
     "a priority out of range":  (dict(priority=10), "priority"),
     "a priority in words":      (dict(priority="high"), "priority"),
@@ -299,6 +312,120 @@ class TestEnqueue:
 
         assert json.loads(row.head)["version"] == 1
         assert json.loads(row.body) == "There is news."
+
+# =============================================================================
+class TestSettings:
+    """ What a request changes in mail.settings is for its own mail """
+
+    def test_a_sender_of_this_request_goes_with_its_mail(self, office):
+        """ And with no other, whatever the sender is when it leaves """
+
+        office.mail.note_configuration()
+        settings, sender = office.mail.settings, office.mail.settings.sender
+        office.queue(ANNE)
+        settings.sender = "Camp, the <camp@example.org>"
+        office.queue(BOB)
+        settings.sender = sender
+
+        worker = office.mailer(office.connection())
+        worker.settings.sender = "Repaired <new@example.org>"
+        worker.drain()
+        worker.db.close()
+
+        anne, bob = office.relay.mails
+        assert (anne.sender, anne.message["From"]) == \
+               ("new@example.org", "Repaired <new@example.org>")
+        assert (bob.sender, bob.message["From"]) == \
+               ("camp@example.org", '"Camp, the" <camp@example.org>')
+
+    def test_the_sender_of_a_call_is_preferred(self, small_office):
+        """ To the one that this request has put into the settings """
+
+        small_office.mail.note_configuration()
+        small_office.mail.settings.sender = "camp@example.org"
+        small_office.queue(ANNE, sender=BOB)
+        small_office.drain()
+
+        assert small_office.relay.mails[0].sender == BOB
+
+    def test_a_setting_that_is_an_argument_as_well_goes_with_the_mail(self, small_office):
+        """ As if it had been given in the call """
+
+        small_office.mail.note_configuration()
+        small_office.mail.settings.list_unsubscribe = "leave@example.org"
+        small_office.queue(ANNE)
+        small_office.mail.settings.list_unsubscribe = None
+        small_office.drain()
+
+        assert small_office.relay.mails[0].message["List-Unsubscribe"] == \
+               "<mailto:leave@example.org>"
+
+    @pytest.mark.parametrize("setting", ["server", "login", "cipher_type"])
+    def test_what_can_not_go_with_a_mail_has_it_sent_at_once(self, small_office, setting):
+        """ Another server, a login (a secret), no encryption where the models have some """
+
+        with FakeRelay(login=("camp", "secret")) as other:
+            settings = small_office.mail.settings
+            settings.cipher_type = "x509" if setting == "cipher_type" else None
+            settings.server = other.address if setting == "login" else settings.server
+            small_office.mail.note_configuration()
+            settings[setting] = {"server": other.address, "login": "camp:secret",
+                                 "cipher_type": None}[setting]
+            other.login = None if setting == "server" else other.login
+
+            assert small_office.mail.send(ANNE, "News", "There is news."), \
+                   small_office.mail.error
+
+            relay = small_office.relay if setting == "cipher_type" else other
+            assert relay.mails[0].recipients == [ANNE]
+            assert small_office.db(small_office.db.mails3_message).isempty()
+
+    def test_a_secret_of_this_request_is_not_stored(self, small_office):
+        """ Like the passphrase of a key """
+
+        small_office.mail.note_configuration()
+        small_office.mail.settings.sign_passphrase = "secret"
+
+        assert small_office.mail.send(ANNE, "News", "There is news.")
+
+        assert small_office.db(small_office.db.mails3_message).isempty()
+        assert len(small_office.relay.mails) == 1
+
+    def test_a_changed_sender_is_no_changed_configuration(self, small_office):
+        """ The breaker stays tripped when a request without a worker has its own sender """
+
+        small_office.given["fallback"] = "yes"
+        small_office.mail.note_configuration()
+        small_office.relay.answer("CONNECT", "421 4.3.2 Not now")
+        small_office.queue(ANNE)
+        connections = small_office.relay.connections
+
+        small_office.mail.settings.sender = "camp@example.org"
+        small_office.queue(BOB)
+
+        assert small_office.relay.connections == connections
+
+    def test_a_developers_mail_is_logged_and_not_queued(self, small_office, caplog):
+        """ The worker, which is not local, would send it to real people """
+
+        server = small_office.mail.settings.server
+        small_office.mail.settings.server = "logging"
+        assert small_office.mail.send(ANNE, "News", "There is news.")
+        small_office.db.commit()
+        small_office.mail.settings.server = server
+        small_office.drain()
+
+        assert "To: %s" % ANNE in caplog.text
+        assert small_office.relay.connections == 0
+        assert small_office.db(small_office.db.msg_outbox).isempty()
+
+    def test_a_file_that_can_not_be_logged_to_is_an_error_and_no_exception(self, small_office):
+        """ settings.server = "logging:" and a path """
+
+        small_office.mail.settings.server = "logging:/nowhere/at/all"
+
+        assert small_office.mail.send(ANNE, "News", "There is news.") is False
+        assert "nowhere" not in small_office.mail.error
 
 # =============================================================================
 class TestQueueFails:

@@ -6,6 +6,7 @@ import re
 import time
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -297,8 +298,7 @@ class TestRehearsal:
         assert step["phase"] == "connect" and "refused" in step["reply"]
 
     @pytest.mark.parametrize("settings", [{"sender": None}, {"server": None},
-                                          {"sender": "nonsense"}, {"login": "nocolon"},
-                                          {"server": "logging"}])
+                                          {"sender": "nonsense"}, {"login": "nocolon"}])
     def test_what_can_not_even_begin_says_why(self, small_office, settings):
         """ Before a word is said """
 
@@ -307,5 +307,31 @@ class TestRehearsal:
 
         assert not step["good"] and step["reply"]
         assert small_office.relay.connections == 0
+
+# =============================================================================
+class TestDeveloper:
+    """ mail.settings.server = "logging" if request.is_local else ... """
+
+    def test_page_and_check_agree_that_mail_is_only_logged(self, small_office):
+        """ Neither tells of trouble, and both tell what becomes of the mail """
+
+        small_office.mail.settings.server = "logging"
+        assert small_office.mail.send(ANNE, "News", "There is news.")
+
+        status = Status(small_office.mail, utcnow())
+        step, = rehearse(small_office.mail)
+
+        assert status.level == FLOWING
+        assert any("'logging' in this request" in told for told in status.warnings())
+        assert step["good"] and "'logging'" in step["reply"]
+
+    def test_what_is_queued_all_the_same_needs_a_worker(self, small_office):
+        """ Like the mail of visitors from elsewhere """
+
+        small_office.queue(ANNE)
+        small_office.mail.settings.server = "logging"
+        small_office.mail.tasks = SimpleNamespace(workers=lambda: 0)
+
+        assert Status(small_office.mail, utcnow()).problems[0].kind == "worker"
 
 # END =========================================================================

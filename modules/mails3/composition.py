@@ -8,26 +8,25 @@
     @license: MIT
 """
 
-import re
-
+from email import message_from_string
 from email.errors import MessageError
+from email.message import Message
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
-from email.policy import Compat32
 from functools import partial
 from types import FunctionType
 
 from gluon.tools import Mail
 
-from .policy import Never, NotNow
+from .header import FOLDED, LONGEST_LINE
+from .policy import Never, NotNow, OwnFault
 
-__all__ = ("UNFOLDED", "compose", "substitute")
+__all__ = ("compose", "substitute")
 
-# What the email package raises over a message that it can not write
-UNFIT = (MessageError, ValueError, TypeError, AttributeError)
-
-# RFC 5322 section 2.1.1, without the line's end
-LONGEST_LINE = 998
+# What the email package raises over a message that it can not write, and what
+# it raises over a fault of its own, of Mail.send's or of ours
+UNFIT = (MessageError, UnicodeError)
+FAULTS = (ValueError, TypeError, AttributeError, LookupError)
 
 # -----------------------------------------------------------------------------
 def compose(mail, submission, message_id, sender):
@@ -46,7 +45,7 @@ def compose(mail, submission, message_id, sender):
             delivered it by itself
 
         Raises:
-            NotNow, Never: it can't be composed
+            NotNow, Never, OwnFault: it can't be composed
     """
 
     arguments = submission.arguments()
@@ -56,46 +55,19 @@ def compose(mail, submission, message_id, sender):
         headers["Message-ID"] = message_id
 
     composer = Composer()
-    send = substitute(Mail.send, smtplib=composer, MIMEText=text_part,
-                      MIMEMultipart=partial(MIMEMultipart, policy=UNFOLDED))
+    send = substitute(Mail.send, smtplib=composer, **MAKERS)
     try:
-        composed = send(mail, **arguments)
-    except Exception as error:
-        raise Never("The message can not be composed (%s)" %
-                    type(error).__name__) from None
+        composed, error = send(mail, **arguments), mail.error
+    except Exception as failure:
+        composed, error = False, failure
     if not composed:
-        # An exception is about the message; a text is about gpg or x509,
-        # which the admin may repair
-        kind = Never if isinstance(mail.error, UNFIT) else NotNow
-        raise kind("The message can not be composed: %s" % mail.error)
-    return folded(composer.content)
-
-# -----------------------------------------------------------------------------
-def folded(content):
-    """
-        A message whose header lines are as short as they must be: Mail.send
-        writes all recipients into one (RFC 5322 sections 2.1.1 and 2.2.3)
-
-        Args:
-            content: the message; bytes are signed, and stay as they are
-
-        Returns:
-            the message
-    """
-
-    if not isinstance(content, str):
-        return content
-    head, blank, body = content.partition("\n\n")
-    lines = []
-    for line in head.split("\n"):
-        while len(line) > LONGEST_LINE:
-            end = line.rfind(" ", 1, LONGEST_LINE)
-            if end < 0:
-                break
-            lines.append(line[:end])
-            line = line[end:]
-        lines.append(line)
-    return "\n".join(lines) + blank + body
+        if isinstance(error, UNFIT):
+            raise Never("The message can not be composed (%s)" % type(error).__name__)
+        if isinstance(error, FAULTS):
+            raise OwnFault("The message can not be composed (%s)" % type(error).__name__)
+        # About gpg or x509, which the admin may repair
+        raise NotNow("The message can not be composed: %s" % error)
+    return composer.content
 
 # -----------------------------------------------------------------------------
 def substitute(function, **names):
@@ -144,30 +116,44 @@ class Composer:
     starttls = login = quit = close = ehlo
 
 # =============================================================================
-class Unfolded(Compat32):
-    """
-        The email package's own policy, which takes no detour for a header line
-        that it writes as it is: half of what composing a mail costs
-    """
+class Once:
+    """ A mail: what may be there only once (RFC 5322 section 3.6), is """
 
-    AS_IT_IS = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+    ONCE = ("date", "from", "sender", "reply-to", "to", "cc", "bcc", "message-id",
+            "in-reply-to", "references", "subject")
 
-    # -------------------------------------------------------------------------
-    def fold(self, name, value):
+    def __setitem__(self, name, value):
 
-        if not self.max_line_length and isinstance(value, str) and \
-           self.AS_IT_IS.fullmatch(value):
-            return "%s: %s%s" % (name, value, self.linesep)
-        return super().fold(name, value)
+        if name.lower() in self.ONCE:
+            # The additional headers come last: to refine the others, web2py says
+            del self[name]
+        super().__setitem__(name, value)
 
-UNFOLDED = Unfolded()
+class Multipart(Once, MIMEMultipart):
+    """ A mail in parts """
+
+class Text(Once, MIMEText):
+    """ A mail that is a text """
+
+class Parsed(Once, Message):
+    """ A mail that was read anew, after x509 """
 
 # -----------------------------------------------------------------------------
-def text_part(text, *args, **kwargs):
-    """ MIMEText, also for the bytes that web2py 2.x makes of a raw message """
+def text_part(text, subtype="plain", _charset=None):
+    """ MIMEText, also for what web2py makes of a raw message """
 
     if isinstance(text, bytes):
+        # In 2.x
         text = text.decode("utf-8")
-    return MIMEText(text, *args, policy=UNFOLDED, **kwargs)
+    if _charset is None and any(len(line) > LONGEST_LINE for line in text.split("\n")):
+        # Else it would be sent as it is, and refused
+        _charset = "utf-8"
+    return Text(text, subtype, _charset, policy=FOLDED)
+
+# What Mail.send makes a mail of, for lines as short as they must be
+MAKERS = {"MIMEText": text_part,
+          "MIMEMultipart": partial(Multipart, policy=FOLDED),
+          "message_from_string": partial(message_from_string, _class=Parsed, policy=FOLDED),
+          }
 
 # END =========================================================================

@@ -316,8 +316,10 @@ class Console:
                                              step["phase"], said(dict(step, phase=None))))
             for warning in warnings:
                 self._say("Warning: %s" % warning)
-            self._say("The configuration works." if good
-                      else "The configuration does not work.")
+            if len(steps) > 1 or not good:
+                # Else there was no mail server to try
+                self._say("The configuration works." if good
+                          else "The configuration does not work.")
             if refused:
                 self._say("The mail server refuses this one recipient.")
         return BROKEN if not good else WAITING if refused else FLOWING

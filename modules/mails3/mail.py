@@ -37,7 +37,7 @@ from .schema import TransactionLost, commits_each_statement, connection_of_our_o
                     has_written, is_conflict, lock_rows_only, recover, savepoint
 from .settings import complain_once, read_settings
 from .submission import Submission
-from .transport import Transport
+from .transport import Transport, is_native
 
 __all__ = ("MailS3",)
 
@@ -51,6 +51,9 @@ QUEUEING = ("priority", "expires", "idempotency_key", "secret")
 
 # By how much this machine's clock may differ from the database's, untold (seconds)
 MAX_SKEW_S = 30
+
+# Settings of a Mail object that a mail does not depend on
+ASIDE = ("timeout", "debug", "lock_keys", "lock_values")
 
 # All that a visitor may learn of a failure
 UNABLE = "The mail could not be sent"
@@ -100,6 +103,7 @@ class MailS3(Mail):
         self.thread = current_thread() # what is done in it, web2py commits
         self.settings_file = None # where those of MailS3 are from, to name it
         self.secret = False # what it sends, if send() is not told
+        self._configuration = None # the settings as the models have made them
         self._given = given
         self._options = None
         self._worker_seen = None
@@ -115,6 +119,22 @@ class MailS3(Mail):
         return self._options
 
     # -------------------------------------------------------------------------
+    def note_configuration(self):
+        """
+            The settings are those of the models now: what a request changes in
+            them after that goes with its own mail, and concerns no other
+        """
+
+        self._configuration = dict(self.settings)
+
+    # -------------------------------------------------------------------------
+    def configured(self, name):
+        """ One of the settings as the models have made it, whatever the request did """
+
+        settings = self.settings if self._configuration is None else self._configuration
+        return settings.get(name)
+
+    # -------------------------------------------------------------------------
     # Queueing
     #
     def send(self, to=None, subject="[no subject]", message="[no message]",
@@ -122,7 +142,10 @@ class MailS3(Mail):
         """
             Queue a mail within the caller's transaction; never raises
             - without a worker, it is tried at once (see the setting fallback)
-            - if the database can't take it, it is sent directly
+            - if the database can't take it, it is sent directly; likewise if it
+              has something with it that must not be stored, if the server is
+              "logging", "gae" or "aws" in this request, or if this request has
+              changed the server or the login in mail.settings
 
             Args:
                 to, subject, message and all others: as for Mail.send, of
@@ -141,15 +164,12 @@ class MailS3(Mail):
         """
 
         try:
-            arguments = self._arguments(to, subject, message, args, kwargs)
-            queueing = self._queueing(arguments)
-            remote_server = arguments.pop("remote_server", None)
-            submission = Submission.read(arguments, self.options.max_size)
+            submission, queueing, remote_server, may_wait = \
+                self._read(to, subject, message, args, kwargs)
         except Exception as error:
             return self._refused(error)
 
-        if remote_server is not None or carries_secret(arguments):
-            # Not to be stored
+        if not may_wait:
             return self._send_now(submission, remote_server)
 
         key = queueing["idempotency_key"]
@@ -185,6 +205,57 @@ class MailS3(Mail):
                       brief(error))
             return self._send_now(submission)
         return self._done(True)
+
+    # -------------------------------------------------------------------------
+    def _read(self, to, subject, message, args, kwargs):
+        """
+            Read a call
+
+            Returns:
+                tuple (submission, queueing, remote_server, may_wait):
+                the Submission; the arguments that are for the queue (dict);
+                a live connection of the caller's, or None; whether a worker,
+                which has nothing but what is stored, can send it
+
+            Raises:
+                BadInput: it can't be a mail
+        """
+
+        arguments = self._arguments(to, subject, message, args, kwargs)
+        queueing = self._queueing(arguments)
+        remote_server = arguments.pop("remote_server", None)
+        may_wait = self._add_changes(arguments) and remote_server is None and \
+            not is_native(self.settings) and not carries_secret(arguments)
+        submission = Submission.read(arguments, self.options.max_size)
+        return submission, queueing, remote_server, may_wait
+
+    # -------------------------------------------------------------------------
+    def _add_changes(self, arguments):
+        """
+            Have what this request has changed in the settings go with its mail
+
+            Args:
+                arguments: of the call, by name; those of Mail.send's that are
+                           settings as well are added, if the call has none
+
+            Returns:
+                False if something was changed that does not go with a mail,
+                like the server or the login
+        """
+
+        is_all = True
+        for name, value in self.settings.items():
+            if name in ASIDE or value == self.configured(name):
+                continue
+            if name in inspect.signature(Mail.send).parameters and \
+               (value or name in ("sign", "encrypt") and value is not None):
+                if arguments.get(name) is None:
+                    arguments[name] = value
+            else:
+                log.info("mail.settings.%s differs from that of the models: the mail is "
+                         "sent at once.", name)
+                is_all = False
+        return is_all
 
     # -------------------------------------------------------------------------
     def _arguments(self, to, subject, message, args, kwargs):
@@ -259,10 +330,10 @@ class MailS3(Mail):
         for name, value in submission.headers.items():
             if name.lower() == "message-id":
                 return value[:255]
-        sender = submission.sender or self.settings.sender
+        sender = submission.sender or self.configured("sender")
         try:
             domain = address_of(sender).rpartition("@")[2]
-        except (BadInput, AttributeError, TypeError):
+        except BadInput:
             domain = socket.gethostname()
         return "<%s@%s>" % (uuid4().hex, domain[:200])
 
@@ -420,10 +491,7 @@ class MailS3(Mail):
         """
 
         try:
-            arguments = self._arguments(to, subject, message, args, kwargs)
-            self._queueing(arguments)
-            remote_server = arguments.pop("remote_server", None)
-            submission = Submission.read(arguments, self.options.max_size)
+            submission, _, remote_server, _ = self._read(to, subject, message, args, kwargs)
         except Exception as error:
             return self._refused(error)
 

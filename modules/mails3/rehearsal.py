@@ -11,7 +11,7 @@
 from .address import BadInput, address_of
 from .policy import MAIL, RCPT, ConfigTrouble, DeliveryError, Trouble, judge
 from .smtp import Server, Session
-from .transport import NATIVE
+from .transport import is_native
 
 __all__ = ("rehearse", "refuses_recipient", "works")
 
@@ -84,12 +84,13 @@ def rehearse(mail, recipient=None):
     session = None
     recipient = address_of(recipient) if recipient else None
     try:
-        if str(settings.server).partition(":")[0] in NATIVE:
-            raise ConfigTrouble("A mail server of %r is left to web2py: there is "
-                                "nothing to try" % settings.server)
+        if is_native(settings):
+            return [{"phase": "configuration", "good": True, "code": None, "seconds": 0,
+                     "reply": "mail.settings.server is %r here: there is no mail server "
+                              "to try" % settings.server}]
         try:
-            sender = address_of(settings.sender or "")
-        except (BadInput, TypeError, AttributeError):
+            sender = address_of(settings.sender)
+        except BadInput:
             raise ConfigTrouble("No sender configured, or it is no address") from None
 
         session = Rehearsal(Server.read(settings, verify=options.verify_tls,

@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from typing import Optional
 
 from .address import BadInput, address_of
-from .message import SENT
+from .message import NEW, SENT
 from .policy import ConfigTrouble
 from .relay import CONFIGURATION, HELD, fingerprints_of, is_paused
 from .smtp import Server
-from .transport import NATIVE
+from .transport import is_native
 
 __all__ = ("FLOWING", "WAITING", "BROKEN", "Problem", "Status", "next_step")
 
@@ -162,6 +162,9 @@ class Status:
     def _no_worker(self):
         """ Nobody sends """
 
+        if is_native(self.mail.settings) and self.ledger.contents.is_empty(NEW, self.now):
+            # What is sent from here does not wait for one
+            return None
         options = self.mail.options
         neglect = timedelta(seconds=options.neglect_timeout)
         since = self.now - neglect
@@ -183,8 +186,9 @@ class Status:
 
         settings = self.mail.settings
         shown = [("Sender", settings.sender or "none")]
-        if self._is_native():
-            return [("Mail server", "%s (left to web2py)" % settings.server)] + shown
+        if is_native(settings):
+            return [("Mail server", "%s (for what is sent from here; a worker may have "
+                     "another)" % settings.server)] + shown
         try:
             server = self._server()
         except ConfigTrouble as error:
@@ -207,16 +211,22 @@ class Status:
         warnings = []
         mail, settings = self.mail, self.mail.settings
         try:
-            domain = address_of(settings.sender or "").rpartition("@")[2]
-        except (BadInput, TypeError, AttributeError):
+            domain = address_of(settings.sender).rpartition("@")[2]
+        except BadInput:
             warnings.append("No sender is configured: all mail is held.")
         else:
             if EXAMPLE.search(domain):
                 warnings.append("The sender is an example (%s): mail servers refuse "
                                 "such mail, or nobody gets the answers." % settings.sender)
 
+        if is_native(settings):
+            # Where the models say: "logging" if request.is_local else ...
+            done = "only logged" if settings.server.startswith("logging") else \
+                "handed over at once"
+            warnings.append("What is sent from here is %s, and not queued: mail.settings."
+                            "server is %r in this request." % (done, settings.server))
         try:
-            server = None if self._is_native() else self._server()
+            server = None if is_native(settings) else self._server()
         except ConfigTrouble as error:
             warnings.append("%s: all mail is held." % error)
             server = None
@@ -253,12 +263,6 @@ class Status:
         options = self.mail.options
         return Server.read(self.mail.settings, verify=options.verify_tls,
                            cafile=options.cafile or None)
-
-    # -------------------------------------------------------------------------
-    def _is_native(self):
-        """ Whether it is left to Mail.send """
-
-        return str(self.mail.settings.server).partition(":")[0] in NATIVE
 
     # -------------------------------------------------------------------------
     def report(self):

@@ -14,9 +14,11 @@ import re
 from dataclasses import dataclass, field, replace
 from email import message_from_bytes
 from email.message import Message
+from email.utils import formatdate
 
 from .address import BadInput, address_of, check_unicode, read_addresses, read_line, \
-                     read_sender
+                     read_sender, read_unsubscribe
+from .header import FOLDED
 
 __all__ = ("NewerVersion", "Submission")
 
@@ -24,7 +26,14 @@ __all__ = ("NewerVersion", "Submission")
 VERSION = 1
 
 # RFC 5322 section 2.2: printable ASCII except colon
-HEADER_NAME = re.compile(r"[!-9;-~]+")
+HEADER_NAME = re.compile(r"[!-9;-~]{1,200}")
+
+# Headers with addresses in them (lower case), in which nothing but names may be encoded
+ADDRESSED = ("from", "sender", "to", "cc", "bcc", "reply-to", "errors-to", "return-path",
+             "disposition-notification-to", "return-receipt-to")
+
+# Longest name of an attachment; file systems take no more (characters)
+LONGEST_NAME = 255
 
 # =============================================================================
 class NewerVersion(ValueError):
@@ -59,7 +68,7 @@ class Submission:
             Args:
                 arguments: the arguments by name (dict); is not changed,
                            neither are the caller's lists
-                max_size: the limit for bodies and attachments (bytes)
+                max_size: the limit for all of it (bytes)
 
             Returns:
                 a Submission
@@ -76,7 +85,7 @@ class Submission:
             raise BadInput("No recipient")
         cc = read_addresses("cc", arguments.pop("cc", None))
         bcc = read_addresses("bcc", arguments.pop("bcc", None))
-        recipients = dict.fromkeys(address for _, address in to + cc + bcc)
+        recipients = dict.fromkeys(mailbox.address for mailbox in to + cc + bcc)
 
         reply_to = read_addresses("reply_to", arguments.pop("reply_to", None))
         sender = read_sender("sender", arguments.pop("sender", None))
@@ -98,30 +107,36 @@ class Submission:
 
         if arguments.get("list_unsubscribe"):
             # The one further argument that becomes a header
-            read_line("list_unsubscribe", arguments["list_unsubscribe"])
+            arguments["list_unsubscribe"] = read_unsubscribe(arguments["list_unsubscribe"])
 
-        if max_size is not None:
-            size = sum(len(part) for part in attachments) + \
-                   sum(len(text.encode("utf-8")) for text in texts_of(body))
-            if size > max_size:
-                raise BadInput("Message too large: %s bytes, the limit is %s" %
-                               (size, max_size))
+        submission = cls(to = list(map(str, to)),
+                         recipients = list(recipients),
+                         subject = subject,
+                         body = body,
+                         cc = list(map(str, cc)),
+                         bcc = list(map(str, bcc)),
+                         reply_to = list(map(str, reply_to)),
+                         sender = sender,
+                         from_address = from_address,
+                         headers = headers,
+                         attachments = attachments,
+                         raw = raw,
+                         options = {key: value for key, value in arguments.items()
+                                    if value is not None},
+                         )
+        size = submission.size()
+        if max_size is not None and size > max_size:
+            raise BadInput("Message too large: %s bytes, the limit is %s" % (size, max_size))
+        return submission
 
-        return cls(to = [text for text, _ in to],
-                   recipients = list(recipients),
-                   subject = subject,
-                   body = body,
-                   cc = [text for text, _ in cc],
-                   bcc = [text for text, _ in bcc],
-                   reply_to = [text for text, _ in reply_to],
-                   sender = sender,
-                   from_address = from_address,
-                   headers = headers,
-                   attachments = attachments,
-                   raw = raw,
-                   options = {key: value for key, value in arguments.items()
-                              if value is not None},
-                   )
+    # -------------------------------------------------------------------------
+    def size(self):
+        """ How large it is, as the caller has handed it over (bytes) """
+
+        texts = [self.subject, *self.to, *self.cc, *self.reply_to, *self.headers,
+                 *self.headers.values(), *texts_of(self.body)]
+        return sum(map(len, self.attachments)) + \
+            sum(len(text) if text.isascii() else len(text.encode("utf-8")) for text in texts)
 
     # -------------------------------------------------------------------------
     def arguments(self):
@@ -250,20 +265,33 @@ class Submission:
 
 # -----------------------------------------------------------------------------
 def read_headers(value):
-    """ Read the additional headers """
+    """ Read the additional headers; all attempts have the same Date """
 
-    if not value:
-        return {}
-    if not isinstance(value, dict):
+    if value and not isinstance(value, dict):
         raise BadInput("headers is no dict")
     headers = {}
-    for name, text in value.items():
+    for name, text in (value or {}).items():
         if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
             raise BadInput("Malformed header name")
         if isinstance(text, (int, float)):
             text = str(text)
         headers[name] = read_line("header %s" % name, text)
+        if name.lower() in ADDRESSED:
+            headers[name] = read_addressed(name, headers[name])
+    if not any(name.lower() == "date" for name in headers):
+        headers["Date"] = formatdate()
     return headers
+
+# -----------------------------------------------------------------------------
+def read_addressed(name, text):
+    """ Read a header with addresses in it; ASCII may be what only its readers know """
+
+    try:
+        return ", ".join(map(str, read_addresses("header %s" % name, text)))
+    except BadInput:
+        if text.isascii():
+            return text
+        raise
 
 # -----------------------------------------------------------------------------
 def read_body(value, encoding):
@@ -316,7 +344,11 @@ def read_attachments(value):
         if not isinstance(part, Message):
             raise BadInput("An attachment is no Mail.Attachment")
         try:
-            parts.append(part.as_bytes())
+            if len(part.get_filename() or "") > LONGEST_NAME:
+                raise BadInput("Too long a name of an attachment")
+            parts.append(part.as_bytes(policy=FOLDED))
+        except BadInput:
+            raise
         except (UnicodeError, ValueError, TypeError, LookupError, AttributeError):
             raise BadInput("An attachment can not be encoded") from None
     return parts

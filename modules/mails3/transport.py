@@ -12,13 +12,13 @@ import time
 
 from concurrent.futures import ThreadPoolExecutor
 
-from .address import BadInput, address_of
+from .address import BadInput, read_mailbox
 from .composition import compose
 from .dialogue import MailObject
 from .policy import ConfigTrouble, DeliveryError, Never, Trouble
 from .smtp import Server, Session
 
-__all__ = ("Transport",)
+__all__ = ("Transport", "is_native")
 
 log = logging.getLogger("web2py.mails3")
 
@@ -93,9 +93,9 @@ class Transport:
         """
 
         submission, message_id, recipients = message
-        if self._is_native():
+        if is_native(self.mail.settings):
             compose(self.mail, submission.only_to(recipients), message_id,
-                    self._sender(submission))
+                    str(self._sender(submission)))
             return dict.fromkeys(recipients)
 
         mail = self._mail_object(number, message)
@@ -124,23 +124,31 @@ class Transport:
         if not submission.to:
             # A mail of their own
             submission = submission.only_to(recipients)
-        sender, configured = self._sender(submission), self.mail.settings.sender
-        try:
-            envelope = address_of(sender)
-        except BadInput:
-            raise ConfigTrouble("The configured sender is no address") from None
-        return MailObject(envelope, recipients,
-                          compose(self.mail, submission, message_id, sender),
-                          sender is configured or is_address(configured, envelope))
+        sender = self._sender(submission)
+        return MailObject(sender.address, recipients,
+                          compose(self.mail, submission, message_id, str(sender)),
+                          submission.sender is None or self._is_own(sender.address))
 
     # -------------------------------------------------------------------------
     def _sender(self, submission):
-        """ The sender of a message; raises ConfigTrouble if there is none """
+        """ The sender of a message (Mailbox); raises ConfigTrouble if there is none """
 
-        sender = submission.sender or self.mail.settings.sender
-        if not sender or not isinstance(sender, str):
+        sender = submission.sender or self.mail.configured("sender")
+        if not sender:
             raise ConfigTrouble("No sender configured")
-        return sender
+        try:
+            return read_mailbox(sender)
+        except BadInput:
+            raise ConfigTrouble("The configured sender is no address") from None
+
+    # -------------------------------------------------------------------------
+    def _is_own(self, address):
+        """ Whether an address is that of the configured sender """
+
+        try:
+            return read_mailbox(self.mail.configured("sender")).address == address
+        except BadInput:
+            return False
 
     # -------------------------------------------------------------------------
     def open(self, number, within):
@@ -158,7 +166,7 @@ class Transport:
                 Trouble: not one can be had
         """
 
-        if self.remote_server or self._is_native():
+        if self.remote_server or is_native(self.mail.settings):
             return 1
         start = self.clock()
         self._session(0).open(within)
@@ -187,7 +195,7 @@ class Transport:
     def is_open(self, number):
         """ Whether open() would have nothing to do """
 
-        if self.remote_server or self._is_native():
+        if self.remote_server or is_native(self.mail.settings):
             return True
         number = min(number, self.most or number)
         return len(self.sessions) >= number and \
@@ -202,16 +210,10 @@ class Transport:
         return self.sessions[number]
 
     # -------------------------------------------------------------------------
-    def _is_native(self):
-        """ Whether Mail.send is to deliver by itself """
-
-        return str(self.mail.settings.server).partition(":")[0] in NATIVE
-
-    # -------------------------------------------------------------------------
     def fingerprint(self, salt):
         """ Tell this configuration from another (see Server.fingerprint) """
 
-        return self._any_server().fingerprint(self.mail.settings.sender, salt)
+        return self._any_server().fingerprint(self.mail.configured("sender"), salt)
 
     # -------------------------------------------------------------------------
     def login_fingerprint(self, salt):
@@ -260,12 +262,9 @@ class Transport:
         return refused
 
 # -----------------------------------------------------------------------------
-def is_address(text, address):
-    """ Whether a header text, if it is one, has that address """
+def is_native(settings):
+    """ Whether Mail.send delivers by itself, with those settings of a Mail object """
 
-    try:
-        return address_of(text) == address
-    except (BadInput, TypeError, AttributeError):
-        return False
+    return str(settings.server).partition(":")[0] in NATIVE
 
 # END =========================================================================

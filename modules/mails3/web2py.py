@@ -75,6 +75,7 @@ def adopt(environment):
                   auth = auth,
                   )
     mail.settings_file = path
+    mail.note_configuration()
     own = scheduler_of(db)
     # The first requests may come at the same time, for which pydal's migration
     # is not safe: look_after() makes the tables

@@ -77,6 +77,7 @@ def adopt(environment):
                     )
     mail.settings_file = settings_file(request.folder)
     mail.configure(settings)
+    mail.note_configuration()
     scheduler = scheduler_of(db)
     mail.tasks = Tasks(scheduler, mail)
     establish(mail, scheduler, COMPANIONS)

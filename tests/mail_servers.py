@@ -31,31 +31,68 @@ DOMAIN = "example.org"
 # Who has a mailbox; nobody else has
 USERS = ["anne", "shelter"] + ["live%02d" % number for number in range(60)]
 
-# What is prepared before a server starts: {pool} is laid over the system's own
-# files, as if the packages had been installed
-NAMESPACE = """set -e
+# Mount and process namespaces; they end with the process that has made them
+ISOLATED = ["setpriv", "--pdeathsig", "KILL",
+            "unshare", "--mount", "--propagation", "private",
+            "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+# What is prepared there before a server starts: what is unpacked is laid over
+# the system's own files, as if it had been installed
+PREPARE = """set -e
 mount -t tmpfs tmpfs {over}
-mkdir {over}/etc {over}/etc.work {over}/var {over}/var.work
-mount -t overlay overlay -o lowerdir={pool}/usr:/usr /usr
-mount -t overlay overlay -o lowerdir={pool}/etc:/etc,upperdir={over}/etc,workdir={over}/etc.work /etc
-mount -t overlay overlay -o lowerdir={pool}/var:/var,upperdir={over}/var,workdir={over}/var.work /var
+{layers}
 mount -t tmpfs tmpfs /run
 mkdir -p {spool}
 mount --bind {folder}/spool {spool}
 cp -r {folder}/etc/. /etc/
 chown -R root:root /etc/{config}
+id=64100
 for name in {users}; do
-    grep -q "^$name:" /etc/group || groupadd --system $name
-    grep -q "^$name:" /etc/passwd || useradd --system --gid $name --no-create-home $name
+    id=$((id + 1))
+    grep -q "^$name:" /etc/group || echo "$name:x:$id:" >> /etc/group
+    grep -q "^$name:" /etc/passwd || \\
+        echo "$name:x:$id:$id::/nonexistent:/usr/sbin/nologin" >> /etc/passwd
 done
 {start}
+"""
+LAYER = """mkdir {over}/{name} {over}/{name}.work
+mount -t overlay overlay \\
+    -o lowerdir={lower},upperdir={over}/{name},workdir={over}/{name}.work /{name}"""
+
+# Refuses each recipient for now, the first time; as a policy service of Postfix
+# or a filter of OpenSMTPD, which keep it running
+GREYLIST = r"""
+known=$2
+is_known() {
+    [ -e "$known/$1" ] || ! touch "$known/$1"
+}
+postfix() {
+    while read -r line; do
+        case $line in
+        recipient=*) user=${line#*=}; user=${user%%@*} ;;
+        "") if is_known "$user"; then echo action=DUNNO; else
+                echo "action=450 4.2.0 Greylisted, see you later"; fi; echo ;;
+        esac
+    done
+}
+opensmtpd() {
+    while IFS='|' read -r kind _ _ _ _ session token recipient; do
+        case $kind in
+        config) [ "$session" ] || echo "register|filter|smtp-in|rcpt-to" ;;
+        filter) user=${recipient%%@*}
+                if is_known "$user"; then echo "filter-result|$session|$token|proceed"; else
+                    echo "filter-result|$session|$token|reject|451 4.7.1 Greylisted"; fi ;;
+        esac
+    done
+}
+$1
 """
 
 # =============================================================================
 class MailServer:
     """ One of them, in a folder of its own """
 
-    name = None    # of its folder in MAIL_SERVERS_PATH
+    name = None    # of its package, and its folder in MAIL_SERVERS_PATH
     program = None # by which an installed one is found
     users = ()     # that it needs
     spool = None   # where it keeps its queue
@@ -69,7 +106,9 @@ class MailServer:
                          - refuses_sender: a sender that is not to be used here
                          - asks_for_login: nobody may send without one, and
                            none is right
-                         - greylists: defers all recipients
+                         - defers: refuses all recipients for now
+                         - greylists: refuses each recipient for now, the first
+                           time; one whom it knows has a file in known
                          - certificate: (chain, key) as PEM (bytes)
         """
 
@@ -81,8 +120,9 @@ class MailServer:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self.address = "127.0.0.1:%s" % self.port
-        for name in ("over", "spool", "etc", "mail"):
+        for name in ("over", "spool", "etc", "mail", "known"):
             (folder / name).mkdir()
+        (folder / "known").chmod(0o777)
         shutil.chown(folder / "mail", "mail", "mail")
 
     # -------------------------------------------------------------------------
@@ -92,15 +132,19 @@ class MailServer:
 
         if os.geteuid():
             return "%s needs root" % cls.__name__
-        if not cls.pool().exists() and not shutil.which(cls.program, path="/usr/sbin:/sbin"):
+        if not cls.unpacked() and not shutil.which(cls.program, path="/usr/sbin:/sbin"):
             return "No %s: neither installed nor in MAIL_SERVERS_PATH" % cls.__name__
+        if not shutil.which("setpriv") or \
+           subprocess.run(ISOLATED + ["true"], stderr=subprocess.DEVNULL).returncode:
+            return "%s needs namespaces of its own, which it can't have here" % cls.__name__
         return None
 
     @classmethod
-    def pool(cls):
-        """ Where it is unpacked (Path), if it is """
+    def unpacked(cls):
+        """ Where it is unpacked (Path), None if it is not """
 
-        return Path(os.environ.get("MAIL_SERVERS_PATH", "/nowhere")) / cls.name
+        folder = Path(os.environ.get("MAIL_SERVERS_PATH", "/nowhere")) / cls.name
+        return folder if (folder / "usr").is_dir() else None
 
     # -------------------------------------------------------------------------
     def run(self, **options):
@@ -110,20 +154,32 @@ class MailServer:
         if self.options.get("certificate"):
             for name, pem in zip(("chain", "key"), self.options["certificate"]):
                 self.write("%s.pem" % name, pem.decode("ascii"))
+        self.write("greylist", GREYLIST)
         self.configure()
-        script = NAMESPACE.format(pool = self.pool() if self.pool().exists() else "/",
-                                  over = self.folder / "over",
-                                  folder = self.folder,
-                                  spool = self.spool,
-                                  config = self.config,
-                                  users = " ".join(self.users),
-                                  start = self.start)
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(["unshare", "--mount", "--propagation", "private",
-                                             "--pid", "--fork", "--kill-child", "--mount-proc",
-                                             "sh", "-c", script], stdout=log, stderr=log)
+            self.process = subprocess.Popen(ISOLATED + ["sh", "-c", self.script()],
+                                            stdout=log, stderr=log)
         assert eventually(self.is_listening, 30), (self.folder / "log").read_text()[-3000:]
 
+    def script(self):
+        """ What is run in its namespaces (str) """
+
+        over, unpacked = self.folder / "over", self.unpacked()
+        layers = []
+        for name in ("usr", "etc", "var"):
+            lower = "/%s" % name
+            if unpacked and (unpacked / name).is_dir():
+                lower = "%s:%s" % (unpacked / name, lower)
+            layers.append(LAYER.format(lower=lower, over=over, name=name))
+        return PREPARE.format(over = over,
+                              layers = "\n".join(layers),
+                              folder = self.folder,
+                              spool = self.spool,
+                              config = self.config,
+                              users = " ".join(self.users),
+                              start = self.start)
+
+    # -------------------------------------------------------------------------
     def is_listening(self):
         """ Whether it greets """
 
@@ -176,11 +232,15 @@ class MailServer:
 
     # -------------------------------------------------------------------------
     def delivered(self, user):
-        """ The messages in the mailbox of a user """
+        """
+            The messages in the mailbox of a user; once each that the server has
+            accepted, for one that is killed may deliver it twice
+        """
 
         box = self.folder / "mail" / user / "new"
-        return [message_from_bytes(path.read_bytes())
-                for path in (box.iterdir() if box.is_dir() else ())]
+        messages = [message_from_bytes(path.read_bytes())
+                    for path in (box.iterdir() if box.is_dir() else ())]
+        return list({message["Received"]: message for message in messages}.values())
 
     def recipients(self):
         """ Who has got mail: list of users, each as often as they have got one """
@@ -194,15 +254,24 @@ class Postfix(MailServer):
     name, program = "postfix", "postfix"
     users = ("postfix", "postdrop")
     spool, config = "/var/spool/postfix", "postfix"
-    start = """mkdir -p /var/lib/postfix && chown postfix /var/lib/postfix
+    # Without its own checks of its installation, which take seconds
+    start = """cd /var/spool/postfix
+install -d -o postfix -m 700 active bounce corrupt defer deferred flush hold incoming \\
+    private saved trace /var/lib/postfix
+install -d -o postfix -g postdrop -m 710 public maildrop
+mkdir -p pid
+touch quick-start
 sed "s/^smtp *inet .*/127.0.0.1:$(cat /etc/postfix/port) inet n - n - - smtpd/" \\
     /usr/share/postfix/master.cf.dist > /etc/postfix/master.cf
+cat /etc/postfix/services >> /etc/postfix/master.cf
 postconf -F '*/*/chroot=n'
 exec postfix start-fg"""
 
     def configure(self):
 
         self.write("postfix/port", str(self.port))
+        self.write("postfix/services", "grey unix - n n - 0 spawn user=mail argv=/bin/sh "
+                                       "/etc/greylist postfix %s/known\n" % self.folder)
         self.write("postfix/users", "".join("/^%s@%s$/ %s/\n" % (user, DOMAIN, user)
                                             for user in USERS))
         settings = {"compatibility_level": "3.6",
@@ -226,9 +295,11 @@ exec postfix start-fg"""
             settings["smtpd_client_restrictions"] = "permit_sasl_authenticated, reject"
             self.write("postfix/sasl/smtpd.conf", "pwcheck_method: auxprop\n"
                        "auxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\n")
-        if options.get("greylists"):
+        if options.get("defers"):
             settings["smtpd_recipient_restrictions"] = \
-                "check_recipient_access static:{450 4.2.0 Greylisted, see you later}"
+                "check_recipient_access static:{450 4.2.0 Not now}"
+        if options.get("greylists"):
+            settings["smtpd_recipient_restrictions"] = "check_policy_service unix:private/grey"
         if options.get("certificate"):
             settings.update(smtpd_tls_cert_file="/etc/chain.pem",
                             smtpd_tls_key_file="/etc/key.pem",
@@ -239,7 +310,7 @@ exec postfix start-fg"""
 class Exim(MailServer):
     """ Exim, with what its default configuration checks """
 
-    name, program = "exim4", "exim4"
+    name, program = "exim4-daemon-light", "exim4"
     users = ("Debian-exim",)
     spool, config = "/var/spool/exim4", "exim4"
     start = """mkdir -p /var/log/exim4
@@ -256,8 +327,16 @@ exec exim4 -bdf -q5s"""
             authenticators = ("plain:\n  driver = plaintext\n  public_name = PLAIN\n"
                               "  server_condition = false\n"
                               "  server_set_id = $auth2\n")
+        if options.get("defers"):
+            checks.append("defer message = Not now")
         if options.get("greylists"):
-            checks.append("defer message = Greylisted, see you later")
+            # It is known from now on
+            checks.append("warn set acl_m_user = ${lookup{$local_part}lsearch,ret=key"
+                          "{/etc/exim4/users}}\n"
+                          "  defer message = Greylisted, see you later\n"
+                          "  !condition = ${if exists{%(folder)s/known/$acl_m_user}}\n"
+                          "  condition = ${if eq{${run{/bin/touch %(folder)s/known/"
+                          "$acl_m_user}{}}}{}}" % {"folder": self.folder})
         if options.get("certificate"):
             general += ["tls_advertise_hosts = *", "tls_certificate = /etc/chain.pem",
                         "tls_privatekey = /etc/key.pem"]
@@ -342,9 +421,13 @@ exec smtpd -d"""
             self.write("smtpd.logins", "nobody *\n")
             lines.append("table logins file:/etc/smtpd.logins")
             listener += " auth <logins>"
-        if options.get("greylists"):
+        if options.get("defers"):
             lines.append('filter grey phase rcpt-to match rcpt-to <users> '
-                         'reject "451 4.7.1 Greylisted, see you later"')
+                         'reject "451 4.7.1 Not now"')
+        if options.get("greylists"):
+            lines.append('filter grey proc-exec "/bin/sh /etc/greylist opensmtpd %s/known"' %
+                         self.folder)
+        if options.get("defers") or options.get("greylists"):
             listener += " filter grey"
         lines.append(listener)
         lines.append('action deliver maildir "%s/mail/%%{rcpt.user}" virtual { "@" = mail }' %

@@ -130,7 +130,7 @@ class TestRefusal:
     def test_a_server_that_defers_everything_loses_nothing(self, server, office):
         """ Greylisting: all is sent when it is tried again """
 
-        server.run(greylists=True)
+        server.run(defers=True)
         office.queue(*addresses(USERS[2:32]))
         for _ in range(3):
             office.drain()
@@ -138,7 +138,7 @@ class TestRefusal:
         assert set(statuses(office).values()) == {UNSENT}
 
         server.stop()
-        server.run(greylists=False)
+        server.run(defers=False)
         for _ in range(3):
             office.later(20000)
             office.drain()

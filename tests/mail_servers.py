@@ -69,20 +69,29 @@ is_known() {
 postfix() {
     while read -r line; do
         case $line in
-        recipient=*) user=${line#*=}; user=${user%%@*} ;;
-        "") if is_known "$user"; then echo action=DUNNO; else
-                echo "action=450 4.2.0 Greylisted, see you later"; fi; echo ;;
+        recipient=*)
+            user=${line#*=}
+            user=${user%%@*}
+            ;;
+        "")
+            answer="450 4.2.0 Greylisted, see you later"
+            is_known "$user" && answer=DUNNO
+            printf 'action=%s\n\n' "$answer"
+            ;;
         esac
     done
 }
 opensmtpd() {
-    while IFS='|' read -r kind _ _ _ _ session token recipient; do
-        case $kind in
-        config) [ "$session" ] || echo "register|filter|smtp-in|rcpt-to" ;;
-        filter) user=${recipient%%@*}
-                if is_known "$user"; then echo "filter-result|$session|$token|proceed"; else
-                    echo "filter-result|$session|$token|reject|451 4.7.1 Greylisted"; fi ;;
-        esac
+    while IFS='|' read -r kind word _ _ _ session token recipient; do
+        user=${recipient%%@*}
+        if [ "$kind|$word" = "config|ready" ]; then
+            echo "register|filter|smtp-in|rcpt-to"
+            echo "register|ready"
+        elif [ "$kind" = filter ] && is_known "$user"; then
+            echo "filter-result|$session|$token|proceed"
+        elif [ "$kind" = filter ]; then
+            echo "filter-result|$session|$token|reject|451 4.7.1 Greylisted, see you later"
+        fi
     done
 }
 $1

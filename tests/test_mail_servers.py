@@ -123,9 +123,74 @@ class TestDelivery:
         assert attempts(office) == {1}
         assert eventually(lambda: server.recipients() == USERS[2:22], 30), server.recipients()
 
+    @pytest.mark.parametrize("server", [OpenSMTPD], indirect=True)
+    def test_more_mail_than_a_session_may_have_leaves_at_once(self, server, office):
+        """ OpenSMTPD takes a hundred from one; those beyond pay no attempt for it """
+
+        server.run()
+        office.queue(*addresses(USERS[2:62] + USERS[2:62]))
+
+        office.drain(sessions=1)
+
+        assert set(statuses(office).values()) == {SENT}
+        assert attempts(office) == {1}
+        assert eventually(lambda: server.recipients() == sorted(USERS[2:62] * 2), 30)
+
+    def test_nothing_is_lost_when_the_server_stops_in_the_middle(self, server, office,
+                                                                 monkeypatch):
+        """ Mail that it has not accepted by then waits, and leaves when it is back """
+
+        server.run()
+        office.queue(*addresses(USERS[2:32]))
+        commit = office.db.commit
+
+        def commit_and_stop():
+            commit()
+            # The results of the first messages are written: the run goes on
+            if server.process and not office.db(office.db.msg_outbox.status == SENT).isempty():
+                server.stop()
+
+        monkeypatch.setattr(office.db, "commit", commit_and_stop)
+        office.drain()
+        monkeypatch.undo()
+
+        assert sorted(set(statuses(office).values())) == [UNSENT, SENT]
+        assert office.state().status == "held"
+        server.run()
+        office.later(400)
+        office.drain()
+
+        assert set(statuses(office).values()) == {SENT}
+        assert attempts(office) == {1}
+        assert eventually(lambda: server.recipients() == USERS[2:32], 30), server.recipients()
+
 # =============================================================================
 class TestRefusal:
     """ What it refuses """
+
+    def test_greylisted_mail_leaves_with_its_next_attempt(self, server, office):
+        """ Those whom the server knows already get it at once, also on the same list """
+
+        server.run(greylists=True)
+        known, new = USERS[2:5], USERS[5:9]
+        for user in known:
+            (server.folder / "known" / user).touch()
+        office.queue(addresses(new[:3] + known[:2]))
+        office.queue(*addresses([new[3], known[2]]))
+
+        office.drain()
+
+        found = statuses(office)
+        assert {found[user] for user in known} == {SENT}
+        assert {found[user] for user in new} == {UNSENT}
+        assert office.state().status == "open"
+
+        office.later(400)
+        office.retry()
+
+        assert set(statuses(office).values()) == {SENT}
+        assert attempts(office) == {1, 2}
+        assert eventually(lambda: server.recipients() == known + new, 10)
 
     def test_a_server_that_defers_everything_loses_nothing(self, server, office):
         """ Greylisting: all is sent when it is tried again """

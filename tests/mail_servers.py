@@ -15,6 +15,7 @@
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -107,6 +108,8 @@ class MailServer:
     spool = None   # where it keeps its queue
     config = None  # its file or folder below /etc
     start = None   # the command, in the foreground
+    says_unknown = None   # what it says to a recipient who has no mailbox
+    says_no_login = "$^"  # what it logs of a refused login (regular expression)
 
     def __init__(self, **options):
         """
@@ -126,12 +129,15 @@ class MailServer:
         folder.chmod(0o711)
         self.options = options
         self.process = None
+        self.logged = ""
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self.address = "127.0.0.1:%s" % self.port
-        for name in ("over", "spool", "etc", "mail", "known"):
+        for name in ("over", "spool", "etc", "mail", "known", "logs"):
             (folder / name).mkdir()
+        # To be written by the servers' own users
         (folder / "known").chmod(0o777)
+        (folder / "logs").chmod(0o777)
         shutil.chown(folder / "mail", "mail", "mail")
 
     # -------------------------------------------------------------------------
@@ -165,10 +171,11 @@ class MailServer:
                 self.write("%s.pem" % name, pem.decode("ascii"))
         self.write("greylist", GREYLIST)
         self.configure()
-        with open(self.folder / "log", "ab") as log:
+        with open(self.folder / "logs" / "output", "ab") as log:
             self.process = subprocess.Popen(ISOLATED + ["sh", "-c", self.script()],
                                             stdout=log, stderr=log)
-        assert eventually(self.is_listening, 30), (self.folder / "log").read_text()[-3000:]
+        assert eventually(lambda: self.process.poll() is not None or self.is_listening())
+        assert self.process.poll() is None, self.log()
 
     def script(self):
         """ What is run in its namespaces (str) """
@@ -187,6 +194,20 @@ class MailServer:
                               config = self.config,
                               users = " ".join(self.users),
                               start = self.start)
+
+    # -------------------------------------------------------------------------
+    def log(self):
+        """ What it has logged, from all its starts """
+
+        if self.folder.exists():
+            self.logged = "".join(path.read_text()
+                                  for path in sorted((self.folder / "logs").iterdir()))
+        return self.logged
+
+    def refused_logins(self):
+        """ How many logins it has refused """
+
+        return len(re.findall(self.says_no_login, self.log()))
 
     # -------------------------------------------------------------------------
     def is_listening(self):
@@ -214,6 +235,7 @@ class MailServer:
         """ End it, and remove all that it had """
 
         self.stop()
+        self.log()
         shutil.rmtree(self.folder)
 
     def __enter__(self):
@@ -263,6 +285,7 @@ class Postfix(MailServer):
     name, program = "postfix", "postfix"
     users = ("postfix", "postdrop")
     spool, config = "/var/spool/postfix", "postfix"
+    says_unknown, says_no_login = "550 5.1.1", "SASL \\w+ authentication failed"
     # Without its own checks of its installation, which take seconds
     start = """cd /var/spool/postfix
 install -d -o postfix -m 700 active bounce corrupt defer deferred flush hold incoming \\
@@ -322,6 +345,7 @@ class Exim(MailServer):
     name, program = "exim4-daemon-light", "exim4"
     users = ("Debian-exim",)
     spool, config = "/var/spool/exim4", "exim4"
+    says_unknown, says_no_login = "550 Unrouteable address", "authenticator failed"
     start = """mkdir -p /var/log/exim4
 chown -R Debian-exim:Debian-exim /var/spool/exim4 /var/log/exim4
 exec exim4 -bdf -q5s"""
@@ -364,6 +388,8 @@ exec exim4 -bdf -q5s"""
 EXIM = r"""
 primary_hostname = mx.%(domain)s
 local_interfaces = 127.0.0.1
+log_file_path = %(folder)s/logs/%%s
+write_rejectlog = false
 daemon_smtp_ports = %(port)s
 domainlist local_domains = %(domain)s
 acl_smtp_rcpt = check_rcpt
@@ -408,6 +434,7 @@ class OpenSMTPD(MailServer):
     name, program = "opensmtpd", "smtpd"
     users = ("opensmtpd", "opensmtpq")
     spool, config = "/var/spool/smtpd", "smtpd.conf"
+    says_unknown, says_no_login = "550 Invalid recipient", "result=\"535"
     start = """chmod 711 /var/spool/smtpd
 test ! -e /etc/key.pem || chmod 600 /etc/key.pem
 exec smtpd -d"""
@@ -416,10 +443,11 @@ exec smtpd -d"""
     def speaks_tls(self):
         """ Debian 12 ships one that fails with its OpenSSL (OpenSMTPD/OpenSMTPD#1239) """
 
-        return "OpenSMTPD 6." not in (self.folder / "log").read_text()
+        return "OpenSMTPD 6." not in self.log()
 
     def configure(self):
 
+        self.write("mailname", "mx.%s\n" % DOMAIN)
         options, lines, listener = self.options, [], "listen on 127.0.0.1 port %s" % self.port
         self.write("smtpd.users", "".join("%s@%s\n" % (user, DOMAIN) for user in USERS))
         lines.append('table users file:/etc/smtpd.users')

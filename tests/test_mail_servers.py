@@ -28,6 +28,8 @@ def server(request):
     server = request.param()
     yield server
     server.close()
+    # For whom a test fails
+    print(server.log())
 
 @pytest.fixture
 def office(server, tmp_path):
@@ -41,14 +43,18 @@ def office(server, tmp_path):
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    """ A certificate for 127.0.0.1 (chain, key), and the path of its authority's """
+    """ Makes certificates (chain, key) for a host; the path of its own """
 
     path = tmp_path_factory.mktemp("authority") / "ca.pem"
     ca = trustme.CA()
-    certificate = ca.issue_cert("127.0.0.1", "localhost")
     ca.cert_pem.write_to_path(str(path))
-    chain = b"".join(pem.bytes() for pem in certificate.cert_chain_pems)
-    return (chain, certificate.private_key_pem.bytes()), str(path)
+
+    def certificate(host="127.0.0.1"):
+        made = ca.issue_cert(host)
+        return (b"".join(pem.bytes() for pem in made.cert_chain_pems),
+                made.private_key_pem.bytes())
+
+    return certificate, str(path)
 
 # -----------------------------------------------------------------------------
 def addresses(users):
@@ -62,6 +68,14 @@ def statuses(office):
     office.db.commit()
     return {row.address.partition("@")[0]: row.status
             for row in office.db(office.db.msg_outbox).select()}
+
+def replies(office):
+    """ The server's words about each recipient: dict {user: text} """
+
+    office.db.commit()
+    outbox, delivery = office.db.msg_outbox, office.db.mails3_delivery
+    return {row.msg_outbox.address.partition("@")[0]: row.mails3_delivery.reply
+            for row in office.db(delivery.outbox_id == outbox.id).select()}
 
 def attempts(office):
     """ How many attempts deliveries have been charged with (set) """
@@ -95,12 +109,13 @@ class TestDelivery:
         # Some before, some among, some after the living
         office.queue(addresses(dead[:22] + living[:20] + dead[22:] + living[20:]))
 
-        for _ in range(3):
-            office.drain()
+        office.drain()
 
-        found = statuses(office)
+        found, words = statuses(office), replies(office)
         assert {found[user] for user in living} == {SENT}
         assert {found[user] for user in dead} == {INVALID}
+        assert [user for user in dead if server.says_unknown not in words[user]] == []
+        assert attempts(office) == {1}
         assert eventually(lambda: server.recipients() == sorted(living), 10)
         assert office.state().status == "open"
 
@@ -242,7 +257,7 @@ class TestRefusal:
         """ And all mail leaves when no login is asked for any more """
 
         certificate, _ = authority
-        server.run(asks_for_login=True, certificate=certificate)
+        server.run(asks_for_login=True, certificate=certificate())
         settings = office.mail.settings
         settings.login, settings.tls = "shelter:not-the-password", True
         office.queue(*addresses(USERS[2:7]))
@@ -254,10 +269,32 @@ class TestRefusal:
         state = office.state()
         # No login is sent over a line that can't be encrypted
         assert (state.status, state.login_refused) == ("held", server.speaks_tls), state.reason
+        assert server.refused_logins() == int(server.speaks_tls)
         assert "not-the-password" not in state.reason
         server.stop()
         server.run(asks_for_login=False)
         settings.login, settings.tls = None, server.speaks_tls
+        office.drain()
+        assert set(statuses(office).values()) == {SENT}
+
+    def test_mail_waits_while_the_login_is_missing(self, server, office, authority):
+        """ At no cost, wherever the server tells that it wants one """
+
+        certificate, _ = authority
+        server.run(asks_for_login=True, certificate=certificate())
+        office.queue(*addresses(USERS[2:22]))
+
+        for _ in range(3):
+            office.drain()
+            office.later(40)
+
+        state = office.state()
+        assert (state.status, state.cause) == ("held", "configuration"), state.reason
+        assert set(statuses(office).values()) == {UNSENT}
+        assert attempts(office) == {0}
+        server.stop()
+        server.run(asks_for_login=False)
+        office.later(400)
         office.drain()
         assert set(statuses(office).values()) == {SENT}
 
@@ -269,7 +306,7 @@ class TestTLS:
         """ The authority must be known; without verify_tls, any certificate is taken """
 
         certificate, ca = authority
-        server.run(certificate=certificate)
+        server.run(certificate=certificate())
         office.mail.settings.tls = True
 
         anne = office.queue(ANNE)
@@ -283,5 +320,19 @@ class TestTLS:
         office.drain(verify_tls="no", cafile="")
         # What should be encrypted is never sent in clear
         assert office.status(again) == (SENT if server.speaks_tls else UNSENT)
+
+    def test_a_certificate_of_another_host_is_not_taken(self, server, office, authority):
+        """ Though its authority is known; without verify_tls, any certificate is taken """
+
+        certificate, ca = authority
+        server.run(certificate=certificate("another.example.org"))
+        office.mail.settings.tls = True
+
+        anne = office.queue(ANNE)
+        office.drain(verify_tls="yes", cafile=ca)
+        assert (office.status(anne), office.state().cause) == (UNSENT, "configuration")
+
+        office.drain(verify_tls="no")
+        assert office.status(anne) == (SENT if server.speaks_tls else UNSENT)
 
 # END =========================================================================

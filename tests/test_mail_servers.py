@@ -28,6 +28,8 @@ def server(request):
     server = request.param()
     yield server
     server.close()
+    # For whom a test fails
+    print(server.log())
 
 @pytest.fixture
 def office(server, tmp_path):
@@ -41,14 +43,18 @@ def office(server, tmp_path):
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    """ A certificate for 127.0.0.1 (chain, key), and the path of its authority's """
+    """ Makes certificates (chain, key) for a host; the path of its own """
 
     path = tmp_path_factory.mktemp("authority") / "ca.pem"
     ca = trustme.CA()
-    certificate = ca.issue_cert("127.0.0.1", "localhost")
     ca.cert_pem.write_to_path(str(path))
-    chain = b"".join(pem.bytes() for pem in certificate.cert_chain_pems)
-    return (chain, certificate.private_key_pem.bytes()), str(path)
+
+    def certificate(host="127.0.0.1"):
+        made = ca.issue_cert(host)
+        return (b"".join(pem.bytes() for pem in made.cert_chain_pems),
+                made.private_key_pem.bytes())
+
+    return certificate, str(path)
 
 # -----------------------------------------------------------------------------
 def addresses(users):
@@ -62,6 +68,14 @@ def statuses(office):
     office.db.commit()
     return {row.address.partition("@")[0]: row.status
             for row in office.db(office.db.msg_outbox).select()}
+
+def replies(office):
+    """ The server's words about each recipient: dict {user: text} """
+
+    office.db.commit()
+    outbox, delivery = office.db.msg_outbox, office.db.mails3_delivery
+    return {row.msg_outbox.address.partition("@")[0]: row.mails3_delivery.reply
+            for row in office.db(delivery.outbox_id == outbox.id).select()}
 
 def attempts(office):
     """ How many attempts deliveries have been charged with (set) """
@@ -95,12 +109,13 @@ class TestDelivery:
         # Some before, some among, some after the living
         office.queue(addresses(dead[:22] + living[:20] + dead[22:] + living[20:]))
 
-        for _ in range(3):
-            office.drain()
+        office.drain()
 
-        found = statuses(office)
+        found, words = statuses(office), replies(office)
         assert {found[user] for user in living} == {SENT}
         assert {found[user] for user in dead} == {INVALID}
+        assert [user for user in dead if server.says_unknown not in words[user]] == []
+        assert attempts(office) == {1}
         assert eventually(lambda: server.recipients() == sorted(living), 10)
         assert office.state().status == "open"
 
@@ -123,14 +138,79 @@ class TestDelivery:
         assert attempts(office) == {1}
         assert eventually(lambda: server.recipients() == USERS[2:22], 30), server.recipients()
 
+    @pytest.mark.parametrize("server", [OpenSMTPD], indirect=True)
+    def test_more_mail_than_a_session_may_have_leaves_at_once(self, server, office):
+        """ OpenSMTPD takes a hundred from one; those beyond pay no attempt for it """
+
+        server.run()
+        office.queue(*addresses(USERS[2:62] + USERS[2:62]))
+
+        office.drain(sessions=1)
+
+        assert set(statuses(office).values()) == {SENT}
+        assert attempts(office) == {1}
+        assert eventually(lambda: server.recipients() == sorted(USERS[2:62] * 2), 30)
+
+    def test_nothing_is_lost_when_the_server_stops_in_the_middle(self, server, office,
+                                                                 monkeypatch):
+        """ Mail that it has not accepted by then waits, and leaves when it is back """
+
+        server.run()
+        office.queue(*addresses(USERS[2:32]))
+        commit = office.db.commit
+
+        def commit_and_stop():
+            commit()
+            # The results of the first messages are written: the run goes on
+            if server.process and not office.db(office.db.msg_outbox.status == SENT).isempty():
+                server.stop()
+
+        monkeypatch.setattr(office.db, "commit", commit_and_stop)
+        office.drain()
+        monkeypatch.undo()
+
+        assert sorted(set(statuses(office).values())) == [UNSENT, SENT]
+        assert office.state().status == "held"
+        server.run()
+        office.later(400)
+        office.drain()
+
+        assert set(statuses(office).values()) == {SENT}
+        assert attempts(office) == {1}
+        assert eventually(lambda: server.recipients() == USERS[2:32], 30), server.recipients()
+
 # =============================================================================
 class TestRefusal:
     """ What it refuses """
 
+    def test_greylisted_mail_leaves_with_its_next_attempt(self, server, office):
+        """ Those whom the server knows already get it at once, also on the same list """
+
+        server.run(greylists=True)
+        known, new = USERS[2:5], USERS[5:9]
+        for user in known:
+            (server.folder / "known" / user).touch()
+        office.queue(addresses(new[:3] + known[:2]))
+        office.queue(*addresses([new[3], known[2]]))
+
+        office.drain()
+
+        found = statuses(office)
+        assert {found[user] for user in known} == {SENT}
+        assert {found[user] for user in new} == {UNSENT}
+        assert office.state().status == "open"
+
+        office.later(400)
+        office.retry()
+
+        assert set(statuses(office).values()) == {SENT}
+        assert attempts(office) == {1, 2}
+        assert eventually(lambda: server.recipients() == known + new, 10)
+
     def test_a_server_that_defers_everything_loses_nothing(self, server, office):
         """ Greylisting: all is sent when it is tried again """
 
-        server.run(greylists=True)
+        server.run(defers=True)
         office.queue(*addresses(USERS[2:32]))
         for _ in range(3):
             office.drain()
@@ -138,7 +218,7 @@ class TestRefusal:
         assert set(statuses(office).values()) == {UNSENT}
 
         server.stop()
-        server.run(greylists=False)
+        server.run(defers=False)
         for _ in range(3):
             office.later(20000)
             office.drain()
@@ -177,7 +257,7 @@ class TestRefusal:
         """ And all mail leaves when no login is asked for any more """
 
         certificate, _ = authority
-        server.run(asks_for_login=True, certificate=certificate)
+        server.run(asks_for_login=True, certificate=certificate())
         settings = office.mail.settings
         settings.login, settings.tls = "shelter:not-the-password", True
         office.queue(*addresses(USERS[2:7]))
@@ -189,10 +269,32 @@ class TestRefusal:
         state = office.state()
         # No login is sent over a line that can't be encrypted
         assert (state.status, state.login_refused) == ("held", server.speaks_tls), state.reason
+        assert server.refused_logins() == int(server.speaks_tls)
         assert "not-the-password" not in state.reason
         server.stop()
         server.run(asks_for_login=False)
         settings.login, settings.tls = None, server.speaks_tls
+        office.drain()
+        assert set(statuses(office).values()) == {SENT}
+
+    def test_mail_waits_while_the_login_is_missing(self, server, office, authority):
+        """ At no cost, wherever the server tells that it wants one """
+
+        certificate, _ = authority
+        server.run(asks_for_login=True, certificate=certificate())
+        office.queue(*addresses(USERS[2:22]))
+
+        for _ in range(3):
+            office.drain()
+            office.later(40)
+
+        state = office.state()
+        assert (state.status, state.cause) == ("held", "configuration"), state.reason
+        assert set(statuses(office).values()) == {UNSENT}
+        assert attempts(office) == {0}
+        server.stop()
+        server.run(asks_for_login=False)
+        office.later(400)
         office.drain()
         assert set(statuses(office).values()) == {SENT}
 
@@ -204,7 +306,7 @@ class TestTLS:
         """ The authority must be known; without verify_tls, any certificate is taken """
 
         certificate, ca = authority
-        server.run(certificate=certificate)
+        server.run(certificate=certificate())
         office.mail.settings.tls = True
 
         anne = office.queue(ANNE)
@@ -218,5 +320,19 @@ class TestTLS:
         office.drain(verify_tls="no", cafile="")
         # What should be encrypted is never sent in clear
         assert office.status(again) == (SENT if server.speaks_tls else UNSENT)
+
+    def test_a_certificate_of_another_host_is_not_taken(self, server, office, authority):
+        """ Though its authority is known; without verify_tls, any certificate is taken """
+
+        certificate, ca = authority
+        server.run(certificate=certificate("another.example.org"))
+        office.mail.settings.tls = True
+
+        anne = office.queue(ANNE)
+        office.drain(verify_tls="yes", cafile=ca)
+        assert (office.status(anne), office.state().cause) == (UNSENT, "configuration")
+
+        office.drain(verify_tls="no")
+        assert office.status(anne) == (SENT if server.speaks_tls else UNSENT)
 
 # END =========================================================================

@@ -138,4 +138,22 @@ class TestSample:
         assert read_file(str(tmp_path / "none.ini"), complaints.append) == {}
         assert len(complaints) == 1
 
+    def test_a_byte_order_mark_costs_no_setting(self, tmp_path):
+        """ Editors on Windows write one at the beginning of a file """
+
+        edited = tmp_path / "mails3.ini"
+        edited.write_text("[mails3]\nmax_size = 5\n", encoding="utf-8-sig")
+
+        assert read_file(str(edited), None) == {"max_size": "5"}
+
+    def test_a_file_that_can_not_be_opened_is_named(self, tmp_path):
+        """ Its settings are not ignored without a word """
+
+        complaints = []
+        folder = tmp_path / "mails3.ini"
+        folder.mkdir() # root may read every file
+
+        assert read_file(str(folder), complaints.append) == {}
+        assert "mails3.ini" in complaints[0]
+
 # END =========================================================================

@@ -175,8 +175,13 @@ def read_file(path, complain):
 
     parser = ConfigParser(interpolation=None)
     try:
-        parser.read(path, encoding="utf-8")
-    except (Error, UnicodeDecodeError) as error:
+        # Editors on Windows write a byte order mark. Not parser.read(): it takes
+        # a file that may not be opened for one that is not there
+        with open(path, encoding="utf-8-sig") as lines:
+            parser.read_file(lines)
+    except FileNotFoundError:
+        return {}
+    except (Error, OSError, UnicodeDecodeError) as error:
         complain("%s is not readable: %s" % (path, type(error).__name__))
         return {}
     return dict(parser["mails3"]) if parser.has_section("mails3") else {}

@@ -18,6 +18,7 @@
 import asyncio
 import atexit
 import email
+import email.policy
 import hmac
 import itertools
 import logging
@@ -65,6 +66,12 @@ class Mail:
         """ The content, parsed """
 
         return email.message_from_bytes(self.content)
+
+    @property
+    def subject(self):
+        """ The subject as a reader is shown it: unfolded and decoded """
+
+        return email.message_from_bytes(self.content, policy=email.policy.default)["Subject"]
 
 # =============================================================================
 @dataclass

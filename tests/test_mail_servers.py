@@ -4,6 +4,9 @@
 
 import os
 
+from email import message_from_bytes
+from email.policy import default
+
 import pytest
 import trustme
 
@@ -99,6 +102,25 @@ class TestDelivery:
         assert eventually(lambda: server.delivered("anne"), 10)
         message, = server.delivered("anne")
         assert message["Subject"] == "News"
+
+    def test_a_long_subject_in_another_script_arrives_as_it_was(self, server, office):
+        """ From a sender whose name has a comma and an umlaut in it """
+
+        subject = "आश्रय में आपका स्वागत है। " * 30
+        server.run()
+        office.mail.settings.sender = '"Flüchtlingshilfe, Süd" <%s>' % SENDER
+        assert office.mail.send("Zoë <%s>" % ANNE, subject, "There is news.")
+        office.db.commit()
+
+        office.drain()
+
+        assert eventually(lambda: server.delivered("anne"), 10)
+        message, = server.delivered("anne")
+        read = message_from_bytes(message.as_bytes(), policy=default)
+        assert read["Subject"].rstrip() == subject.rstrip()
+        assert [(each.display_name, each.addr_spec) for each in
+                (*read["From"].addresses, *read["To"].addresses)] == \
+               [("Flüchtlingshilfe, Süd", SENDER), ("Zoë", ANNE)]
 
     def test_the_living_on_a_list_get_their_mail(self, server, office):
         """ Though it has more dead addresses than the server puts up with errors """

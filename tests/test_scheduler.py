@@ -139,6 +139,22 @@ class TestModes:
         assert eventually(lambda: shelter.shell(result) == '"Hello Anne"\n')
         assert eventually(lambda: shelter.mails() == [SENT])
 
+    def test_a_sender_that_a_controller_sets_goes_with_its_mail(self, shelter, relay):
+        """ By the mail of the app as well as by that of auth; a worker has another """
+
+        shelter.open(relay, "none", fallback="no")
+        shelter.shell("mail.settings.sender = 'Camp <camp@example.org>'\n"
+                      "mail.send('anne@example.org', 'News', 'There is news.')\n"
+                      "auth.settings.mailer.send('bob@example.org', 'News', 'News.')")
+        shelter.shell("mail.send('carl@example.org', 'News', 'There is news.')")
+
+        shelter.shell("mail.drain()")
+
+        senders = {mail.recipients[0]: mail.sender for mail in relay.wait(3)}
+        assert senders == {"anne@example.org": "camp@example.org",
+                           "bob@example.org": "camp@example.org",
+                           "carl@example.org": "shelter@example.org"}
+
     def test_delivery_takes_less_than_20_seconds(self, shelter, relay):
         """ From the commit, with the heartbeat that web2py has by default """
 

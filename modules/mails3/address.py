@@ -30,7 +30,7 @@ LONGEST_TEXT = 32768
 # Longest name, and longest mailbox with such a name when it is encoded (characters)
 LONGEST_NAME, LONGEST_MAILBOX = 500, 4000
 
-# Longest list of recipients in one text (characters)
+# Longest list of recipients (characters)
 LONGEST_LIST = 1000000
 
 # RFC 5321 section 4.1.2: Local-part, Domain and address-literal
@@ -48,6 +48,8 @@ PART = re.compile(r'''"(?P<quoted>(?:[^"\\]|\\.)*)"'''
                   r'''|<(?P<address>(?:[^<>"]|"(?:[^"\\]|\\.)*")*)>'''
                   r'''|(?P<comma>,)'''
                   r'''|(?P<text>[^"(),<>]+)''', re.DOTALL)
+
+SPECIAL = re.compile(r'[",()<>]')
 
 # RFC 5322 section 3.2.3: a name that needs no quotes
 SIMPLE = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?: [\w!#$%&'*+/=?^`{|}~-]+)*")
@@ -147,6 +149,9 @@ def parse(text):
             BadInput: one of them is malformed
     """
 
+    if not SPECIAL.search(text):
+        # Nearly always a bare address
+        return [Mailbox("", check_address(text.strip()))] if text.strip() else []
     return [mailbox_of(group) for group in split(scan(text)) if not is_blank(group)]
 
 # -----------------------------------------------------------------------------
@@ -154,14 +159,13 @@ def scan(text):
     """ The parts of a text (matches of PART); raises BadInput """
 
     parts, end = [], 0
-    for part in PART.finditer(text):
-        if part.start() != end:
-            break
-        end = part.end()
+    while end < len(text):
+        part = PART.match(text, end)
+        if part is None:
+            # A bracket, quote or comment that is left open
+            raise BadInput("Malformed address")
         parts.append(part)
-    if end != len(text):
-        # A bracket, quote or comment that is left open
-        raise BadInput("Malformed address")
+        end = part.end()
     return parts
 
 # -----------------------------------------------------------------------------

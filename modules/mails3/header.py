@@ -90,6 +90,10 @@ class Folding(Compat32):
     def fold(self, name, value):
         """ A header as lines, ASCII only """
 
+        if isinstance(value, str) and len(name) + len(value) <= LINE - 2 and \
+           AS_IT_IS.fullmatch(value):
+            # Nearly always
+            return "%s: %s%s" % (name, value, self.linesep)
         text = plain(value)
         if FOLDED_ALREADY.fullmatch(text):
             # It may be signed: each line remains as it is
@@ -135,10 +139,8 @@ def tokens(name, text):
             list of texts, each with the white space before it
     """
 
-    if len(name) + len(text) < LINE and AS_IT_IS.fullmatch(text):
-        return [" " + text]
-
     room = LONGEST_LINE - len(name) - 2
+    # Lines that are no proper ones become one
     text = " ".join(line.strip(" \t") for line in LINE_END.split(text)) \
         if LINE_END.search(text) else text
     if PRINTABLE.fullmatch(text):

@@ -134,7 +134,8 @@ class Submission:
         """ How large it is, as the caller has handed it over (bytes) """
 
         texts = [self.subject, *self.to, *self.cc, *self.reply_to, *self.headers,
-                 *self.headers.values(), *texts_of(self.body)]
+                 *self.headers.values(), *texts_of(self.body),
+                 *map(str, self.options.values())]
         return sum(map(len, self.attachments)) + \
             sum(len(text) if text.isascii() else len(text.encode("utf-8")) for text in texts)
 
@@ -184,8 +185,8 @@ class Submission:
                 a Submission
         """
 
-        lists = {key: [text for text in getattr(self, key)
-                       if address_of(text) in recipients]
+        wanted = set(recipients)
+        lists = {key: [text for text in getattr(self, key) if address_of(text) in wanted]
                  for key in ("to", "cc", "bcc")}
         # Mail.send insists on one
         lists["to"] = lists["to"] or list(recipients)

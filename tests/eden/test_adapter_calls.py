@@ -101,6 +101,19 @@ class TestSender:
         assert {mail.message["From"] for mail in branch.relay.mails} == {OTHER}
         assert branch.addresses() == [ANNE, BOB]
 
+    def test_a_sender_that_a_request_has_set_goes_with_its_mail(self, branch):
+        """ Also if it is the mailer of auth that sends """
+
+        branch.mail.settings.sender = OTHER
+        assert branch.auth.settings.mailer.send(ANNE, "News", "There is news.")
+        branch.request()
+        assert branch.auth.settings.mailer.send(BOB, "News", "There is news.")
+
+        branch.drain()
+
+        assert {mail.recipients[0]: mail.message["From"] for mail in branch.relay.mails} == \
+               {ANNE: OTHER, BOB: SENDER}
+
     def test_a_sender_of_the_callers(self, branch):
         """ It stays, whatever is configured """
 

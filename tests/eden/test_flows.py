@@ -395,7 +395,7 @@ class TestFlows:
         assert site.sql("SELECT COUNT(*) FROM msg_outbox WHERE status <> 2") == [(0,)]
 
         # The mails say what they should, and their links work
-        subjects = {mail.recipients[0]: str(email_subject(mail)) for mail in relay.mails}
+        subjects = {mail.recipients[0]: mail.subject for mail in relay.mails}
         assert "Approval Pending" in subjects["english@example.org"]
         assert "en attente" in subjects["french@example.org"]
         assert "Pendiente" in subjects["spanish@example.org"]
@@ -462,13 +462,5 @@ class TestFirstUser:
             # Eden welcomes the first user twice
             assert [mail.recipients for mail in relay.mails] == [["first@example.org"]] * 2
             assert site.tickets() == []
-
-# -----------------------------------------------------------------------------
-def email_subject(mail):
-    """ The subject of a mail, decoded """
-
-    from email.header import decode_header, make_header
-
-    return make_header(decode_header(mail.message["Subject"]))
 
 # END =========================================================================

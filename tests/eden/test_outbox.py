@@ -143,8 +143,7 @@ def received(relay):
 
     mails = {}
     for mail in relay.mails:
-        subject = str(make_header(decode_header(mail.message["Subject"])))
-        mails.setdefault(subject, []).extend(mail.recipients)
+        mails.setdefault(mail.subject, []).extend(mail.recipients)
     return {subject: sorted(addresses) for subject, addresses in mails.items()}
 
 def names(message):

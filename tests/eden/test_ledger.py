@@ -306,6 +306,14 @@ class TestNames:
         assert "None" not in told(branch, "list")
         assert branch.statuses() == [UNSENT]
 
+    def test_an_address_that_no_run_has_seen(self, branch):
+        """ It stays what it is, and has the subject of its message """
+
+        branch.entry(branch.message(), address=ANNE, pe_id=branch.person(BOB)["pe_id"])
+
+        entry, = branch.mail.ledger().page()[0]
+        assert (entry["recipient"], entry["subject"]) == (ANNE, "News")
+
     def test_a_verb_names_them_in_the_log(self, branch, caplog):
         """ Not None """
 

@@ -50,15 +50,16 @@ class EdenLedger(Ledger):
         """ As Ledger._select(); whoever has no address has a name """
 
         entries = super()._select(query, order, limit)
-        nameless = {entry["number"]: entry for entry in entries if not entry["address"]}
-        if nameless:
-            self._name(nameless)
+        unfinished = {entry["number"]: entry for entry in entries
+                      if entry["mail"] is None or not entry["address"]}
+        if unfinished:
+            self._complete(unfinished)
         return entries
 
     # -------------------------------------------------------------------------
-    def _name(self, entries):
+    def _complete(self, entries):
         """
-            Complete entries of what Eden has queued, and no run has seen yet
+            Complete the entries of what Eden has queued, and no run has seen yet
             or a run has expanded
 
             Args:
@@ -78,7 +79,7 @@ class EdenLedger(Ledger):
                           for row in rows])
         for row in rows:
             entry, kind = entries[row.msg_outbox.id], row.pr_pentity.instance_type
-            if row.msg_outbox.pe_id in names:
+            if not entry["address"] and row.msg_outbox.pe_id in names:
                 entry["recipient"] = names[row.msg_outbox.pe_id]
             if email and entry["mail"] is None:
                 entry["subject"] = row.msg_email.subject

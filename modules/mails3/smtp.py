@@ -124,7 +124,8 @@ class Server:
 
         if self.user is None:
             return None
-        return digest((self.host, self.port, self.user, self.password), salt)
+        return digest((self.host, self.port, self.starttls, self.ssl, self.user,
+                       self.password), salt)
 
     # -------------------------------------------------------------------------
     def without_login(self, text):

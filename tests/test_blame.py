@@ -452,12 +452,13 @@ class TestRun:
         assert len(office.relay.mails) == 1
         assert office.state().status == "open"
 
-    def test_the_deferred_queue_goes_by_priority(self, office):
+    @pytest.mark.parametrize("given", [{"priority": 0}, {"secret": True}])
+    def test_the_deferred_queue_goes_by_priority(self, office, given):
         """ A greylisted registration does not wait behind the newsletters """
 
         office.relay.answer("RCPT", "450 4.7.1 Greylisted")
-        office.queue(*users(5), priority=9)
-        office.queue(ANNE, priority=0)
+        office.queue(*users(5))
+        office.queue(ANNE, **given)
         office.drain()
         office.relay.reset()
         office.relay.clear()

@@ -29,7 +29,7 @@ from .clock import shared_clock, utcnow
 from .delivery import Courier
 from .housekeeping import Housekeeping
 from .ledger import Ledger
-from .message import EMAIL, FIRST, LAST, NEW, NORMAL
+from .message import EMAIL, FIRST, LAST, NEW, NORMAL, URGENT
 from .outbox import Outbox, QueuedAlready
 from .policy import DeliveryError, Never, NotNow
 from .relay import Relay
@@ -150,7 +150,7 @@ class MailS3(Mail):
             Args:
                 to, subject, message and all others: as for Mail.send, of
                         web2py 2.x as well as 3.x (gluon/tools.py)
-                priority: 0 (first) to 9 (last), default 5
+                priority: 0 (first) to 9 (last), default 5, for a secret 2
                 expires: not to be sent after that: datetime (UTC, if it has
                          no zone), timedelta, or seconds from now
                 idempotency_key: the same key is queued only once, ever
@@ -290,8 +290,9 @@ class MailS3(Mail):
         key = arguments.pop("idempotency_key", None)
         secret = arguments.pop("secret", None)
 
+        secret = self.secret if secret is None else bool(secret)
         if priority is None:
-            priority = NORMAL
+            priority = URGENT if secret else NORMAL
         if not isinstance(priority, int) or not FIRST <= priority <= LAST:
             raise BadInput("priority is not a number from 0 to 9")
 
@@ -312,7 +313,7 @@ class MailS3(Mail):
         return {"priority": priority,
                 "expires_on": expires,
                 "idempotency_key": key,
-                "secret": self.secret if secret is None else bool(secret),
+                "secret": secret,
                 }
 
     # -------------------------------------------------------------------------

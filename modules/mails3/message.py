@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Optional
 
 __all__ = ("EMAIL", "UNSENT", "SENT", "DRAFT", "INVALID", "FAILED",
-           "NEW", "DEFERRED", "FIRST", "NORMAL", "LAST", "BEHIND",
+           "NEW", "DEFERRED", "FIRST", "URGENT", "NORMAL", "LAST", "BEHIND",
            "Delivery", "one_line", "times_in_doubt", "words",
            )
 
@@ -33,6 +33,7 @@ DEFERRED = 2 # attempted and refused for now: the retry pass
 
 # mails3_delivery.priority
 FIRST, NORMAL, LAST = 0, 5, 9
+URGENT = 2 # somebody waits for it: a code, or a link to verify an address
 BEHIND = LAST + 1 # what the relay has gone away over
 
 # =============================================================================

@@ -286,7 +286,8 @@ class Postfix(MailServer):
     users = ("postfix", "postdrop")
     spool, config = "/var/spool/postfix", "postfix"
     says_unknown, says_no_login = "550 5.1.1", "SASL \\w+ authentication failed"
-    # Without its own checks of its installation, which take seconds
+    # Without what takes seconds: it checks its installation, and it waits for files
+    # that may be changing
     start = """cd /var/spool/postfix
 install -d -o postfix -m 700 active bounce corrupt defer deferred flush hold incoming \\
     private saved trace /var/lib/postfix
@@ -297,6 +298,7 @@ sed "s/^smtp *inet .*/127.0.0.1:$(cat /etc/postfix/port) inet n - n - - smtpd/" 
     /usr/share/postfix/master.cf.dist > /etc/postfix/master.cf
 cat /etc/postfix/services >> /etc/postfix/master.cf
 postconf -F '*/*/chroot=n'
+touch -d "1 minute ago" /etc/postfix/*
 exec postfix start-fg"""
 
     def configure(self):

@@ -121,6 +121,8 @@ class MailServer:
                          - defers: refuses all recipients for now
                          - greylists: refuses each recipient for now, the first
                            time; one whom it knows has a file in known
+                         - size: the largest message that it takes (bytes)
+                         - connections: how many it takes at a time
                          - certificate: (chain, key) as PEM (bytes)
         """
 
@@ -317,8 +319,14 @@ exec postfix start-fg"""
                     "virtual_uid_maps": "static:8",
                     "virtual_gid_maps": "static:8",
                     "virtual_minimum_uid": "1",
+                    # The site is one among others
+                    "mynetworks": "",
                     }
         options = self.options
+        if options.get("size"):
+            settings["message_size_limit"] = options["size"]
+        if options.get("connections"):
+            settings["smtpd_client_connection_count_limit"] = options["connections"]
         if options.get("refuses_sender"):
             settings["smtpd_sender_login_maps"] = \
                 "inline:{{%s = somebody.else}}" % options["refuses_sender"]
@@ -356,6 +364,10 @@ exec exim4 -bdf -q5s"""
 
         options = self.options
         checks, general, authenticators = [], [], ""
+        if options.get("size"):
+            general.append("message_size_limit = %s" % options["size"])
+        if options.get("connections"):
+            general.append("smtp_accept_max_per_host = %s" % options["connections"])
         if options.get("asks_for_login"):
             general.append("auth_advertise_hosts = *")
             checks.append("deny message = Authentication required\n  !authenticated = *")
@@ -451,6 +463,8 @@ exec smtpd -d"""
 
         self.write("mailname", "mx.%s\n" % DOMAIN)
         options, lines, listener = self.options, [], "listen on 127.0.0.1 port %s" % self.port
+        if options.get("size"):
+            lines.append("smtp max-message-size %s" % options["size"])
         self.write("smtpd.users", "".join("%s@%s\n" % (user, DOMAIN) for user in USERS))
         lines.append('table users file:/etc/smtpd.users')
         if options.get("certificate"):

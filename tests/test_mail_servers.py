@@ -3,6 +3,7 @@
 """
 
 import os
+import re
 
 from email import message_from_bytes
 from email.policy import default
@@ -173,6 +174,21 @@ class TestDelivery:
         assert attempts(office) == {1}
         assert eventually(lambda: server.recipients() == sorted(USERS[2:62] * 2), 30)
 
+    @pytest.mark.parametrize("server", [Postfix, Exim], indirect=True)
+    def test_a_server_that_takes_one_connection_gets_all_mail(self, server, office):
+        """ Though there could be more sessions side by side """
+
+        server.run(connections=1)
+        # The connection by which it was found to be up is over
+        assert eventually(server.is_listening)
+        office.queue(*addresses(USERS[2:42]))
+
+        office.drain(sessions=3)
+
+        assert set(statuses(office).values()) == {SENT}
+        assert attempts(office) == {1}
+        assert office.state().status == "open"
+
     def test_nothing_is_lost_when_the_server_stops_in_the_middle(self, server, office,
                                                                  monkeypatch):
         """ Mail that it has not accepted by then waits, and leaves when it is back """
@@ -319,6 +335,55 @@ class TestRefusal:
         office.later(400)
         office.drain()
         assert set(statuses(office).values()) == {SENT}
+
+    def test_a_message_that_is_too_large_holds_up_no_other(self, server, office):
+        """ It is rejected, wherever in the dialogue the server says so """
+
+        server.run(size=60000)
+        office.queue(ANNE)
+        assert office.mail.send("live00@" + DOMAIN, "Large", "There is news.\n" * 5000)
+        office.queue(*addresses(USERS[3:6]))
+
+        office.drain()
+
+        found = statuses(office)
+        assert found.pop("live00") == INVALID
+        assert re.search("too big|size exceeds", replies(office)["live00"])
+        assert set(found.values()) == {SENT}
+        assert office.state().status == "open"
+
+    def test_an_address_that_is_not_relayed_to_holds_up_no_other(self, server, office):
+        """ Others wait for the next probe at most, though two of them come first """
+
+        server.run()
+        here = USERS[2:8]
+        office.queue(*["%s@elsewhere.example" % user for user in ("bob", "eve")])
+        office.queue(*addresses(here))
+
+        office.drain()
+        office.later(40)
+        office.drain()
+
+        found = statuses(office)
+        assert {found[user] for user in here} == {SENT}
+        assert SENT not in (found["bob"], found["eve"])
+        assert office.state().status == "open"
+
+    @pytest.mark.parametrize("server", [Postfix, Exim], indirect=True)
+    def test_mail_waits_while_the_server_relays_nothing(self, server, office):
+        """ At no cost, whether it says for now, as Postfix, or for good """
+
+        server.run()
+        office.queue(*["user%02d@elsewhere.example" % number for number in range(20)])
+
+        for _ in range(3):
+            office.drain()
+            office.later(40)
+
+        state = office.state()
+        assert (state.status, state.cause) == ("held", "configuration"), state.reason
+        assert set(statuses(office).values()) == {UNSENT}
+        assert attempts(office) == {0}
 
 # =============================================================================
 class TestTLS:

@@ -78,7 +78,8 @@ class Courier:
                 transport: hands messages over; has
                            - open(number, within), which returns how many
                              can be handed over side by side
-                           - is_open(number), whether that has nothing to do
+                           - ready(number), which returns the same, or 0 if
+                             open() has something to do
                            - sending(number, message, within, following),
                              a generator that pauses while it waits; returns
                              {recipient: None or DeliveryError}
@@ -380,14 +381,15 @@ class Courier:
             self.quota.check(self.now())
 
         self.unasked = False
-        within, number = self.message_time, min(len(letters), sessions)
-        if not self.transport.is_open(number):
+        within, wanted = self.message_time, min(len(letters), sessions)
+        number = self.transport.ready(wanted)
+        if not number:
             # What is known is not made to wait; and a relay that is away
             # leaves nothing in doubt
             self._surely(self._settle_finished)
             self.finished.clear()
             start = self.clock()
-            number = self.transport.open(number, within)
+            number = self.transport.open(wanted, within)
             within -= self.clock() - start
         round, letters = letters[:number], letters[number:]
 

@@ -192,14 +192,23 @@ class Transport:
         return number
 
     # -------------------------------------------------------------------------
-    def is_open(self, number):
-        """ Whether open() would have nothing to do """
+    def ready(self, number):
+        """
+            How many sessions there are already
+
+            Args:
+                number: as for open()
+
+            Returns:
+                what open() would return; 0 if that would have something to do
+        """
 
         if self.remote_server or is_native(self.mail.settings):
-            return True
+            return 1
         number = min(number, self.most or number)
-        return len(self.sessions) >= number and \
+        is_ready = len(self.sessions) >= number and \
             all(session.is_ready() for session in self.sessions[:number])
+        return number if is_ready else 0
 
     # -------------------------------------------------------------------------
     def _session(self, number):

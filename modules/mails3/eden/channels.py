@@ -112,10 +112,10 @@ class ChannelTransport:
         return error
 
     # -------------------------------------------------------------------------
-    def is_open(self, number):
-        """ As Transport.is_open() """
+    def ready(self, number):
+        """ As Transport.ready() """
 
-        return False
+        return 0
 
     # -------------------------------------------------------------------------
     def open(self, number, within):

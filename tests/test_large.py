@@ -96,20 +96,18 @@ class TestPacket:
         return limit
 
     # -------------------------------------------------------------------------
-    @pytest.mark.parametrize("part", ["attachment", "text", "recipients"])
+    @pytest.mark.parametrize("part", ["attachment", "text"])
     def test_what_is_too_large_is_refused_in_words(self, office, limit, part):
         """ And the visitor's transaction goes on """
 
-        to, text, attachments = ANNE, "News", None
+        text, attachments = "News", None
         if part == "attachment":
             attachments = Mail.Attachment(BytesIO(os.urandom(limit * 3 // 4)), "noise.bin")
-        elif part == "text":
-            text = b64encode(os.urandom(limit)).decode("ascii")
         else:
-            to = ["%s%s@example.org" % ("u" * 50, number) for number in range(limit // 100)]
+            text = b64encode(os.urandom(limit)).decode("ascii")
         office.db.msg_outbox.insert(address=BOB)
 
-        assert office.mail.send(to, "News", text, attachments=attachments) is False
+        assert office.mail.send(ANNE, "News", text, attachments=attachments) is False
 
         assert "max_allowed_packet" in office.mail.error and str(limit) in office.mail.error
         office.db.commit()

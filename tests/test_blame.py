@@ -348,6 +348,21 @@ class TestConfiguration:
 
         assert office.status(anne) == SENT
 
+    def test_a_repaired_configuration_is_on_trial_until_it_works(self, office):
+        """ With the first mail that is taken, the trouble is over for good """
+
+        office.relay.answer("MAIL", "550 5.1.8 Sender refused", to="shelter@example.org")
+        office.queue(ANNE)
+        office.drain()
+        assert office.state().fingerprints
+
+        office.mail.settings.sender = "other@example.org"
+        office.drain()
+
+        state = office.state()
+        assert (state.status, state.fingerprints) == ("open", None)
+        assert state.opened_on is not None
+
     def test_machines_that_differ_do_not_repeat_a_refused_login(self, tmp_path):
         """ Only what belongs to the login counts: not the hostname, not the sender """
 

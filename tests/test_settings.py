@@ -134,7 +134,7 @@ class TestSample:
         broken.write_text("max_size = 5\n")
 
         assert read_file(str(broken), complaints.append) == {}
-        assert "mails3.ini" in complaints[0]
+        assert "mails3.ini" in complaints[0] and "line 1" in complaints[0]
         assert read_file(str(tmp_path / "none.ini"), complaints.append) == {}
         assert len(complaints) == 1
 

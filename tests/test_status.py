@@ -15,7 +15,7 @@ from mails3.delivery import utcnow
 from mails3.message import FAILED, SENT, UNSENT
 from mails3.metrics import exposition
 from mails3.postmaster import Postmaster
-from mails3.rehearsal import rehearse
+from mails3.rehearsal import refuses_recipient, rehearse, works
 from mails3.status import BROKEN, FLOWING, WAITING, Status, next_step
 
 ANNE, BOB, NOBODY = "anne@example.org", "bob@example.org", "nobody@example.org"
@@ -230,7 +230,9 @@ class TestStatus:
         assert "next drain" in said("new")
         assert "releases" in said("draft")
         Postmaster(office.mail, "Pat").pause()
-        assert said("new") == said("deferred") == "It waits: sending is paused."
+        # Why, as well: whoever looks at one mail need not look elsewhere
+        assert said("new") == said("deferred")
+        assert said("new").startswith("It waits: sending is paused. By Pat, until somebody")
 
 # =============================================================================
 class TestMetrics:
@@ -324,6 +326,7 @@ class TestDeveloper:
         assert status.level == FLOWING
         assert any("'logging' in this request" in told for told in status.warnings())
         assert step["good"] and "'logging'" in step["reply"]
+        assert works([step]) and not refuses_recipient([step])
 
     def test_what_is_queued_all_the_same_needs_a_worker(self, small_office):
         """ Like the mail of visitors from elsewhere """

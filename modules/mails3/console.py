@@ -335,6 +335,7 @@ class Console:
 
         ledger = self.postmaster.ledger
         end = time.monotonic() + arguments.seconds
+        soon = time.monotonic() + 5
         while True:
             # Else a transaction would show what was
             self.db.commit()
@@ -343,6 +344,9 @@ class Console:
                 raise Refused("Mail %s has been removed." % number)
             if entry["status"] != STATES["new"][0] or entry["attempts"] or \
                time.monotonic() >= end:
+                break
+            if time.monotonic() >= soon and Status(self.mail, utcnow()).problems:
+                # Nothing moves before that is over
                 break
             time.sleep(0.5)
         if arguments.json:

@@ -126,6 +126,7 @@ class Courier:
             settings.reply_timeout / 2
 
         self.held = False
+        self.on_trial = False # a new configuration, after one that met a trouble
         self.unasked = False  # it may be probed, and has not been
         self.alive_on = None  # when this run has last said that it is at work
         self.blame = Blame()
@@ -261,6 +262,7 @@ class Courier:
         self.held = state.status == HELD
         self.blame.read(state)
         self.noted_refusals = self.blame.refusals
+        self.on_trial = not self.held and bool(state.fingerprints)
         if not self.held:
             return True
         if state.login_refused and \
@@ -635,9 +637,12 @@ class Courier:
 
     # -------------------------------------------------------------------------
     def _open(self, why, works=False):
-        """ Close the breaker if it is tripped """
+        """ Close the breaker if it is tripped, or if a new configuration is on trial """
 
-        if self.held and self.relay.open(self.now(), works):
+        if not self.held and not self.on_trial:
+            return
+        was_held, self.on_trial = self.held, not works
+        if self.relay.open(self.now(), works) and was_held:
             log.warning("Mail is not held any more: %s.", why)
         self.held = False
 

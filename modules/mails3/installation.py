@@ -221,7 +221,8 @@ def check_app(app):
         raise InstallError("%s is no web2py app: expected is a path like "
                            "web2py/applications/myapp" % app)
     if app.resolve() == SOURCE:
-        raise InstallError("%s is where this copy of MailS3 is itself" % app)
+        raise InstallError("%s is where this copy of MailS3 is itself: run this from the "
+                           "folder that you have installed it from" % app)
     return app
 
 # -----------------------------------------------------------------------------

@@ -452,9 +452,10 @@ class MailS3(Mail):
             return False
         since = utcnow() - timedelta(seconds=self.options.neglect_timeout)
         if not self.tasks.workers() and not self._relay().is_attended(since):
-            self._tell("No scheduler worker is alive: mail is queued but "
-                       "nothing sends it. Start one: web2py.py -K %s" %
-                       self.site)
+            self._tell("No scheduler worker is alive: %s. Start one: web2py.py -K %s" %
+                       ("each new mail is tried at once while its visitor waits"
+                        if self.options.fallback else "mail is queued but nothing sends it",
+                        self.site))
             return False
         if self._outbox().neglected(since) and self._relay().is_idle(since):
             self._tell("A scheduler worker is alive, but mail has been waiting "

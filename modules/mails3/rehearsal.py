@@ -85,7 +85,8 @@ def rehearse(mail, recipient=None):
     recipient = address_of(recipient) if recipient else None
     try:
         if is_native(settings):
-            return [{"phase": "configuration", "good": True, "code": None, "seconds": 0,
+            return [{"phase": "configuration", "good": True, "recipient": False,
+                     "code": None, "seconds": 0,
                      "reply": "mail.settings.server is %r here: there is no mail server "
                               "to try" % settings.server}]
         try:

@@ -142,11 +142,16 @@ class Relay:
                        a configuration that has not met the trouble yet
 
             Returns:
-                True if it was tripped
+                True if it was tripped, or on trial
         """
 
-        values = {"opened_on": now, "fingerprints": None} if works else {}
-        return bool(self._update(self.table.status == HELD,
+        table, values = self.table, {}
+        tripped = (table.status == HELD)
+        if works:
+            values.update(opened_on=now, fingerprints=None)
+            # Or closed already, for a configuration that is proven now
+            tripped |= (table.fingerprints != None)
+        return bool(self._update(tripped,
                                  status = OPEN,
                                  held_on = None,
                                  probe_on = None,

@@ -182,7 +182,11 @@ def read_file(path, complain):
     except FileNotFoundError:
         return {}
     except (Error, OSError, UnicodeDecodeError) as error:
-        complain("%s is not readable: %s" % (path, type(error).__name__))
+        # Without the line itself: it may be a token
+        line = getattr(error, "lineno", None) or \
+            getattr(error, "errors", None) and error.errors[0][0]
+        complain("%s is not readable%s (%s): the defaults are used" %
+                 (path, " at line %s" % line if line else "", type(error).__name__))
         return {}
     return dict(parser["mails3"]) if parser.has_section("mails3") else {}
 

@@ -27,7 +27,7 @@ FLOWING = 0
 WAITING = 1 # on something that may come by itself
 BROKEN = 2  # until somebody repairs it
 
-# RFC 2606: nobody's domains, left over from an example
+# RFC 2606: nobody's domains, left over from an example; web2py's own is you@gmail.com
 EXAMPLE = re.compile(r"(?:^|\.)(?:example(?:\.com|\.net|\.org)?|invalid|test|localhost)$",
                      re.IGNORECASE)
 
@@ -215,7 +215,7 @@ class Status:
         except BadInput:
             warnings.append("No sender is configured: all mail is held.")
         else:
-            if EXAMPLE.search(domain):
+            if EXAMPLE.search(domain) or "you@gmail.com" in settings.sender:
                 warnings.append("The sender is an example (%s): mail servers refuse "
                                 "such mail, or nobody gets the answers." % settings.sender)
 
@@ -325,8 +325,10 @@ def next_step(entry, status):
     if entry["leased_until"] and entry["leased_until"] > status.now and entry["begun_on"]:
         return "It is being sent just now."
     if status.problems:
-        problem = status.problems[0]
-        waits = "It waits: %s%s." % (problem.title[0].lower(), problem.title[1:])
+        waits = " ".join("%s %s%s. %s" % ("And:" if number else "It waits:",
+                                          problem.title[0].lower(), problem.title[1:],
+                                          problem.detail)
+                         for number, problem in enumerate(status.problems))
         return waits if status.is_attended else "%s %s" % (waits, status.outlook)
     if state == "deferred":
         return "It is tried again at %s, by the next retry pass after that." % \

@@ -322,6 +322,23 @@ class TestConfiguration:
         assert sum(office.status(number) == SENT for number in ids) == 14
         assert office.state().status == "open"
 
+    @pytest.mark.parametrize("reply", ["550 5.1.1 <%s>: Recipient address rejected: User unknown",
+                                       "550 No such user here"])
+    def test_dead_addresses_in_a_row_hold_up_nothing(self, small_office, reply):
+        """ A visitor may register as many as they like: the words tell enough """
+
+        office, dead = small_office, users(30, "dead")
+        for address in dead:
+            office.relay.answer("RCPT", reply.replace("%s", address), to=address)
+        ids = office.queue(*dead)
+        anne = office.queue(ANNE)
+
+        office.drain()
+
+        assert {office.status(number) for number in ids} == {INVALID}
+        assert office.status(anne) == SENT
+        assert office.state().status == "open"
+
     def test_refusals_in_a_row_are_counted_over_all_runs(self, small_office):
         """ On a site that sends a mail now and then as well """
 
@@ -332,10 +349,10 @@ class TestConfiguration:
 
         assert small_office.state().status == "held"
 
-    def test_a_list_of_dead_addresses_holds_up_others_for_one_probe(self, office):
+    def test_a_list_that_is_refused_holds_up_others_for_one_probe(self, office):
         """ The probe takes another message than the list """
 
-        office.relay.answer("RCPT", "550 5.1.1 User unknown")
+        office.relay.answer("RCPT", "550 Invalid recipient")
         office.relay.answer("RCPT", "250 OK", to=ANNE)
         office.queue(users(30))
         office.queue(users(30, "dead"))

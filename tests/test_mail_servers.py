@@ -142,6 +142,19 @@ class TestDelivery:
         assert eventually(lambda: server.recipients() == sorted(living), 10)
         assert office.state().status == "open"
 
+    @pytest.mark.parametrize("server", [Postfix], indirect=True)
+    def test_dead_addresses_in_a_row_hold_up_no_other_mail(self, server, office):
+        """ Each in a message of its own: Postfix's words tell that nobody is there """
+
+        server.run()
+        dead = ["dead%02d" % number for number in range(11)]
+        office.queue(*addresses(dead + ["anne"]))
+
+        office.drain()
+
+        assert statuses(office) == dict(dict.fromkeys(dead, INVALID), anne=SENT)
+        assert office.state().status == "open"
+
     def test_nothing_is_lost_when_the_server_is_restarted(self, server, office):
         """ Mail waits while it is away, and each arrives once """
 

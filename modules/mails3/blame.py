@@ -9,7 +9,7 @@
 """
 
 from .policy import MAIL, REFUSALS_IN_A_ROW, RelayTrouble, Trouble, as_refusal, \
-                    is_about_the_site, is_in_doubt
+                    is_about_the_recipient, is_about_the_site, is_in_doubt
 
 __all__ = ("Blame",)
 
@@ -77,7 +77,8 @@ class Blame:
         for deliveries, outcome in round:
             answers = [error for error in outcome.values() if error and error.phase]
             if answers and not accepted:
-                self._count(deliveries[0].message, len(answers))
+                self._count(deliveries[0].message,
+                            sum(not is_about_the_recipient(error) for error in answers))
                 works = works or not all(isinstance(error, Trouble) for error in answers)
             tripped += self._blame(deliveries, outcome, accepted)
             if self.refusals >= REFUSALS_IN_A_ROW and answers and not tripped:
@@ -89,8 +90,8 @@ class Blame:
     # -------------------------------------------------------------------------
     def _count(self, message, number):
         """
-            Count refusals in a row; those of one message alone, which may be
-            to a list of dead addresses, are not enough
+            Count refusals in a row whose words do not tell; those of one message
+            alone, which may be to a list of dead addresses, are not enough
         """
 
         before = self.refused.get(message, 0)

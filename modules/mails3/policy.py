@@ -21,7 +21,8 @@ __all__ = ("CONNECT", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BODY"
            "MESSAGE_PHASES", "REFUSALS_IN_A_ROW", "Reply",
            "DeliveryError", "Trouble", "ConfigTrouble", "LoginRefused",
            "RelayTrouble", "QuotaReached", "NotNow", "Never", "OwnFault", "TooManyRecipients",
-           "judge", "as_refusal", "is_about_the_site", "is_in_doubt", "next_try", "next_probe",
+           "judge", "as_refusal", "is_about_the_site", "is_about_the_recipient", "is_in_doubt",
+           "next_try", "next_probe",
            )
 
 # Where in the dialogue with the relay a reply was given (RFC 5321 section 3)
@@ -142,6 +143,17 @@ SITE = (
                   r"|not (yet )?activated)", ConfigTrouble), # SES, SocketLabs, Brevo
     )
 
+# Refusals that are about one mailbox, whatever the site. Exim's "Unrouteable
+# address" and OpenSMTPD's "Invalid recipient" are not among them: these servers
+# say the same to all recipients when they are configured wrongly.
+#
+RECIPIENT = re.compile(r"5\.1\.[1236](?!\d)" # RFC 3463 3.2: bad destination
+                       r"|5\.2\.[012](?![\d.])" # RFC 3463 3.3: disabled, full
+                       r"|5\.1\.10(?!\d)" # RFC 7505 4.2: takes no mail
+                       r"|(unknown|no such) (local )?(user|recipient|mailbox)"
+                       r"|(user|recipient|mailbox) (is )?(unknown|not found|does(n't| not) exist)",
+                       re.IGNORECASE)
+
 # -----------------------------------------------------------------------------
 # What a refusal means: the first line that fits phase, code and enhanced
 # status code (RFC 3463), by how far its reason reaches
@@ -238,6 +250,19 @@ def is_about_the_site(trouble):
     """
 
     return isinstance(trouble, (ConfigTrouble, QuotaReached))
+
+# -----------------------------------------------------------------------------
+def is_about_the_recipient(error):
+    """
+        Whether the relay's own words say that a refusal is about the recipient,
+        who does not exist: that tells nothing about the site
+
+        Args:
+            error: the DeliveryError
+    """
+
+    return isinstance(error, Never) and error.phase == RCPT and \
+        RECIPIENT.search(error.reply[1]) is not None
 
 # -----------------------------------------------------------------------------
 def as_refusal(trouble):

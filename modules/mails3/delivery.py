@@ -268,7 +268,8 @@ class Courier:
             return False
         if self.transport.fingerprint(state.salt) not in fingerprints_of(state):
             self._open("the configuration has changed")
-            self.held, self.blame.refusals = False, 0
+            # Of which nothing is known yet, also not that it works
+            self.held, self.blame, self.noted_refusals = False, Blame(), 0
             return True
         return self.unasked or self.insist or self.relay.probe(state, now)
 
@@ -288,9 +289,12 @@ class Courier:
             messages.extend(deliveries[start:start + MOST]
                             for start in range(0, len(deliveries), MOST))
         sessions = self._sessions(len(messages))
-        settled, renewed = 0, self.now()
+        settled, renewed, letters = 0, self.now(), []
         try:
             for part in parts(messages):
+                if self.clock() >= self.deadline:
+                    # What can not be begun any more need not be read
+                    break
                 contents = self.outbox.contents([message[0].message for message in part])
                 letters = []
                 while (part or letters) and self.clock() < self.deadline:
@@ -589,8 +593,9 @@ class Courier:
         """
 
         refusals, now = self.blame.refusals, self.now()
-        if refusals == self.noted_refusals:
+        if refusals == self.noted_refusals and not self.blame.is_refuted:
             return
+        self.blame.is_refuted = False
         self.relay.note_refusals(refusals, now)
         self.noted_refusals = refusals
         if refusals >= REFUSALS_IN_A_ROW:
@@ -635,9 +640,10 @@ class Courier:
     def _open(self, why, works=False):
         """ Close the breaker if it is tripped """
 
+        # It counts when it is committed, and is written anew if that fails: what
+        # has come of it is read with the next claim
         if self.held and self.relay.open(self.now(), works):
             log.warning("Mail is not held any more: %s.", why)
-        self.held = False
 
 # -----------------------------------------------------------------------------
 def one_mail(delivery):

@@ -11,8 +11,8 @@ from conftest import FakeRelay, Office
 
 from mails3.dialogue import Dialogue, MailObject
 from mails3.message import DRAFT, FAILED, INVALID, SENT, UNSENT
-from mails3.policy import BODY, MAIL, RCPT, STARTTLS, ConfigTrouble, Reply, is_in_doubt, \
-                          judge
+from mails3.policy import BODY, MAIL, RCPT, STARTTLS, ConfigTrouble, RelayTrouble, Reply, \
+                          is_in_doubt, judge
 from mails3.smtp import Server, Session
 
 ANNE, BOB, ODD = "anne@example.org", "bob@example.org", "odd@example.org"
@@ -388,6 +388,27 @@ class TestConfiguration:
         assert caplog.text.count("Mail is held") == 1
         assert office.state().cause == "configuration"
         assert "Relay access denied" in office.state().reason
+
+    def test_what_trips_the_breaker_is_what_the_admin_is_told(self, small_office, caplog):
+        """ And not, after it, what another message had met before """
+
+        office = small_office
+        office.relay.answer("RCPT", "554 5.7.1 Relay access denied")
+        office.queue(ANNE, BOB)
+        run = office.mail._run()
+        opened, calls = run.transport.open, []
+
+        def open_once(*args):
+            calls.append(args)
+            if len(calls) > 1:
+                raise RelayTrouble("Connection refused")
+            return opened(*args)
+
+        run.transport.open, run.transport.is_open = open_once, lambda number: False
+        run.drain()
+
+        assert caplog.text.count("Mail is held") == 1
+        assert office.state().reason == "Connection refused"
 
     def test_a_refusal_beside_mail_that_is_accepted_holds_nothing(self, small_office):
         """ Several sessions: the last of many mails, in one round with others """

@@ -216,7 +216,7 @@ class Courier:
                     settled += self._send_claimed(lease)
                 except Trouble as trouble:
                     self._patiently(partial(self._hold, trouble))
-                    break
+                    return settled
                 finally:
                     self._surely(lambda: self.outbox.release(lease))
             if self.blame.unexplained:

@@ -3,12 +3,17 @@
     one message over which it came up
 """
 
+import ssl
+
 import pytest
 
 from conftest import FakeRelay, Office
 
+from mails3.dialogue import Dialogue, MailObject
 from mails3.message import DRAFT, FAILED, INVALID, SENT, UNSENT
-from mails3.smtp import Session
+from mails3.policy import BODY, MAIL, RCPT, STARTTLS, ConfigTrouble, RelayTrouble, Reply, \
+                          is_in_doubt, judge
+from mails3.smtp import Server, Session
 
 ANNE, BOB, ODD = "anne@example.org", "bob@example.org", "odd@example.org"
 
@@ -140,6 +145,55 @@ class TestProbe:
             office.later(400)
 
         assert {named(office.relay, address) for address in users(6)} == {1}
+
+    def test_an_outage_that_lasts_gives_up_no_mail(self, small_office):
+        """ However often each message has been the probe """
+
+        office = small_office
+        office.configure(max_retries=1)
+        office.relay.answer("MAIL", "421 4.3.2 Going down")
+        ids = office.queue(*users(3))
+
+        for _ in range(20):
+            office.drain()
+            office.retry()
+            office.later(600)
+
+        assert {attempts(office, number) for number in ids} == {0}
+        office.relay.reset()
+        office.drain()
+        assert {office.status(number) for number in ids} == {SENT}
+
+    def test_a_database_that_is_busy_for_a_moment_leaves_no_breaker_tripped(self,
+                                                                            small_office):
+        """ The probe was accepted, only its commit has failed once """
+
+        office = small_office
+        office.relay.answer("MAIL", "421 4.3.2 Going down")
+        ids = office.queue(*users(4))
+        office.drain()
+        office.relay.reset()
+        office.later(400)
+        run = office.mail._run()
+        run.sleep = lambda seconds: None
+        opened, commit, failed = run.relay.open, run.commit, []
+
+        def open_and_fail(*args):
+            failed.append(False)
+            return opened(*args)
+
+        def fail_once():
+            if failed == [False]:
+                failed.append(True)
+                raise RuntimeError("database is locked")
+            commit()
+
+        run.relay.open, run.commit = open_and_fail, fail_once
+        run.drain()
+
+        assert True in failed
+        assert office.state().status == "open"
+        assert {office.status(number) for number in ids} == {SENT}
 
 # =============================================================================
 class TestAnswers:
@@ -281,6 +335,106 @@ class TestConfiguration:
         assert office.status(anne) == SENT
         assert office.state().status == "open"
         assert office.status(odd) == (UNSENT if reply.startswith("4") else INVALID)
+
+    @pytest.mark.parametrize("step, reply", REFUSALS_OF_THE_CLIENT[:1])
+    def test_a_repair_that_is_none_costs_no_message_anything(self, small_office, step, reply):
+        """ Another configuration is not yet one that works """
+
+        office = small_office
+        office.relay.answer(step, reply)
+        ids = office.queue(*users(6))
+        for _ in range(4):
+            office.drain()
+            office.later(400)
+
+        office.mail.settings.hostname = "other.example.org"
+        for _ in range(8):
+            office.drain()
+            office.later(400)
+
+        assert {office.status(number) for number in ids} == {UNSENT}
+        assert {attempts(office, number) for number in ids} == {0}
+
+    def test_a_quota_that_frees_itself_drop_by_drop_rejects_no_mail(self, small_office):
+        """ What was refused before a mail was accepted, and is refused after it """
+
+        office, reply = small_office, "550 5.4.5 Daily user sending limit exceeded."
+        office.relay.answer("RCPT", reply)
+        ids = office.queue(*users(6))
+        for _ in range(8):
+            office.drain()
+            office.later(400)
+
+        office.relay.answer("RCPT", "250 OK", times=1)
+        for _ in range(5):
+            office.drain()
+            office.later(400)
+
+        assert sum(office.status(number) == SENT for number in ids) == 1
+        assert {office.status(number) for number in ids} == {SENT, UNSENT}
+        assert sum(attempts(office, number) for number in ids) <= 2
+
+    def test_an_incident_that_lasts_is_logged_once(self, small_office, caplog):
+        """ Also when more than ten probes have met it """
+
+        office = small_office
+        office.relay.answer("RCPT", "554 5.7.1 Relay access denied")
+        office.queue(*users(6))
+
+        for _ in range(15):
+            office.drain()
+            office.later(400)
+
+        assert caplog.text.count("Mail is held") == 1
+        assert office.state().cause == "configuration"
+        assert "Relay access denied" in office.state().reason
+
+    def test_what_trips_the_breaker_is_what_the_admin_is_told(self, small_office, caplog):
+        """ And not, after it, what another message had met before """
+
+        office = small_office
+        office.relay.answer("RCPT", "554 5.7.1 Relay access denied")
+        office.queue(ANNE, BOB)
+        run = office.mail._run()
+        opened, calls = run.transport.open, []
+
+        def open_once(*args):
+            calls.append(args)
+            if len(calls) > 1:
+                raise RelayTrouble("Connection refused")
+            return opened(*args)
+
+        run.transport.open, run.transport.is_open = open_once, lambda number: False
+        run.drain()
+
+        assert caplog.text.count("Mail is held") == 1
+        assert office.state().reason == "Connection refused"
+
+    def test_a_refusal_beside_mail_that_is_accepted_holds_nothing(self, small_office):
+        """ Several sessions: the last of many mails, in one round with others """
+
+        office = small_office
+        office.relay.answer("RCPT", "554 5.7.1 Relay access denied", to=ODD)
+        ids = office.queue(*users(20), ODD)
+
+        office.drain(sessions=3)
+
+        assert office.state().status == "open"
+        assert office.status(ids[-1]) == INVALID
+
+    def test_names_without_a_dot_trip_no_breaker(self, small_office):
+        """ Postfix refuses them by a code for a relay that is out of step """
+
+        office = small_office
+        for address in ("a@foo", "b@bar"):
+            office.relay.answer("RCPT", "504 5.5.2 <%s>: Recipient address rejected: need "
+                                        "fully-qualified address" % address, to=address)
+        ids = office.queue("a@foo", "b@bar", ANNE)
+
+        office.drain()
+
+        assert [office.status(number) for number in ids] == [INVALID, INVALID, SENT]
+        assert office.state().status == "open"
 
     def test_a_relay_that_is_for_some_recipients_only_takes_theirs(self, office):
         """ A refusal that others do not meet is about that recipient, the second time """
@@ -500,7 +654,40 @@ class TestRun:
 
         assert [mail.recipients for mail in office.relay.mails] == [[ANNE]]
 
-# =============================================================================
+# -----------------------------------------------------------------------------
+def test_tls_that_breaks_off_after_the_content_leaves_it_in_doubt():
+    """ It worked until then: no trouble of the configuration, tried without end """
+
+    def broken():
+        error = ssl.SSLError(1, "bad record mac")
+        error.reason = "SSLV3_ALERT_BAD_RECORD_MAC"
+        raise error
+
+    session = Session(Server("mail.example.org", 25), timeout=1)
+    session.deadline = session.clock() + 1
+
+    assert is_in_doubt(judge(session._outcome(BODY, broken)))
+    with pytest.raises(ConfigTrouble):
+        session._outcome(STARTTLS, broken)
+
+# -----------------------------------------------------------------------------
+def test_who_was_accepted_may_have_what_was_sent_along():
+    """ Envelope and content in one, and the relay falls silent after a recipient """
+
+    dialogue = Dialogue(MailObject("a@example.org", [ANNE, BOB], "Text"),
+                        {"pipelining": "", "chunking": ""}).hand_over(lambda: False)
+    phases = [phase for phase, _ in next(dialogue)]
+    replies = [Reply(MAIL, 250, "OK"), Reply(RCPT, 250, "OK"),
+               Reply(RCPT, None, "Connection closed"), Reply(BODY, None, "Connection closed")]
+    assert phases == [MAIL, RCPT, RCPT, BODY]
+
+    with pytest.raises(StopIteration) as end:
+        dialogue.send(replies)
+
+    assert {recipient: is_in_doubt(error) for recipient, error
+            in end.value.value.items()} == {ANNE: True, BOB: True}
+
+# -----------------------------------------------------------------------------
 def test_closing_a_session_never_raises(relay):
     """ Not if the relay has closed first, and smtplib has dropped its socket """
 

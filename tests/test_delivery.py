@@ -27,6 +27,24 @@ class TestDrain:
         assert office.status(anne) == SENT
         assert [mail.recipients for mail in office.relay.mails] == [[ANNE]]
 
+    def test_a_run_that_is_over_reads_no_more_mail(self, small_office, monkeypatch):
+        """ What is large is read in parts, and only as far as it can be begun """
+
+        monkeypatch.setattr("mails3.delivery.PART", 100)
+        small_office.queue(*["user%s@example.org" % number for number in range(8)])
+        run = small_office.mail._run()
+        read, contents = [], run.outbox.contents
+
+        def read_and_stop(mail_ids):
+            run.stop()
+            read.append(mail_ids)
+            return contents(mail_ids)
+
+        monkeypatch.setattr(run.outbox, "contents", read_and_stop)
+        run.drain()
+
+        assert len(read) == 1
+
     def test_uncommitted_mail_is_not_sent(self, office):
         """ What the caller may still roll back, no worker sees """
 

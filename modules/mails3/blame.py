@@ -8,7 +8,7 @@
     @license: MIT
 """
 
-from .policy import MAIL, REFUSALS_IN_A_ROW, RelayTrouble, Trouble, as_refusal, \
+from .policy import MAIL, RCPT, REFUSALS_IN_A_ROW, RelayTrouble, Trouble, as_refusal, \
                     is_about_the_recipient, is_about_the_site, is_in_doubt
 
 __all__ = ("Blame",)
@@ -31,6 +31,8 @@ class Blame:
         self.refused = {}
         # When the relay last accepted a message after a trouble
         self.accepted_on = None
+        self.is_held = False # others have met a trouble, and none was accepted since
+        self.is_refuted = False # it has accepted one beside a trouble: to be noted
 
     # -------------------------------------------------------------------------
     def read(self, state):
@@ -43,6 +45,7 @@ class Blame:
 
         self.refusals = state.refusals or 0
         self.accepted_on = state.opened_on
+        self.is_held = state.held_on is not None
 
     # -------------------------------------------------------------------------
     @property
@@ -73,6 +76,7 @@ class Blame:
         if accepted:
             self.suspect = self.trouble = None
             self.refusals, self.refused = 0, {}
+            self.is_held = False
         works, tripped = accepted, []
         for deliveries, outcome in round:
             answers = [error for error in outcome.values() if error and error.phase]
@@ -82,7 +86,9 @@ class Blame:
                 works = works or not all(isinstance(error, Trouble) for error in answers)
             tripped += self._blame(deliveries, outcome, accepted)
             if self.refusals >= REFUSALS_IN_A_ROW and answers and not tripped:
-                tripped.append(RelayTrouble("%s mails in a row were refused and none was "
+                # If the relay's own words say what it is, those are for the admin
+                tripped.append(answers[-1] if isinstance(answers[-1], Trouble) else
+                               RelayTrouble("%s mails in a row were refused and none was "
                                             "accepted, the last one with: %s" %
                                             (self.refusals, answers[-1])))
         return works and (accepted or self.refusals < REFUSALS_IN_A_ROW), tripped
@@ -120,12 +126,15 @@ class Blame:
         about_site = is_about_the_site(trouble)
         own = [delivery for delivery in troubled
                if self._is_its_own(delivery, outcome[delivery.address], accepted)]
-        if not accepted and not (own and about_site):
-            suspect, self.suspect, self.trouble = self.suspect, message, trouble
+        if accepted:
+            self.is_refuted = self.is_refuted or len(own) < len(troubled)
+        else:
+            suspect, self.suspect = self.suspect, message
+            self.trouble = None if own and about_site else trouble
             # The envelope's sender is the site's own; or another message has met
             # the same; or the words are clear, and there is no other message
             if about_site and trouble.phase == MAIL or suspect not in (None, message) or \
-               about_site and suspect == message:
+               about_site and suspect == message and not own:
                 return [trouble]
         for delivery in own:
             outcome[delivery.address] = as_refusal(outcome[delivery.address])
@@ -136,12 +145,17 @@ class Blame:
         """
             Whether a trouble counts as an attempt of the delivery: it has met
             one before; if it is about the site in the relay's own words, only
-            when others have been accepted since
+            when others have been accepted since. While others have met the same
+            and none was accepted, however long, it does not, unless content was
+            handed over, which may cost something each time.
         """
 
         if delivery.troubled_on is None or is_in_doubt(trouble):
             return False
-        return accepted or not is_about_the_site(trouble) or \
+        about_site = is_about_the_site(trouble)
+        if self.is_held and (about_site or trouble.phase in (MAIL, RCPT)):
+            return False
+        return accepted or not about_site or \
             self.accepted_on is not None and delivery.troubled_on <= self.accepted_on
 
 # END =========================================================================

@@ -218,7 +218,7 @@ class Courier:
                     settled += self._send_claimed(lease)
                 except Trouble as trouble:
                     self._patiently(partial(self._hold, trouble))
-                    break
+                    return settled
                 finally:
                     self._surely(lambda: self.outbox.release(lease))
             if self.blame.unexplained:
@@ -271,7 +271,9 @@ class Courier:
             return False
         if self.transport.fingerprint(state.salt) not in fingerprints_of(state):
             self._open("the configuration has changed")
-            self.held, self.blame.refusals = False, 0
+            # Of which nothing is known yet, also not that it works
+            self.held, self.on_trial = False, True
+            self.blame, self.noted_refusals = Blame(), 0
             return True
         return self.unasked or self.insist or self.relay.probe(state, now)
 
@@ -291,9 +293,12 @@ class Courier:
             messages.extend(deliveries[start:start + MOST]
                             for start in range(0, len(deliveries), MOST))
         sessions = self._sessions(len(messages))
-        settled, renewed = 0, self.now()
+        settled, renewed, letters = 0, self.now(), []
         try:
             for part in parts(messages):
+                if self.clock() >= self.deadline:
+                    # What can not be begun any more need not be read
+                    break
                 contents = self.outbox.contents([message[0].message for message in part])
                 letters = []
                 while (part or letters) and self.clock() < self.deadline:
@@ -593,8 +598,9 @@ class Courier:
         """
 
         refusals, now = self.blame.refusals, self.now()
-        if refusals == self.noted_refusals:
+        if refusals == self.noted_refusals and not self.blame.is_refuted:
             return
+        self.blame.is_refuted = False
         self.relay.note_refusals(refusals, now)
         self.noted_refusals = refusals
         if refusals >= REFUSALS_IN_A_ROW:
@@ -639,12 +645,10 @@ class Courier:
     def _open(self, why, works=False):
         """ Close the breaker if it is tripped, or if a new configuration is on trial """
 
-        if not self.held and not self.on_trial:
-            return
-        was_held, self.on_trial = self.held, not works
-        if self.relay.open(self.now(), works) and was_held:
+        # It counts when it is committed, and is written anew if that fails: what
+        # has come of it is read with the next claim
+        if (self.held or self.on_trial) and self.relay.open(self.now(), works) and self.held:
             log.warning("Mail is not held any more: %s.", why)
-        self.held = False
 
 # -----------------------------------------------------------------------------
 def one_mail(delivery):

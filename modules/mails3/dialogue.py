@@ -11,7 +11,7 @@
 from typing import NamedTuple, Union
 
 from .policy import BODY, DATA, MAIL, RCPT, Never, NotNow, RelayTrouble, Reply, \
-                    TooManyRecipients, Trouble, judge
+                    TooManyRecipients, Trouble, is_in_doubt, judge
 
 __all__ = ("Dialogue", "MailObject")
 
@@ -133,7 +133,8 @@ class Dialogue:
                     return dict.fromkeys(recipients, error)
             answers.extend(answer(each, taken, own_sender) for each in replies)
             if any(breaks_off(error) for error in answers):
-                return broken_off(dict(zip(recipients, answers)), whole)
+                return broken_off(dict(zip(recipients, answers)), whole,
+                                  judge(reply) if whole else None)
 
         outcome = dict(zip(recipients, answers))
         if None in answers:
@@ -203,7 +204,7 @@ def breaks_off(error):
     return isinstance(error, RelayTrouble)
 
 # -----------------------------------------------------------------------------
-def broken_off(outcome, whole):
+def broken_off(outcome, whole, content_error=None):
     """
         What becomes of a message when the relay broke off at a recipient:
         what it has answered before counts, and the recipient at which it broke
@@ -213,6 +214,8 @@ def broken_off(outcome, whole):
             outcome: dict {recipient: DeliveryError or None}
             whole: the content had been sent along: then the trouble is about
                    all that have no answer, for they may have it
+            content_error: the DeliveryError about that content: those who were
+                           accepted may have it as well
 
         Returns:
             the dict for hand_over()
@@ -220,6 +223,8 @@ def broken_off(outcome, whole):
 
     kept, found = {}, False
     for recipient, error in outcome.items():
+        if error is None and content_error and is_in_doubt(content_error):
+            error = content_error
         if error is None or isinstance(error, TooManyRecipients) or \
            breaks_off(error) and found and not whole:
             continue

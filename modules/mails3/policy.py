@@ -171,6 +171,7 @@ MEANING = (
     (ANY,             "530",      "",                 ConfigTrouble), # RFC 4954 6, RFC 3207 4
     (ANY,             "5..",      r"5\.7\.(8|9|1[01])", ConfigTrouble), # RFC 4954 6, 5248
     ((BODY,),         "500",      "",                 Never),         # RFC 5321 4.5.3.1.6: line
+    ((RCPT,),         "504",      "",                 Never),         # Postfix: not fully-qualified
     (ANY,             "50[0234]", "",                 RelayTrouble),  # RFC 5321 4.2.4: out of step
     ((RCPT,),         "[45]..",   r"[45]\.5\.3",      TooManyRecipients), # RFC 3463 3.6
     ((RCPT,),         "[45]..",   r"(?i:.*too many recipients)", TooManyRecipients), # Exim etc.
@@ -273,11 +274,11 @@ def as_refusal(trouble):
             trouble: the Trouble
 
         Returns:
-            NotNow; Never if the relay has said so
+            NotNow; Never if the relay has said so, of what does not come back by itself
     """
 
     code, _ = trouble.reply
-    is_final = code is not None and code // 100 == 5 and is_about_the_site(trouble)
+    is_final = code is not None and code // 100 == 5 and isinstance(trouble, ConfigTrouble)
     return (Never if is_final else NotNow)(trouble.args[0])
 
 # -----------------------------------------------------------------------------

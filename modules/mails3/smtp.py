@@ -558,9 +558,12 @@ class Session:
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             code, text = None, "Connection closed"
         except ssl.SSLError as error:
-            # Certificate or protocol version: only a person repairs that
-            raise ConfigTrouble(Reply(phase, None, "TLS impossible (%s)" %
-                                      (error.reason or "?"))) from None
+            if phase not in MESSAGE_PHASES:
+                # Certificate or protocol version: only a person repairs that
+                raise ConfigTrouble(Reply(phase, None, "TLS impossible (%s)" %
+                                          (error.reason or "?"))) from None
+            # It was possible until now: broken off, also after the content
+            code, text = None, "TLS broken off (%s)" % (error.reason or "?")
         except ValueError as error:
             # What can't be encoded, or decoded, is ours: the configuration,
             # or this code

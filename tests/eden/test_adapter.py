@@ -10,6 +10,7 @@ import pytest
 from conftest import statements
 
 from mails3.eden import adopt
+from mails3.eden.pickup import Pickup
 from mails3.message import DRAFT, INVALID, SENT, UNSENT
 
 ANNE, BOB, CARL = "anne@example.org", "bob@example.org", "carl@example.org"
@@ -67,6 +68,25 @@ class TestPersons:
 
         assert branch.outbox()[0] == (INVALID, 0, "The person has no contact of that kind")
         assert branch.addresses() == [ANNE]
+
+    def test_an_exception_of_ours_sets_the_row_aside(self, branch, monkeypatch):
+        """ Nobody has refused it: a person decides; the others go out """
+
+        people = [branch.person(address)["pe_id"] for address in (ANNE, BOB)]
+        accept = Pickup._accept
+
+        def broken(self, row, mail_id, address, now):
+            if address == ANNE:
+                raise AttributeError("body")
+            accept(self, row, mail_id, address, now)
+
+        branch.msg.send_by_pe_id(people, "News", "There is news.")
+        with monkeypatch.context() as patch:
+            patch.setattr(Pickup, "_accept", broken)
+            branch.drain()
+
+        assert branch.statuses() == [DRAFT, SENT]
+        assert branch.outbox()[0][2] == "It can not be read (AttributeError)"
 
     def test_a_malformed_address(self, branch):
         """ The row is invalid, with the reason; it holds up no other """

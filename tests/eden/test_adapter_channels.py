@@ -69,6 +69,19 @@ class TestTexts:
         assert gateway.texts == [(NUMBER, "Water is coming")]
         assert branch.statuses() == [SENT]
 
+    def test_a_malformed_url_is_not_quoted(self, branch, caplog):
+        """ It may have a password in it """
+
+        self.by(branch, "msg_sms_webapi_channel", parameters="user=anne",
+                url="http://127.0.0.1:1/sms?password=very secret")
+        self.send(branch, "Water is coming")
+
+        branch.send_channels()
+
+        assert branch.statuses() == [UNSENT]
+        assert branch.state("SMS").reason == "The URL of the SMS gateway is malformed"
+        assert "secret" not in caplog.text
+
     def test_only_the_retry_pass_tries_again(self, branch, gateway):
         """ What a gateway refuses holds up no other, and is not tried for each """
 

@@ -11,7 +11,7 @@
 import hashlib
 import re
 
-from http.client import HTTPException
+from http.client import HTTPException, InvalidURL
 from io import StringIO
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -235,6 +235,10 @@ class ChannelTransport:
                 # The request was not sent, or not all of it
                 phase = DATA if isinstance(error.reason, HUNG_UP) else CONNECT
                 raise no_answer(phase, error.reason) from None
+            except InvalidURL:
+                # Its text quotes the URL, and that may have the password in it
+                raise ConfigTrouble(Answer(CONNECT, None, "The URL of the SMS gateway is "
+                                                          "malformed")) from None
             except (OSError, HTTPException) as error:
                 # It may have the text
                 raise no_answer(BODY, error) from None

@@ -17,7 +17,8 @@ from gluon.tools import Mail
 from pydal.objects import Expression
 
 from ..address import BadInput, address_of
-from ..message import DEFERRED, EMAIL, INVALID, NEW, SENT, UNSENT
+from ..message import DEFERRED, DRAFT, EMAIL, INVALID, NEW, SENT, UNSENT
+from ..schema import is_conflict
 from ..submission import Submission
 
 __all__ = ("Pickup",)
@@ -184,10 +185,14 @@ class Pickup:
                 moved += 1
             except Exception as error:
                 self.db.rollback()
+                if is_conflict(error):
+                    # Somebody else holds it: for the next run
+                    continue
                 try:
-                    # Fails, too, if another worker has got it
+                    # Nobody has refused it: set aside, until a person releases it.
+                    # Fails, too, if another worker has got it.
                     self._refuse(row, "It can not be read (%s)" %
-                                 type(error).__name__, now)
+                                 type(error).__name__, now, status=DRAFT)
                     self.db.commit()
                     moved += 1
                 except Exception:
@@ -367,11 +372,11 @@ class Pickup:
         self._write(row, mail_id=mail_id, lane=DEFERRED if tried else NEW, due_on=now)
 
     # -------------------------------------------------------------------------
-    def _refuse(self, row, reason, now):
-        """ A row can't become a delivery: final, with the reason """
+    def _refuse(self, row, reason, now, status=INVALID):
+        """ A row can't become a delivery: final by default, with the reason """
 
         log.warning("Row %s of msg_outbox can't be sent: %s", row.msg_outbox.id, reason)
-        self.db(self.table.id == row.msg_outbox.id).update(status=INVALID)
+        self.db(self.table.id == row.msg_outbox.id).update(status=status)
         self._write(row, lane=None, tried_on=now, reply=str(reason)[:512])
 
     # -------------------------------------------------------------------------

@@ -404,7 +404,7 @@ class TestConfiguration:
                 raise RelayTrouble("Connection refused")
             return opened(*args)
 
-        run.transport.open, run.transport.is_open = open_once, lambda number: False
+        run.transport.open, run.transport.ready = open_once, lambda number: 0
         run.drain()
 
         assert caplog.text.count("Mail is held") == 1

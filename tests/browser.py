@@ -172,12 +172,14 @@ def stops_nothing_by_one_key(driver, site):
         assert driver.execute_script("return window.scrollY") == scroll
         driver.switch_to.active_element.send_keys(Keys.ENTER)
         visible = ".mails3 input:not([type=hidden]):not([type=search])"
+        # Anew for each: Enter may have led to another page, and a list may
+        # have become shorter meanwhile
+        driver.get(site.url + "/mails3" + page)
         for number in range(len(driver.find_elements(By.CSS_SELECTOR, visible))):
-            # Anew for each: Enter may have led to another page
             driver.get(site.url + "/mails3" + page)
-            field = driver.find_elements(By.CSS_SELECTOR, visible)[number]
-            if field.is_displayed():
-                field.send_keys(Keys.ENTER)
+            for field in driver.find_elements(By.CSS_SELECTOR, visible)[number:number + 1]:
+                if field.is_displayed():
+                    field.send_keys(Keys.ENTER)
     driver.get(site.url + "/mails3")
     text = driver.find_element(By.CLASS_NAME, "mails3").text
     assert "Sending is paused" not in text

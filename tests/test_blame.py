@@ -420,7 +420,7 @@ class TestConfiguration:
         office.drain(sessions=3)
 
         assert office.state().status == "open"
-        assert office.status(ids[-1]) == INVALID
+        assert (office.status(ids[-1]), attempts(office, ids[-1])) == (UNSENT, 1)
 
     def test_names_without_a_dot_trip_no_breaker(self, small_office):
         """ Postfix refuses them by a code for a relay that is out of step """
@@ -437,7 +437,7 @@ class TestConfiguration:
         assert office.state().status == "open"
 
     def test_a_relay_that_is_for_some_recipients_only_takes_theirs(self, office):
-        """ A refusal that others do not meet is about that recipient, the second time """
+        """ A refusal that others do not meet is that recipient's, the second time """
 
         office.relay.answer("RCPT", "554 5.7.1 Relay access denied", to=ODD)
         odd = office.queue(ODD)
@@ -446,8 +446,26 @@ class TestConfiguration:
         office.drain()
 
         assert {office.status(number) for number in others} == {SENT}
-        assert office.status(odd) == INVALID
+        # Not rejected: it may have come back for all
+        assert (office.status(odd), attempts(office, odd)) == (UNSENT, 1)
         assert office.state().status == "open"
+
+    def test_a_refusal_of_the_site_that_comes_back_rejects_nothing(self, small_office):
+        """ Though a mail was accepted between: the account is suspended once more """
+
+        office = small_office
+        office.relay.answer("BODY", "554 5.7.1 Your account has been suspended")
+        ids = office.queue(*users(6))
+        for _ in range(4):
+            office.drain(sessions=1)
+            office.later(400)
+
+        office.relay.answer("BODY", "250 2.0.0 OK", times=1)
+        for _ in range(4):
+            office.drain()
+            office.later(400)
+
+        assert sorted(office.status(number) for number in ids) == [UNSENT] * 5 + [SENT]
 
     @pytest.mark.parametrize("reply", ["550 5.7.1 No", "450 4.7.0 No"])
     def test_ten_refusals_in_a_row_are_an_incident(self, office, reply, caplog):

@@ -137,7 +137,7 @@ class Blame:
                about_site and suspect == message and not own:
                 return [trouble]
         for delivery in own:
-            outcome[delivery.address] = as_refusal(outcome[delivery.address])
+            outcome[delivery.address] = as_refusal(outcome[delivery.address], accepted)
         return []
 
     # -------------------------------------------------------------------------

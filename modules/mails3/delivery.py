@@ -315,7 +315,7 @@ class Courier:
                 settled -= sum(len(letter.deliveries) for letter in letters)
         finally:
             self._surely(self._settle_finished)
-            self.finished.clear()
+            self._note_written()
         return settled
 
     # -------------------------------------------------------------------------
@@ -394,7 +394,7 @@ class Courier:
             # What is known is not made to wait; and a relay that is away
             # leaves nothing in doubt
             self._surely(self._settle_finished)
-            self.finished.clear()
+            self._note_written()
             start = self.clock()
             number = self.transport.open(wanted, within)
             within -= self.clock() - start
@@ -402,7 +402,7 @@ class Courier:
 
         # In doubt from here on; and no transaction is open while we send
         round = self._surely(lambda: self._begin(round))
-        self.finished.clear()
+        self._note_written()
         self._send_round(round, letters, within)
         return letters
 
@@ -591,6 +591,13 @@ class Courier:
                     self.outbox.forget(message)
 
     # -------------------------------------------------------------------------
+    def _note_written(self):
+        """ What has become of the messages that were handed over is committed """
+
+        self.finished.clear()
+        self.noted_refusals, self.blame.is_refuted = self.blame.refusals, False
+
+    # -------------------------------------------------------------------------
     def _note_refusals(self):
         """
             Keep how many mails in a row were refused, for all workers; and
@@ -600,9 +607,7 @@ class Courier:
         refusals, now = self.blame.refusals, self.now()
         if refusals == self.noted_refusals and not self.blame.is_refuted:
             return
-        self.blame.is_refuted = False
         self.relay.note_refusals(refusals, now)
-        self.noted_refusals = refusals
         if refusals >= REFUSALS_IN_A_ROW:
             self.outbox.put_behind({deliveries[0].message
                                     for deliveries, *_ in self.finished}, now)

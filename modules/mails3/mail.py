@@ -404,7 +404,7 @@ class MailS3(Mail):
                                   commit = lambda: None,
                                   **options).send_own(queued())
             else:
-                with connection_of_our_own(self.db):
+                with connection_of_our_own(self.db, lock_wait_s=5):
                     self._courier(channel,
                                   commit = self.db.commit,
                                   now = self._shared_clock(),

@@ -72,7 +72,7 @@ class DeliveryError(Exception):
         return getattr(self.args[0], "phase", None)
 
 class Trouble(DeliveryError):
-    """ No fault of the message: hold the lane, leave the message alone """
+    """ No fault of the message, unless it turns out to be (as_refusal): mail is held """
 
 class ConfigTrouble(Trouble):
     """ The site is configured wrongly: somebody has to repair it """
@@ -266,19 +266,22 @@ def is_about_the_recipient(error):
         RECIPIENT.search(error.reply[1]) is not None
 
 # -----------------------------------------------------------------------------
-def as_refusal(trouble):
+def as_refusal(trouble, accepted):
     """
         What a trouble means where it turns out to be about one message alone
 
         Args:
             trouble: the Trouble
+            accepted: the relay has accepted another message side by side with
+                      this one; else the trouble may have come back for all
 
         Returns:
             NotNow; Never if the relay has said so, of what does not come back by itself
     """
 
     code, _ = trouble.reply
-    is_final = code is not None and code // 100 == 5 and isinstance(trouble, ConfigTrouble)
+    is_final = accepted and code is not None and code // 100 == 5 and \
+        isinstance(trouble, ConfigTrouble)
     return (Never if is_final else NotNow)(trouble.args[0])
 
 # -----------------------------------------------------------------------------

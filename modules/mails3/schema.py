@@ -328,7 +328,7 @@ def connection_of_our_own(db, lock_wait_s=1):
     """
 
     adapter = db._adapter
-    if "memory" in adapter.uri[:15]:
+    if adapter.dbengine == "sqlite" and "memory" in adapter.uri[:15]:
         # Such a database is its connection
         yield db
         return

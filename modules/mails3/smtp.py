@@ -469,7 +469,13 @@ class Session:
         hmac.new(b"", b"", "md5") # before the server waits for the answer
         reply = self.smtp.docmd("AUTH", "CRAM-MD5")
         if reply[0] == 334:
-            digest = hmac.new(self.server.password.encode("utf-8"), b64decode(reply[1]), "md5")
+            try:
+                challenge = b64decode(reply[1])
+            except ValueError:
+                # RFC 4954 section 4: cancelled, before another way is tried
+                self.smtp.docmd("*")
+                raise
+            digest = hmac.new(self.server.password.encode("utf-8"), challenge, "md5")
             reply = self.smtp.docmd(encoded("%s %s" % (self.server.user, digest.hexdigest())))
         return reply
 
@@ -509,10 +515,10 @@ class Session:
         return self.answer_by - self.clock()
 
     # -------------------------------------------------------------------------
-    def _ask(self, phase, command, *args, own_sender=True, **kwargs):
+    def _ask(self, phase, command, *args, **kwargs):
         """ Give a command; raises the DeliveryError if it is refused """
 
-        error = judge(self._reply(phase, command, *args, **kwargs), own_sender)
+        error = judge(self._reply(phase, command, *args, **kwargs))
         if error:
             raise error
 

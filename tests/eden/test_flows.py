@@ -90,6 +90,10 @@ def site(town):
     for table in ("scheduler_worker", "mails3_delivery", "mails3_message", "msg_outbox",
                   "mails3_incident"):
         town.sql("DELETE FROM %s" % table)
+    # What the killed worker was running: the next one would find that by the row
+    # of its worker, which is gone
+    town.sql("UPDATE scheduler_task SET status = 'QUEUED', assigned_worker_name = '' "
+             "WHERE status IN ('ASSIGNED', 'RUNNING')")
     town.sql("UPDATE mails3_relay SET status = 'open', reason = NULL")
 
 # -----------------------------------------------------------------------------

@@ -9,15 +9,15 @@ import datetime
 
 from hmac import compare_digest
 
-from mails3.delivery import utcnow
-from mails3.ledger import STATES
-from mails3.metrics import CONTENT_TYPE, exposition
-from mails3.page import admins_only, attempted, content_of, entry_asked_for, harmless, \
-                        number_of, over, parts_of, posted, rendered, text_of, values_of, \
-                        visitor
-from mails3.postmaster import Postmaster, Refused
-from mails3.rehearsal import refuses_recipient, rehearse, works
-from mails3.status import Status, next_step
+from mails3.clock import utcnow
+from mails3.queue.report import STATES
+from mails3.admin.metrics import CONTENT_TYPE, exposition
+from mails3.admin.page import admins_only, attempted, content_of, entry_asked_for, harmless, \
+                              number_of, over, parts_of, posted, rendered, text_of, \
+                              values_of, visitor
+from mails3.admin.operator import Operator, OperatorError
+from mails3.admin.config_check import check_configuration, refuses_recipient, works
+from mails3.admin.status import Status, next_step
 
 # -----------------------------------------------------------------------------
 @admins_only
@@ -36,8 +36,8 @@ def mails():
     query = request.get_vars
     search = text_of(query, "q", 100)
 
-    ledger = mail.ledger()
-    entries, older, newer = ledger.page(state, search,
+    report = mail.report()
+    entries, older, newer = report.page(state, search,
                                         before = number_of(text_of(query, "before")),
                                         after = number_of(text_of(query, "after")))
     return rendered("mails",
@@ -46,7 +46,7 @@ def mails():
                     entries = entries,
                     older = older,
                     newer = newer,
-                    counts = ledger.counts(),
+                    counts = report.counts(),
                     now = utcnow(),
                     )
 
@@ -56,16 +56,16 @@ def show():
     """ The story of one mail; not its content """
 
     entry = entry_asked_for()
-    ledger = mail.ledger()
+    report = mail.report()
     status = Status(mail, utcnow())
     return rendered("story",
                     entry = entry,
-                    head = ledger.head(entry),
-                    attempts = ledger.attempts(entry),
-                    others = ledger.others(entry),
-                    expanded = ledger.expanded(entry),
+                    head = report.head(entry),
+                    attempts = report.attempts(entry),
+                    others = report.others(entry),
+                    expanded = report.expanded(entry),
                     following = next_step(entry, status),
-                    has_content = ledger.has_content(entry["mail"]),
+                    has_content = report.has_content(entry["mail"]),
                     now = status.now,
                     )
 
@@ -76,7 +76,7 @@ def content():
 
     entry = entry_asked_for()
     submission = content_of(entry)
-    Postmaster(mail, visitor()).looked(entry)
+    Operator(mail, visitor()).looked(entry)
     body = submission.body
     text, html = body if isinstance(body, list) else (body, None)
     if text and not html and text.lstrip().startswith("<html"):
@@ -99,7 +99,7 @@ def attachment():
     number = number_of(request.args(1))
     if number is None or number >= len(parts):
         raise HTTP(404, "There is no such attachment.")
-    Postmaster(mail, visitor()).looked(entry)
+    Operator(mail, visitor()).looked(entry)
     response.headers["Content-Type"] = "application/octet-stream"
     response.headers["Content-Disposition"] = 'attachment; filename="attachment-%d"' % (number + 1)
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -110,7 +110,7 @@ def attachment():
 def act():
     """ Do a verb to one mail or a selection """
 
-    fields, postmaster = posted(), Postmaster(mail, visitor())
+    fields, postmaster = posted(), Operator(mail, visitor())
     verbs = {name: getattr(postmaster, name)
              for name in ("retry", "requeue", "cancel", "hold", "release")}
     name = text_of(fields, "verb")
@@ -130,16 +130,16 @@ def act():
 
 # -----------------------------------------------------------------------------
 @admins_only
-def lane():
+def sending():
     """ Pause all sending, resume it, or send what waits """
 
-    fields, postmaster = posted(), Postmaster(mail, visitor())
+    fields, postmaster = posted(), Operator(mail, visitor())
 
     def pause():
         given = text_of(fields, "minutes")
         minutes = number_of(given)
         if given and not minutes:
-            raise Refused("Nothing is paused: %r is no number of minutes." % given[:20])
+            raise OperatorError("Nothing is paused: %r is no number of minutes." % given[:20])
         until = utcnow() + datetime.timedelta(minutes=minutes) if minutes else None
         postmaster.pause(text_of(fields, "reason"), until)
         return T("Sending is paused.")
@@ -170,7 +170,7 @@ def check():
 
     fields = posted()
     try:
-        steps = rehearse(mail, text_of(fields, "address") or None)
+        steps = check_configuration(mail, text_of(fields, "address") or None)
     except ValueError as why:
         return over(fields, "%s: %s" % (T("The recipient to ask for"), why))
     return rendered("check",
@@ -188,7 +188,7 @@ def test():
     fields, numbers = posted(), []
 
     def do():
-        numbers.append(Postmaster(mail, visitor()).test(text_of(fields, "address")))
+        numbers.append(Operator(mail, visitor()).test(text_of(fields, "address")))
         return T("The test mail is queued. Load this page again to see what becomes of it.")
 
     told = attempted(do)

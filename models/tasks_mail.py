@@ -12,10 +12,10 @@ if "db" in globals():
 
     try:
         if "s3db" in globals():
-            from mails3.eden import adopt
+            from mails3.hosts.eden import install_mailer
         else:
-            from mails3.web2py import adopt
-        mail = adopt(globals())
+            from mails3.hosts.web2py import install_mailer
+        mail = install_mailer(globals())
     except Exception as error:
         # The app keeps its own mail, and works on
         mails3_error = "MailS3 can't start in this app, which keeps its own mail " \

@@ -123,7 +123,7 @@ def steer(driver, site):
     click("Hold")
     assert "hold: 1 done" in text()
 
-    click("on hold")
+    click("held")
     follow(driver, driver.find_element(By.CSS_SELECTOR, ".mails3 tbody a"))
     assert "Held by " in text()
     click("Release")
@@ -183,6 +183,6 @@ def stops_nothing_by_one_key(driver, site):
     driver.get(site.url + "/mails3")
     text = driver.find_element(By.CLASS_NAME, "mails3").text
     assert "Sending is paused" not in text
-    assert "0\non hold" in text or "0 on hold" in text, text
+    assert "0\nheld" in text or "0 held" in text, text
 
 # END =========================================================================

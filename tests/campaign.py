@@ -32,8 +32,8 @@ from database_server import MariaDB, Postgres
 from fake_relay import FakeRelay
 from host import eventually
 
-from mails3.message import DRAFT, INVALID, NEW, SENT, UNSENT
-from mails3.schema import recover
+from mails3.states import DRAFT, INVALID, NEW, SENT, UNSENT
+from mails3.queue.schema import recover
 
 WAITS = {"sessions": 3, "fallback": "no", "reply_timeout": 1, "retry_interval": 0,
          "shortest_wait": 1, "longest_wait": 2,
@@ -159,9 +159,9 @@ class Campaign:
         self.office.later(3600)
         # What two workers were lost over, the admin releases
         self.set_aside = db(table.status == DRAFT).update(status=UNSENT)
-        db((db.mails3_delivery.doubts > 0) & (db.mails3_delivery.lane == None) &
+        db((db.mails3_delivery.in_doubt_count > 0) & (db.mails3_delivery.queue == None) &
            db.mails3_delivery.outbox_id.belongs(db(table.status == UNSENT)._select(table.id))
-           ).update(lane=NEW, doubts=0, begun_on=None)
+           ).update(queue=NEW, in_doubt_count=0, begun_on=None)
         db.commit()
         eventually(lambda: settled(), 120)
 
@@ -196,7 +196,7 @@ class Campaign:
         outbox, delivery = db.msg_outbox, db.mails3_delivery
         rows = db(delivery.outbox_id == outbox.id).select(outbox.address, outbox.status,
                                                           delivery.attempts, delivery.lease,
-                                                          delivery.lane)
+                                                          delivery.queue)
         arrived = collections.defaultdict(list)
         for mail in self.relay.mails:
             for address in mail.recipients:
@@ -223,7 +223,7 @@ class Campaign:
             if row.msg_outbox.status != SENT or not mails:
                 wrong.append("%s has status %s and arrived %s times" %
                              (address, row.msg_outbox.status, len(mails)))
-            if row.mails3_delivery.lease or row.mails3_delivery.lane:
+            if row.mails3_delivery.lease or row.mails3_delivery.queue:
                 wrong.append("%s is still claimed" % address)
             if row.mails3_delivery.attempts > tried[address]:
                 wrong.append("%s has %s attempts, %s were made" %
@@ -266,7 +266,7 @@ class Campaign:
         """ Let the time pass until a held relay may be probed """
 
         db = self.office.db
-        self._again(lambda: (db(db.mails3_relay.probe_on != None).update(
+        self._again(lambda: (db(db.mails3_channel.probe_on != None).update(
                                     probe_on="2000-01-01 00:00:00"), db.commit()))
 
     # -------------------------------------------------------------------------

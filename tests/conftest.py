@@ -31,9 +31,9 @@ from gluon.dal import DAL           # noqa: E402
 from gluon.globals import Request   # noqa: E402
 from gluon.tools import Mail        # noqa: E402
 
-from mails3 import MailS3           # noqa: E402
-from mails3.relay import Relay      # noqa: E402
-from mails3.schema import TABLES, create, define # noqa: E402
+from mails3 import MailS3 # noqa: E402
+from mails3.delivery.breaker import Breaker # noqa: E402
+from mails3.queue.schema import TABLES, create, define # noqa: E402
 
 from fake_relay import FakeRelay    # noqa: E402
 
@@ -154,7 +154,7 @@ class Office:
 
         db = self.connection()
         create(db, TABLES)
-        Relay(db, "shelter").establish()
+        Breaker(db, "shelter").establish()
         db.commit()
         db.close()
         self.db = self.connection()
@@ -221,7 +221,7 @@ class Office:
         """ Let time pass: all that waits for its time in the database """
 
         self.db.commit()
-        for table in ("mails3_delivery", "mails3_relay"):
+        for table in ("mails3_delivery", "mails3_channel"):
             for field in self.db[table]:
                 if field.type == "datetime":
                     for row in self.db(field != None).select(self.db[table].id, field):
@@ -242,7 +242,7 @@ class Office:
         """ Change what is stored of a delivery's message; the head as it was """
 
         table = self.db.mails3_message
-        query = (table.id == self.entry(number).mails3_delivery.mail_id)
+        query = (table.id == self.entry(number).mails3_delivery.message_id)
         head = self.db(query).select().first().head
         self.db(query).update(**values)
         self.db.commit()
@@ -257,7 +257,7 @@ class Office:
         """ The relay's state """
 
         self.db.commit()
-        return Relay(self.db, "shelter").read()
+        return Breaker(self.db, "shelter").read()
 
     # -------------------------------------------------------------------------
     def close(self):

@@ -6,7 +6,7 @@ from email.utils import quote
 
 import pytest
 
-from mails3.address import BadInput, address_of, read_addresses, read_mailbox
+from mails3.message.address import BadInput, address_of, read_addresses, read_mailbox
 
 SHELTER = "shelter@example.org"
 

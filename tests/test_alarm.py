@@ -12,10 +12,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from mails3.alarm import Alarm
-from mails3.message import NEW
-from mails3.policy import ConfigTrouble
-from mails3.postmaster import Postmaster
+from mails3.admin.alerts import Alerts
+from mails3.states import NEW
+from mails3.policy import ConfigurationFailure
+from mails3.admin.operator import Operator
 
 # =============================================================================
 class Listener:
@@ -86,7 +86,7 @@ class Watch:
         """ What a worker does every few minutes """
 
         self.clock.advance(minutes=minutes)
-        alarm = Alarm(self.office.mail, self.clock)
+        alarm = Alerts(self.office.mail, self.clock)
         alarm.watch()
         self.office.db.commit()
         alarm.tell(self.office.db.commit)
@@ -94,7 +94,7 @@ class Watch:
     # -------------------------------------------------------------------------
     def hold(self):
 
-        self.relay.hold(ConfigTrouble("Login is wrong"), "", None, self.clock())
+        self.relay.hold(ConfigurationFailure("Login is wrong"), "", None, self.clock())
         self.office.db.commit()
 
     # -------------------------------------------------------------------------
@@ -126,7 +126,7 @@ class TestAlarm:
 
         began, ended = listener.heard
         assert (began["site"], began["incident"], began["event"], began["since"]) == \
-               ("shelter", "held", "began", "2026-11-25T12:04:00Z")
+               ("shelter", "suspended", "began", "2026-11-25T12:04:00Z")
         assert "Login is wrong" in began["text"]
         assert (ended["event"], ended["text"]) == ("ended", "shelter: Mail is not held any more.")
 
@@ -148,7 +148,7 @@ class TestAlarm:
         watch.run()
         watch.clock.advance(minutes=6)
         other = office.connection()
-        alarms = [Alarm(office.mail, watch.clock), Alarm(office.mailer(other), watch.clock)]
+        alarms = [Alerts(office.mail, watch.clock), Alerts(office.mailer(other), watch.clock)]
         for alarm in alarms:
             alarm.mail.configure = None
             alarm.watch()
@@ -221,7 +221,7 @@ class TestLog:
                                 ({"server": None}, "No mail server")):
             office.mail.settings.update(settings)
             caplog.clear()
-            Postmaster(office.mail, "Pat").resume()
+            Operator(office.mail, "Pat").resume()
             office.db.commit()
             for _ in range(3):
                 office.later(400)
@@ -242,9 +242,9 @@ class TestLog:
         office.later(400)
         office.mail.tasks = Tasks()
         for Tasks.alive in (0, 0, 1, 1):
-            Alarm(office.mail).watch()
+            Alerts(office.mail).watch()
             office.db.commit()
-            assert Alarm(office.mail).is_active("worker")
+            assert Alerts(office.mail).is_active("worker")
 
         assert [text.partition(".")[0] for text in caplog.messages] == \
                ["No scheduler worker is alive", "The scheduler worker seems to hang"]
@@ -272,7 +272,7 @@ class TestDay:
             office.mail._courier("EMAIL", commit=office.db.commit, now=watch.clock).drain()
             watch.run(minutes=10)
 
-        assert office.mail.ledger().counts()["new"] == 5000
+        assert office.mail.report().counts()["new"] == 5000
         office.relay.start()
         outbox = office.mail._outbox()
         while not outbox.is_empty(NEW, watch.clock()):

@@ -13,7 +13,7 @@ from host import Site, eventually
 from visitor import SECRET, Visitor
 
 from mails3.installation import install
-from mails3.message import UNSENT
+from mails3.states import UNSENT
 
 ANOTHER = "another secret"
 

@@ -9,11 +9,11 @@ import pytest
 
 from conftest import FakeRelay, Office
 
-from mails3.dialogue import Dialogue, MailObject
-from mails3.message import DRAFT, FAILED, INVALID, SENT, UNSENT
-from mails3.policy import BODY, MAIL, RCPT, STARTTLS, ConfigTrouble, RelayTrouble, Reply, \
-                          is_in_doubt, judge
-from mails3.smtp import Server, Session
+from mails3.smtp.dialogue import Dialogue, Envelope
+from mails3.states import DRAFT, FAILED, INVALID, SENT, UNSENT
+from mails3.policy import BODY, MAIL, RCPT, STARTTLS, ConfigurationFailure, RelayUnavailable, \
+                          Reply, classify, is_in_doubt
+from mails3.smtp.session import Server, Session
 
 ANNE, BOB, ODD = "anne@example.org", "bob@example.org", "odd@example.org"
 
@@ -89,7 +89,7 @@ class TestOddRecipient:
         odd.drain()
 
         assert {odd.status(number) for number in others} == {SENT}
-        assert odd.state().status == "open"
+        assert odd.state().status == "closed"
         # Once it may have been the relay; the second time is its own attempt
         assert attempts(odd, odd_one) == 1
         assert named(odd.relay, ODD) == 2
@@ -107,7 +107,7 @@ class TestOddRecipient:
 
         assert odd.status(odd_one) == FAILED
         assert attempts(odd, odd_one) == 3
-        assert odd.state().status == "open"
+        assert odd.state().status == "closed"
 
     def test_an_odd_recipient_does_not_delay_those_of_its_own_message(self, odd):
         """ The others on the list get it with the same drain """
@@ -131,7 +131,7 @@ class TestProbe:
 
         office.drain(sessions=1)
 
-        assert office.state().status == "held"
+        assert office.state().status == "tripped"
         assert {attempts(office, number) for number in ids} == {0}
         assert sum(verb == "MAIL" for _, verb, _ in office.relay.commands) == 2
 
@@ -192,7 +192,7 @@ class TestProbe:
         run.drain()
 
         assert True in failed
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
         assert {office.status(number) for number in ids} == {SENT}
 
 # =============================================================================
@@ -216,7 +216,7 @@ class TestAnswers:
         assert {rows[address] for address in dead} == {INVALID}
         assert {rows[address] for address in living} == {SENT}
         assert {named(office.relay, address) for address in dead[:20]} == {1}
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
 
     @pytest.mark.parametrize("reply", ["451 4.3.0 Later", "554 5.6.0 Never"])
     def test_a_refused_content_leaves_the_refused_recipients_as_they_are(self, small_office,
@@ -263,12 +263,12 @@ class TestAnswers:
 
     @pytest.mark.parametrize("reply", ["421 4.3.2 Going down", "452 4.3.1 Full"])
     def test_what_the_relay_has_explicitly_refused_is_not_in_doubt(self, small_office, reply):
-        """ With in_doubt = keep as well: an answer after the dot is an answer """
+        """ With in_doubt = hold as well: an answer after the dot is an answer """
 
         small_office.relay.answer("BODY", reply, times=1)
         anne = small_office.queue(ANNE)
 
-        small_office.drain(in_doubt="keep")
+        small_office.drain(in_doubt="hold")
 
         assert small_office.status(anne) == SENT
 
@@ -299,7 +299,7 @@ class TestConfiguration:
             office.drain()
             office.later(400)
 
-        assert office.state().status == "held"
+        assert office.state().status == "tripped"
         assert {office.status(number) for number in ids} == {UNSENT}
         assert {attempts(office, number) for number in ids} == {0}
 
@@ -308,7 +308,7 @@ class TestConfiguration:
         assert {office.status(number) for number in ids} == {SENT}
 
     @pytest.mark.parametrize("step, reply", REFUSALS_OF_THE_SENDER[:1] +
-                                            REFUSALS_OF_THE_CLIENT[:1])
+                             REFUSALS_OF_THE_CLIENT[:1])
     def test_a_single_mail_is_enough_to_tell(self, office, step, reply):
         """ There is no other message to try, and the words are clear """
 
@@ -317,7 +317,7 @@ class TestConfiguration:
 
         office.drain()
 
-        assert (office.state().status, office.state().cause) == ("held", "configuration")
+        assert (office.state().status, office.state().cause) == ("tripped", "configuration")
         assert (office.status(anne), attempts(office, anne)) == (UNSENT, 0)
 
     @pytest.mark.parametrize("step, reply", REFUSALS_OF_THE_SENDER)
@@ -333,7 +333,7 @@ class TestConfiguration:
         office.drain()
 
         assert office.status(anne) == SENT
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
         assert office.status(odd) == (UNSENT if reply.startswith("4") else INVALID)
 
     @pytest.mark.parametrize("step, reply", REFUSALS_OF_THE_CLIENT[:1])
@@ -401,7 +401,7 @@ class TestConfiguration:
         def open_once(*args):
             calls.append(args)
             if len(calls) > 1:
-                raise RelayTrouble("Connection refused")
+                raise RelayUnavailable("Connection refused")
             return opened(*args)
 
         run.transport.open, run.transport.ready = open_once, lambda number: 0
@@ -419,7 +419,7 @@ class TestConfiguration:
 
         office.drain(sessions=3)
 
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
         assert (office.status(ids[-1]), attempts(office, ids[-1])) == (UNSENT, 1)
 
     def test_names_without_a_dot_trip_no_breaker(self, small_office):
@@ -434,7 +434,7 @@ class TestConfiguration:
         office.drain()
 
         assert [office.status(number) for number in ids] == [INVALID, INVALID, SENT]
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
 
     def test_a_relay_that_is_for_some_recipients_only_takes_theirs(self, office):
         """ A refusal that others do not meet is that recipient's, the second time """
@@ -448,7 +448,7 @@ class TestConfiguration:
         assert {office.status(number) for number in others} == {SENT}
         # Not rejected: it may have come back for all
         assert (office.status(odd), attempts(office, odd)) == (UNSENT, 1)
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
 
     def test_a_refusal_of_the_site_that_comes_back_rejects_nothing(self, small_office):
         """ Though a mail was accepted between: the account is suspended once more """
@@ -478,21 +478,21 @@ class TestConfiguration:
 
         tried = [number for number in ids if attempts(office, number)]
         assert len(tried) == 10
-        assert office.state().status == "held"
+        assert office.state().status == "tripped"
         assert "10 mails in a row were refused" in office.state().reason
         assert "Mail is held: 10 mails in a row" in caplog.text
 
         # A probe tells
         office.later(60)
         office.drain()
-        assert office.state().status == "held"
+        assert office.state().status == "tripped"
         office.relay.reset()
         office.later(60)
         office.drain()
         assert {office.status(number) for number in ids if number not in tried[:10]} <= \
                {SENT, INVALID, UNSENT}
         assert sum(office.status(number) == SENT for number in ids) == 14
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
 
     @pytest.mark.parametrize("reply", ["550 5.1.1 <%s>: Recipient address rejected: User unknown",
                                        "550 No such user here"])
@@ -509,7 +509,7 @@ class TestConfiguration:
 
         assert {office.status(number) for number in ids} == {INVALID}
         assert office.status(anne) == SENT
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
 
     def test_refusals_in_a_row_are_counted_over_all_runs(self, small_office):
         """ On a site that sends a mail now and then as well """
@@ -519,7 +519,7 @@ class TestConfiguration:
             small_office.queue(address)
             small_office.drain()
 
-        assert small_office.state().status == "held"
+        assert small_office.state().status == "tripped"
 
     def test_a_list_that_is_refused_holds_up_others_for_one_probe(self, office):
         """ The probe takes another message than the list """
@@ -529,7 +529,7 @@ class TestConfiguration:
         office.queue(users(30))
         office.queue(users(30, "dead"))
         office.drain()
-        assert office.state().status == "held"
+        assert office.state().status == "tripped"
         anne = office.queue(ANNE)
 
         office.later(35)
@@ -549,8 +549,8 @@ class TestConfiguration:
         office.drain()
 
         state = office.state()
-        assert (state.status, state.fingerprints) == ("open", None)
-        assert state.opened_on is not None
+        assert (state.status, state.fingerprints) == ("closed", None)
+        assert state.accepted_on is not None
 
     def test_machines_that_differ_do_not_repeat_a_refused_login(self, tmp_path):
         """ Only what belongs to the login counts: not the hostname, not the sender """
@@ -642,7 +642,7 @@ class TestRun:
         run.drain()
 
         assert office.state().drained_on >= (start + type(run.lease_time)(seconds=200)) \
-               .replace(microsecond=0)
+            .replace(microsecond=0)
 
     def test_a_slow_answer_to_the_content_is_waited_for(self, small_office):
         """ Without a worker as well: it arrives once, and the relay is well """
@@ -654,7 +654,7 @@ class TestRun:
 
         assert office.status(anne) == SENT
         assert len(office.relay.mails) == 1
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
 
     @pytest.mark.parametrize("given", [{"priority": 0}, {"secret": True}])
     def test_the_deferred_queue_goes_by_priority(self, office, given):
@@ -684,15 +684,15 @@ def test_tls_that_breaks_off_after_the_content_leaves_it_in_doubt():
     session = Session(Server("mail.example.org", 25), timeout=1)
     session.deadline = session.clock() + 1
 
-    assert is_in_doubt(judge(session._outcome(BODY, broken)))
-    with pytest.raises(ConfigTrouble):
+    assert is_in_doubt(classify(session._outcome(BODY, broken)))
+    with pytest.raises(ConfigurationFailure):
         session._outcome(STARTTLS, broken)
 
 # -----------------------------------------------------------------------------
 def test_who_was_accepted_may_have_what_was_sent_along():
     """ Envelope and content in one, and the relay falls silent after a recipient """
 
-    dialogue = Dialogue(MailObject("a@example.org", [ANNE, BOB], "Text"),
+    dialogue = Dialogue(Envelope("a@example.org", [ANNE, BOB], "Text"),
                         {"pipelining": "", "chunking": ""}).hand_over(lambda: False)
     phases = [phase for phase, _ in next(dialogue)]
     replies = [Reply(MAIL, 250, "OK"), Reply(RCPT, 250, "OK"),
@@ -709,7 +709,7 @@ def test_who_was_accepted_may_have_what_was_sent_along():
 def test_closing_a_session_never_raises(relay):
     """ Not if the relay has closed first, and smtplib has dropped its socket """
 
-    from mails3.smtp import Server
+    from mails3.smtp.session import Server
 
     ours = Session(Server(relay.host, relay.port), 1)
     ours.open(5)

@@ -68,7 +68,7 @@ class Terminal:
 
         told = self.site.shell("for address in %r:\n"
                                "    mail.send(address, 'News', 'There is news.')\n"
-                               "entries = mail.ledger().page(limit=%d)[0]\n"
+                               "entries = mail.report().page(limit=%d)[0]\n"
                                "print(*[entry['number'] for entry in entries][::-1])"
                                % (addresses, len(addresses)))
         return [int(word) for word in told.split()]
@@ -212,7 +212,7 @@ class TestCron:
         assert told["settled"] + told["waiting"] == 50
         assert terminal.site.shell(
             "table = db.mails3_delivery\n"
-            "print(db((table.lease != None) | (table.begun_on != None) & (table.lane != None))"
+            "print(db((table.lease != None) | (table.begun_on != None) & (table.queue != None))"
             ".count())") == "0\n"
 
     def test_a_terminal_gets_a_bar(self, terminal, relay):
@@ -252,7 +252,7 @@ class TestVerbs:
         assert terminal.json("requeue", anne, bob, 99) == \
             ({"done": [anne], "refused": {str(bob): "It has been sent.",
                                           "99": "There is no such mail."}}, 1)
-        for verb, state in (("hold", "draft"), ("release", "new"), ("cancel", "failed")):
+        for verb, state in (("hold", "held"), ("release", "new"), ("cancel", "failed")):
             assert terminal.run(verb, anne) == ("%s: done\n" % anne, 0)
             assert terminal.state(anne) == state
         listed, _ = terminal.json("list", "failed")
@@ -355,7 +355,7 @@ class TestOddArguments:
 
     @pytest.mark.parametrize("engine", ["sqlite", "postgres", "mysql"])
     def test_no_argument_ends_in_an_exception(self, tmp_path, relay, database_for_a_site,
-                                                 engine):
+                                              engine):
         """ On any database, every verb takes or refuses any argument """
 
         uri = database_for_a_site(engine)
@@ -392,7 +392,7 @@ class TestSurroundings:
             assert run.wait(60) == 141
             assert b"Error" not in complaints and b"Traceback" not in complaints
 
-        assert terminal.json("status")[0]["counts"]["draft"] == 500
+        assert terminal.json("status")[0]["counts"]["held"] == 500
 
     @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
     def test_a_closed_stream_is_no_error(self, terminal, closed):
@@ -424,11 +424,13 @@ class TestSurroundings:
             "bad = 'x' + chr(27) + '[31m' + chr(0x9b) + chr(7) + chr(0x202e) + 'y'\n"
             "db(db.msg_outbox).update(address=bad)\n"
             "db(db.mails3_delivery).update(reply=bad)\n"
-            "db(db.mails3_message).update(message_id=bad, head='{\"subject\": \"\\\\u001b[31m\"}')\n"
+            "db(db.mails3_message).update(message_id_header=bad,\n"
+            "                             head='{\"subject\": \"\\\\u001b[31m\"}')\n"
             "row = db(db.mails3_delivery).select().first()\n"
-            "db.mails3_attempt.insert(delivery_id=row.id, phase=bad, reply=bad, tried_on=request.now)\n"
-            "db(db.mails3_relay).update(paused_on=request.now, paused_by=bad, pause_reason=bad,\n"
-            "                           status='held', reason=bad)\n")
+            "db.mails3_attempt.insert(delivery_id=row.id, phase=bad, reply=bad,\n"
+            "                         tried_on=request.now)\n"
+            "db(db.mails3_channel).update(paused_on=request.now, paused_by=bad, pause_reason=bad,\n"
+            "                           status='tripped', reason=bad)\n")
 
         for words in (["list"], ["list", "--json"], ["show", number], ["status"],
                       ["show", number, "--json"], ["status", "--json"], ["hold", number],

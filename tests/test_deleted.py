@@ -5,8 +5,8 @@
 
 import pytest
 
-from mails3.delivery import utcnow
-from mails3.message import DEFERRED, EMAIL, NEW
+from mails3.clock import utcnow
+from mails3.states import DEFERRED, EMAIL, NEW
 
 ANNE, BOB = "anne@example.org", "bob@example.org"
 
@@ -43,11 +43,11 @@ def test_a_deleted_mail_is_counted_nowhere(office, deleted):
     """ Not before a run has noticed, and not afterwards """
 
     for _ in range(2):
-        ledger = office.mail.ledger()
-        assert not any(ledger.counts().values())
-        assert ledger.oldest() is None
-        assert ledger.waiting(NEW) == ledger.waiting(DEFERRED) == 0
-        assert ledger.recent() == []
+        report = office.mail.report()
+        assert not any(report.counts().values())
+        assert report.oldest() is None
+        assert report.waiting(NEW) == report.waiting(DEFERRED) == 0
+        assert report.recent() == []
         assert not office.mail._outbox(EMAIL).neglected(utcnow())
         office.drain()
         office.retry()
@@ -63,6 +63,6 @@ def test_the_content_of_a_deleted_mail_is_removed(office, deleted):
 
     assert [office.db(table).count() for table in tables] == [1, 1]
     assert office.db(office.db.mails3_attempt).count() == 0
-    assert office.mail.ledger().has_content(office.entry(kept).mails3_delivery.mail_id)
+    assert office.mail.report().has_content(office.entry(kept).mails3_delivery.message_id)
 
 # END =========================================================================

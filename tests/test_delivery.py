@@ -8,7 +8,7 @@ from threading import Thread
 from conftest import FakeRelay, Office
 from host import eventually
 
-from mails3.message import DRAFT, FAILED, INVALID, SENT, UNSENT
+from mails3.states import DRAFT, FAILED, INVALID, SENT, UNSENT
 
 ANNE, BOB, NOBODY = "anne@example.org", "bob@example.org", "nobody@example.org"
 
@@ -30,15 +30,15 @@ class TestDrain:
     def test_a_run_that_is_over_reads_no_more_mail(self, small_office, monkeypatch):
         """ What is large is read in parts, and only as far as it can be begun """
 
-        monkeypatch.setattr("mails3.delivery.PART", 100)
+        monkeypatch.setattr("mails3.delivery.worker.READ_BYTES", 100)
         small_office.queue(*["user%s@example.org" % number for number in range(8)])
         run = small_office.mail._run()
         read, contents = [], run.outbox.contents
 
-        def read_and_stop(mail_ids):
+        def read_and_stop(message_ids):
             run.stop()
-            read.append(mail_ids)
-            return contents(mail_ids)
+            read.append(message_ids)
+            return contents(message_ids)
 
         monkeypatch.setattr(run.outbox, "contents", read_and_stop)
         run.drain()
@@ -116,7 +116,7 @@ class TestDrain:
         office.drain()
 
         assert {office.status(number) for number in ids} == {SENT}
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
 
     def test_a_refused_recipient_does_not_hold_up_the_others(self, office):
         """ A 5xx reply makes that delivery invalid, and no other """
@@ -342,7 +342,7 @@ class TestHold:
         ids = office.queue(*["user%s@example.org" % n for n in range(5)])
         office.drain()
 
-        assert office.state().status == "held"
+        assert office.state().status == "tripped"
         assert "refused" in office.state().reason
         assert {office.entry(number).mails3_delivery.attempts for number in ids} == {0}
 
@@ -351,7 +351,7 @@ class TestHold:
         office.drain()
 
         assert {office.status(number) for number in ids} == {SENT}
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
 
     def test_a_held_relay_is_left_alone_until_the_next_probe(self, office):
         """ A flood of drains makes no second connection """
@@ -483,7 +483,7 @@ class TestLease:
         assert office.status(anne) == SENT
 
     def test_mail_in_doubt_can_be_kept_for_the_admin(self, office):
-        """ With in_doubt = keep, it is not sent a second time by itself """
+        """ With in_doubt = hold, it is not sent a second time by itself """
 
         anne = office.queue(ANNE)
         courier = office.mail._run()
@@ -491,7 +491,7 @@ class TestLease:
         courier.outbox.begin([delivery], courier.now(), courier.now() + courier.lease_time)
         office.later(3600)
 
-        office.drain(in_doubt="keep")
+        office.drain(in_doubt="hold")
 
         assert office.status(anne) == DRAFT
         assert "In doubt" in office.entry(anne).mails3_delivery.reply

@@ -12,10 +12,10 @@ import pytest
 from conftest import FakeRelay, Office
 from host import eventually
 
-from mails3.message import DRAFT, FAILED, NEW, SENT, UNSENT
-from mails3.policy import LoginRefused, RelayTrouble
-from mails3.relay import HELD, OPEN, Relay
-from mails3.schema import savepoint
+from mails3.states import DRAFT, FAILED, NEW, SENT, UNSENT
+from mails3.policy import LoginRefused, RelayUnavailable
+from mails3.delivery.breaker import CLOSED, TRIPPED, Breaker
+from mails3.queue.schema import savepoint
 
 ANNE, BOB, POISON = "anne@example.org", "bob@example.org", "poison@example.org"
 
@@ -108,7 +108,7 @@ class TestWorkerLost:
         office.db.commit()
         office.later(3600)
 
-        office.drain(in_doubt="keep")
+        office.drain(in_doubt="hold")
 
         assert office.status(first) == DRAFT
         assert office.status(second) == SENT
@@ -153,7 +153,7 @@ class TestWorkerLost:
         office.db.rollback()
 
         assert [office.status(number) for number in ids] == [SENT, SENT, UNSENT, UNSENT]
-        office.drain(in_doubt="keep")
+        office.drain(in_doubt="hold")
         assert [office.status(number) for number in ids] == [SENT, SENT, DRAFT, SENT]
         assert len(office.relay.mails) == 3
 
@@ -203,7 +203,7 @@ class TestWorkerLost:
 
 # =============================================================================
 class TestRelayGone:
-    """ Per-message faults never hold the lane, relay faults never cost a message anything """
+    """ Per-message faults never hold the queue, relay faults never cost a message anything """
 
     @pytest.mark.parametrize("fault", ["drop", "silence"])
     def test_a_mail_that_the_relay_never_answers_is_handed_over_twice(self, office, fault):
@@ -222,7 +222,7 @@ class TestRelayGone:
         assert office.status(poison) == DRAFT
         assert sum("<%s>" % POISON in argument
                    for _, verb, argument in office.relay.commands if verb == "RCPT") == 2
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
 
     def test_a_relay_that_drops_all_mail_is_to_blame_itself(self, office):
         """ No message pays an attempt for a relay that goes away over each of them """
@@ -235,7 +235,7 @@ class TestRelayGone:
             office.later(400)
 
         assert {office.entry(number).mails3_delivery.attempts for number in ids} == {0}
-        assert office.state().status == "held"
+        assert office.state().status == "tripped"
 
         office.relay.reset()
         office.drain()
@@ -292,7 +292,7 @@ class TestRelayGone:
         office.drain(reply_timeout=1)
 
         assert time.monotonic() - start < 5
-        assert office.state().status == HELD
+        assert office.state().status == TRIPPED
         assert {office.entry(number).mails3_delivery.attempts for number in ids} == {0}
 
         office.relay.reset()
@@ -329,18 +329,18 @@ class TestRelayGone:
         assert {row.attempts for row in office.db(office.db.mails3_delivery).select()} == {1}
 
     def test_no_answer_to_a_whole_mail_is_a_doubt(self, office):
-        """ With in_doubt = keep, it is kept: the relay may have it """
+        """ With in_doubt = hold, it is kept: the relay may have it """
 
         office.relay.silence("BODY")
         anne = office.queue(ANNE)
 
-        office.drain(reply_timeout=1, in_doubt="keep")
+        office.drain(reply_timeout=1, in_doubt="hold")
 
         assert office.status(anne) == DRAFT
         assert "In doubt" in office.entry(anne).mails3_delivery.reply
 
     def test_an_expired_mail_does_not_end_an_outage(self, office, caplog):
-        """ The lane is opened by an answer of the relay, and by nothing else """
+        """ The queue is opened by an answer of the relay, and by nothing else """
 
         office.relay.stop()
         office.queue(ANNE)
@@ -354,7 +354,7 @@ class TestRelayGone:
         office.drain()
 
         assert office.status(late) == FAILED
-        assert office.state().status == HELD
+        assert office.state().status == TRIPPED
         assert "sent again" not in caplog.text
 
     def test_in_the_retry_pass_a_suspect_is_behind_the_others_as_well(self, office):
@@ -378,7 +378,7 @@ class TestRelayGone:
         office.queue(ANNE)
         run = office.mail._run()
         run.relay.hold(LoginRefused("535"), "fingerprint", "login", run.now())
-        run.relay.hold(RelayTrouble("421"), "fingerprint", "login", run.now())
+        run.relay.hold(RelayUnavailable("421"), "fingerprint", "login", run.now())
         office.later(3600)
 
         assert office.state().login_refused
@@ -403,7 +403,7 @@ class TestConfiguration:
             anne = office.queue(ANNE)
             office.drain()
             office.drain()
-            assert office.state().status == HELD
+            assert office.state().status == TRIPPED
 
             settings[setting] = right
             office.drain()
@@ -420,7 +420,7 @@ class TestConfiguration:
         office.drain()
 
         assert office.status(anne) == UNSENT
-        assert office.state().status == HELD
+        assert office.state().status == TRIPPED
 
     def test_one_lost_worker_and_an_outage_are_not_two_lost_workers(self, office):
         """ The mail in doubt waits for the relay like all others """
@@ -534,7 +534,7 @@ class TestDatabase:
         run.drain()
         other.close()
 
-        assert office.state().status == HELD
+        assert office.state().status == TRIPPED
         assert office.db(office.db.mails3_delivery.lease != None).isempty()
 
     def test_a_busy_database_does_not_end_a_run(self, office):
@@ -564,7 +564,7 @@ class TestDatabase:
         office.drain()
         office.db(office.db.msg_outbox.id == anne).update(status=UNSENT)
         office.db(office.db.mails3_delivery.outbox_id == anne).update(
-                                    lane=NEW, lease="of a worker that is gone",
+                                    queue=NEW, lease="of a worker that is gone",
                                     leased_until=office.mail._run().now())
         office.later(-400 * 86400)
 
@@ -661,18 +661,18 @@ class TestDatabase:
         db = office.connection()
         other = office.mailer(db)
         other.site = site
-        Relay(db, site).establish()
+        Breaker(db, site).establish()
         other.settings.sender = None
         db.commit()
         other.drain()
-        assert Relay(db, site).read().status == HELD
-        assert office.state().status == OPEN
+        assert Breaker(db, site).read().status == TRIPPED
+        assert office.state().status == CLOSED
         db.close()
 
         office.drain()
 
         assert {office.status(number) for number in ids} == {SENT}
-        assert office.state().status == OPEN
+        assert office.state().status == CLOSED
 
     @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
     @pytest.mark.parametrize("relay_is", ["away", "there", "refusing"])
@@ -696,7 +696,7 @@ class TestDatabase:
         outbox = office.db.msg_outbox
         assert [row.address for row in office.db(outbox).select(orderby=outbox.address)] == \
                [ANNE, BOB, "carl@example.org"]
-        assert office.state().status == (HELD if relay_is == "away" else OPEN)
+        assert office.state().status == (TRIPPED if relay_is == "away" else CLOSED)
         assert {row.status for row in office.db(outbox).select()} == \
                {SENT if relay_is == "there" else UNSENT}
 

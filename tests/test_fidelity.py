@@ -30,9 +30,9 @@ from gluon.tools import Mail
 
 from conftest import FOLDER, FakeRelay, Office
 
-from mails3.composition import MAKERS, Once
-from mails3.header import FOLDED, LONGEST_LINE
-from mails3.submission import HEADER_NAME, Submission
+from mails3.message.composition import MAKERS, Once
+from mails3.message.header import FOLDED, LONGEST_LINE
+from mails3.message.stored import HEADER_NAME, Message
 
 ANNE, BOB, CARL = "anne@example.org", "bob@example.org", "carl@example.org"
 
@@ -603,11 +603,11 @@ class TestFidelity:
         """ The stored form is complete, and no database can spoil it: ASCII """
 
         arguments = {"message": "[no message]", **fresh(without([T], call)), **more}
-        submission = Submission.read(arguments)
+        submission = Message.read(arguments)
 
         head, body, parts = submission.dump()
 
-        assert Submission.load(head, body, lambda: parts) == submission
+        assert Message.load(head, body, lambda: parts) == submission
         assert (head + body).isascii()
         assert all(isinstance(part, bytes) for part in parts)
 
@@ -953,7 +953,7 @@ class TestLines:
                                     list_unsubscribe = "leave@bücher.example?subject=größer")
 
         assert arrived.message["List-Unsubscribe"] == \
-               "<mailto:leave@xn--bcher-kva.example?subject=gr%C3%B6%C3%9Fer>"
+            "<mailto:leave@xn--bcher-kva.example?subject=gr%C3%B6%C3%9Fer>"
 
     @pytest.mark.parametrize("text", ["News", HINDI * 20, "News " * 60])
     def test_what_is_signed_is_what_arrives(self, branch, monkeypatch, text):
@@ -981,8 +981,8 @@ class TestLines:
         mail = MAKERS["MIMEMultipart"]("mixed")
         mail["Subject"] = subject.replace("\x0b", " ").replace("\u2029", " ")
         mail.attach(MAKERS["MIMEText"](text, _charset="utf-8"))
-        for part in Submission.read({"to": ANNE, "message": "", "attachments":
-                                     fresh(some)}).attachments:
+        for part in Message.read({"to": ANNE, "message": "", "attachments":
+                                  fresh(some)}).attachments:
             mail.attach(email.message_from_bytes(part))
 
         written = mail.as_string()

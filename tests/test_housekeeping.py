@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from mails3.delivery import utcnow
-from mails3.housekeeping import BATCH
-from mails3.message import DRAFT, FAILED, INVALID, SENT, UNSENT
-from mails3.postmaster import Postmaster
+from mails3.clock import utcnow
+from mails3.queue.purge import BATCH
+from mails3.states import DRAFT, FAILED, INVALID, SENT, UNSENT
+from mails3.admin.operator import Operator
 
 ANNE, BOB, CARL = "anne@example.org", "bob@example.org", "carl@example.org"
 
@@ -21,7 +21,7 @@ def settle(office, number, status, days):
     db(db.msg_outbox.id == number).update(status = status,
                                           modified_on = utcnow() - timedelta(days=days))
     if status != UNSENT:
-        db(db.mails3_delivery.outbox_id == number).update(lane=None)
+        db(db.mails3_delivery.outbox_id == number).update(queue=None)
     db.commit()
 
 # -----------------------------------------------------------------------------
@@ -40,7 +40,7 @@ class TestPurge:
     def test_each_state_has_its_age(self, office):
         """ Sent, invalid and failed """
 
-        office.configure(keep_sent=10, keep_invalid=20, keep_failed=30)
+        office.configure(keep_sent=10, keep_rejected=20, keep_failed=30)
         numbers = office.queue(*["user%s@example.org" % n for n in range(6)])
         for number, status, days in zip(numbers, (SENT, SENT, INVALID, INVALID, FAILED, FAILED),
                                         (9, 11, 19, 21, 29, 31)):
@@ -48,14 +48,14 @@ class TestPurge:
 
         assert office.mail.purge() == 3
         assert office.mail.purge() is None
-        entries, *_ = office.mail.ledger().page()
+        entries, *_ = office.mail.report().page()
         assert sorted(entry["number"] for entry in entries) == [numbers[0], numbers[2],
                                                                 numbers[4]]
 
     def test_unsent_mail_is_never_touched(self, office):
         """ However old: new, deferred, or on hold """
 
-        office.configure(keep_sent=1, keep_invalid=1, keep_failed=1)
+        office.configure(keep_sent=1, keep_rejected=1, keep_failed=1)
         office.relay.answer("RCPT", "451 4.3.0 Later", to=BOB)
         numbers = office.queue(BOB, ANNE, CARL)
         office.mail.drain() # Bob's is deferred
@@ -126,7 +126,8 @@ class TestPurge:
         """ Each committed, so that others can write between them """
 
         office = small_office
-        assert office.mail.send(["user%s@example.org" % n for n in range(BATCH + 50)], "News", "News")
+        users = ["user%s@example.org" % number for number in range(BATCH + 50)]
+        assert office.mail.send(users, "News", "News")
         office.db(office.db.msg_outbox).update(status = SENT,
                                                modified_on = utcnow() - timedelta(days=99))
         office.db.commit()
@@ -141,7 +142,8 @@ class TestPurge:
         """ After a batch """
 
         office = small_office
-        assert office.mail.send(["user%s@example.org" % n for n in range(BATCH + 50)], "News", "News")
+        users = ["user%s@example.org" % number for number in range(BATCH + 50)]
+        assert office.mail.send(users, "News", "News")
         office.db(office.db.msg_outbox).update(status = SENT,
                                                modified_on = utcnow() - timedelta(days=99))
         office.db.commit()
@@ -152,8 +154,8 @@ class TestPurge:
     def test_what_was_counted_stays_counted(self, office):
         """ A counter never goes back """
 
-        from mails3.metrics import exposition
-        from mails3.status import Status
+        from mails3.admin.metrics import exposition
+        from mails3.admin.status import Status
 
         office.relay.answer("RCPT", "550 5.1.1 No such user", to=BOB)
         numbers = office.queue(ANNE, BOB)
@@ -178,7 +180,7 @@ class TestPurge:
         def requeue_meanwhile(*args):
             batch = found(*args)
             other = office.connection()
-            Postmaster(office.mailer(other), "Pat").requeue([number])
+            Operator(office.mailer(other), "Pat").requeue([number])
             other.commit()
             other.close()
             return batch
@@ -209,7 +211,7 @@ class TestSecrets:
         assert office.status(number) == SENT
         assert office.db(office.db.mails3_message).select().first().body is None
         assert left(office)[2:4] == [1, 0]
-        assert office.mail.ledger().entry(number)["subject"] == "News"
+        assert office.mail.report().entry(number)["subject"] == "News"
 
     def test_not_before_all_recipients_have_it(self, office):
         """ One of them may have to wait """
@@ -252,7 +254,7 @@ class TestSecrets:
         office.drain()
         settle(office, number, FAILED, 0)
 
-        assert Postmaster(office.mail, "Pat").requeue([number]) == \
+        assert Operator(office.mail, "Pat").requeue([number]) == \
             ([], {number: "Its content has been dropped."})
 
 # END =========================================================================

@@ -204,7 +204,7 @@ class TestUninstall:
         told, status = app.run("uninstall")
         assert status == 0 and "LEFT modules/mails3/notes.txt" in told
         assert sorted(path.name for path in (app.path / "modules/mails3").iterdir()) == \
-               ["notes.txt", "policy.py"]
+            ["notes.txt", "policy.py"]
 
     def test_a_compiled_app_runs_with_it_and_without(self, tmp_path):
         """ Its compiled files of ours are removed as well """
@@ -215,7 +215,7 @@ class TestUninstall:
             app = App(site.app_path)
             app.run("install")
             assert site.shell(compiling) == "None\n"
-            assert site.shell("print(mail.relays()[0].read().status)") == "open\n"
+            assert site.shell("print(mail.relays()[0].read().status)") == "closed\n"
 
             told, status = app.run("uninstall")
 
@@ -305,11 +305,11 @@ class TestUninstall:
             assert status == 0 and "1 mails are unsent" in told, told
             assert site.shell("print(db.executesql('SELECT COUNT(*) FROM scheduler_task'), "
                               "db.executesql('SELECT address, status FROM msg_outbox'))") == \
-                   "[(0,)] [('anne@example.org', 1)]\n"
+                "[(0,)] [('anne@example.org', 1)]\n"
 
             # And is sent when MailS3 comes back
             app.run("install")
-            assert site.shell("print(mail.ledger().counts()['new'])") == "1\n"
+            assert site.shell("print(mail.report().counts()['new'])") == "1\n"
 
     def test_what_is_not_installed_can_not_be_uninstalled(self, app):
         """ With a clear message """

@@ -15,8 +15,8 @@ from gluon.tools import Mail
 
 from test_faults import ANNE, BOB
 
-from mails3.message import SENT, UNSENT
-from mails3.outbox import packed, unpacked
+from mails3.states import SENT, UNSENT
+from mails3.queue.outbox import packed, unpacked
 
 LETTERS = "абвгдежзийклмнопрстуфхцчшщъыьэюя \n\U0001f980"
 
@@ -58,7 +58,7 @@ class TestText:
         plain, html = mail.message.get_payload()
         assert plain.get_payload(decode=True).decode("utf-8").split() == text.split()
         assert html.get_payload(decode=True).decode("utf-8").split() == \
-               ("<p>%s</p>" % text).split()
+            ("<p>%s</p>" % text).split()
 
     def test_what_is_damaged_is_set_aside_alone(self, office):
         """ The others leave """

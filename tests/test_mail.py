@@ -19,8 +19,8 @@ from gluon.html import DIV
 from gluon.storage import Storage
 from gluon.tools import Mail
 
-from mails3.message import SENT, UNSENT
-from mails3.submission import Submission
+from mails3.states import SENT, UNSENT
+from mails3.message.stored import Message
 
 ANNE, BOB = "anne@example.org", "bob@example.org"
 
@@ -358,7 +358,7 @@ class TestSettings:
         small_office.drain()
 
         assert small_office.relay.mails[0].message["List-Unsubscribe"] == \
-               "<mailto:leave@example.org>"
+            "<mailto:leave@example.org>"
 
     @pytest.mark.parametrize("setting", ["server", "login", "cipher_type"])
     def test_what_can_not_go_with_a_mail_has_it_sent_at_once(self, small_office, setting):
@@ -374,7 +374,7 @@ class TestSettings:
             other.login = None if setting == "server" else other.login
 
             assert small_office.mail.send(ANNE, "News", "There is news."), \
-                   small_office.mail.error
+                small_office.mail.error
 
             relay = small_office.relay if setting == "cipher_type" else other
             assert relay.mails[0].recipients == [ANNE]
@@ -538,7 +538,7 @@ class TestFallback:
         assert "Mail is held" in caplog.text
 
     def test_a_silent_relay_is_waited_for_once(self, office):
-        """ Not by every visitor: the lane is held """
+        """ Not by every visitor: the queue is held """
 
         office.given.update(fallback="yes", fallback_timeout="1")
         office.relay.silence("CONNECT")
@@ -581,6 +581,6 @@ def test_a_stored_message_of_a_newer_version_is_not_guessed_at():
     """ It is for a newer MailS3 to read """
 
     with pytest.raises(ValueError):
-        Submission.load('{"version": 2, "attachments": 0}', '""', list)
+        Message.load('{"version": 2, "attachments": 0}', '""', list)
 
 # END =========================================================================

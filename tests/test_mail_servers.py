@@ -15,7 +15,7 @@ from conftest import Office
 from host import eventually
 from mail_servers import DOMAIN, USERS, Exim, OpenSMTPD, Postfix
 
-from mails3.message import INVALID, SENT, UNSENT
+from mails3.states import INVALID, SENT, UNSENT
 
 SENDER, ANNE = "shelter@" + DOMAIN, "anne@" + DOMAIN
 
@@ -140,7 +140,7 @@ class TestDelivery:
         assert [user for user in dead if server.says_unknown not in words[user]] == []
         assert attempts(office) == {1}
         assert eventually(lambda: server.recipients() == sorted(living), 10)
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
 
     @pytest.mark.parametrize("server", [Postfix], indirect=True)
     def test_dead_addresses_in_a_row_hold_up_no_other_mail(self, server, office):
@@ -153,7 +153,7 @@ class TestDelivery:
         office.drain()
 
         assert statuses(office) == dict(dict.fromkeys(dead, INVALID), anne=SENT)
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
 
     def test_nothing_is_lost_when_the_server_is_restarted(self, server, office):
         """ Mail waits while it is away, and each arrives once """
@@ -164,7 +164,7 @@ class TestDelivery:
         server.stop()
         office.queue(*addresses(USERS[12:22]))
         office.drain()
-        assert office.state().status == "held"
+        assert office.state().status == "tripped"
 
         server.run()
         office.later(400)
@@ -200,7 +200,7 @@ class TestDelivery:
 
         assert set(statuses(office).values()) == {SENT}
         assert attempts(office) == {1}
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
 
     def test_nothing_is_lost_when_the_server_stops_in_the_middle(self, server, office,
                                                                  monkeypatch):
@@ -221,7 +221,7 @@ class TestDelivery:
         monkeypatch.undo()
 
         assert sorted(set(statuses(office).values())) == [UNSENT, SENT]
-        assert office.state().status == "held"
+        assert office.state().status == "tripped"
         server.run()
         office.later(400)
         office.drain()
@@ -249,7 +249,7 @@ class TestRefusal:
         found = statuses(office)
         assert {found[user] for user in known} == {SENT}
         assert {found[user] for user in new} == {UNSENT}
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
 
         office.later(400)
         office.retry()
@@ -289,7 +289,7 @@ class TestRefusal:
             office.later(40)
 
         found = list(statuses(office).values())
-        assert office.state().status == "held"
+        assert office.state().status == "tripped"
         if not isinstance(server, OpenSMTPD):
             # OpenSMTPD says no more than "Invalid recipient", to each of them
             assert set(found) == {UNSENT}
@@ -319,7 +319,7 @@ class TestRefusal:
 
         state = office.state()
         # No login is sent over a line that can't be encrypted
-        assert (state.status, state.login_refused) == ("held", server.speaks_tls), state.reason
+        assert (state.status, state.login_refused) == ("tripped", server.speaks_tls), state.reason
         assert server.refused_logins() == int(server.speaks_tls)
         assert "not-the-password" not in state.reason
         server.stop()
@@ -340,7 +340,7 @@ class TestRefusal:
             office.later(40)
 
         state = office.state()
-        assert (state.status, state.cause) == ("held", "configuration"), state.reason
+        assert (state.status, state.cause) == ("tripped", "configuration"), state.reason
         assert set(statuses(office).values()) == {UNSENT}
         assert attempts(office) == {0}
         server.stop()
@@ -363,7 +363,7 @@ class TestRefusal:
         assert found.pop("live00") == INVALID
         assert re.search("too big|size exceeds", replies(office)["live00"])
         assert set(found.values()) == {SENT}
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
 
     def test_an_address_that_is_not_relayed_to_holds_up_no_other(self, server, office):
         """ Others wait for the next probe at most, though two of them come first """
@@ -398,7 +398,7 @@ class TestRefusal:
             office.later(40)
 
         state = office.state()
-        assert (state.status, state.cause) == ("held", "configuration"), state.reason
+        assert (state.status, state.cause) == ("tripped", "configuration"), state.reason
         assert set(statuses(office).values()) == {UNSENT}
         assert attempts(office) == {0}
 

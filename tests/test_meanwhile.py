@@ -11,8 +11,8 @@ import pytest
 from host import eventually
 from test_faults import ANNE, BOB, end_of_connection, meanwhile, somebody_waits
 
-from mails3.message import DRAFT, SENT
-from mails3.relay import HELD, OPEN
+from mails3.states import DRAFT, SENT
+from mails3.delivery.breaker import CLOSED, TRIPPED
 
 # =============================================================================
 class TestDatabaseAway:
@@ -20,7 +20,7 @@ class TestDatabaseAway:
 
     @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
     def test_a_probe_that_was_taken_is_sent_once(self, office):
-        """ And opens the lane, though the connection is lost before that is written """
+        """ And opens the queue, though the connection is lost before that is written """
 
         office.relay.stop()
         anne = office.queue(ANNE)
@@ -34,7 +34,7 @@ class TestDatabaseAway:
         office.drain()
         thread.join()
 
-        assert (office.status(anne), office.state().status) == (SENT, OPEN)
+        assert (office.status(anne), office.state().status) == (SENT, CLOSED)
         assert len(office.relay.mails) == 1
 
     @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
@@ -75,7 +75,7 @@ class TestDatabaseAway:
         small_office.relay.delay("MAIL", 0.5)
         run.drain()
 
-        assert small_office.state().status == OPEN
+        assert small_office.state().status == CLOSED
         assert len(small_office.relay.mails) == 2
 
     def test_what_was_claimed_is_given_back(self, small_office):
@@ -144,12 +144,12 @@ class TestSetAside:
         message = office.db.mails3_message
         office.db(message.expires_on != None).update(expires_on="2000-01-01 00:00:00")
         office.db.commit()
-        assert office.state().status == HELD
+        assert office.state().status == TRIPPED
         office.relay.start()
 
         office.drain()
 
-        assert (office.state().status, office.status(bob)) == (OPEN, SENT)
+        assert (office.state().status, office.status(bob)) == (CLOSED, SENT)
 
 # =============================================================================
 class TestKeys:

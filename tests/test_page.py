@@ -14,7 +14,7 @@ import requests
 from conftest import FakeRelay
 from host import Site, eventually
 from mails3.installation import install
-from mails3.page import harmless
+from mails3.admin.page import harmless
 
 SECRET = "a long secret"
 
@@ -25,7 +25,7 @@ ODD = ["", "\0", "'\\%", "\u00b2", "\u0661", "\x1b[31m\n", "-1", "1" * 40, "\U00
 PAGES = [("GET", ""), ("GET", "/index"), ("GET", "/mails"), ("GET", "/mails/sent"),
          ("GET", "/show/1"), ("GET", "/content/1"), ("GET", "/attachment/1/0"),
          ("GET", "/metrics"), ("POST", "/check"), ("POST", "/test"),
-         ("POST", "/lane?verb=pause"), ("POST", "/lane?verb=resume")] + \
+         ("POST", "/sending?verb=pause"), ("POST", "/sending?verb=resume")] + \
         [("POST", "/act?number=1&verb=" + verb)
          for verb in ("retry", "requeue", "cancel", "hold", "release")]
 
@@ -112,7 +112,7 @@ def user(site):
 def states(site):
     """ The states of all mails, by address """
 
-    entries = site.shell("for entry in mail.ledger().page()[0]:\n"
+    entries = site.shell("for entry in mail.report().page()[0]:\n"
                          "    print(entry['address'], entry['state'])")
     return dict(line.split() for line in entries.splitlines())
 
@@ -129,7 +129,7 @@ def rows(site):
 
     with closing(sqlite3.connect(site.app_path / "databases/storage.sqlite")) as db:
         return [db.execute("SELECT * FROM %s" % table).fetchall()
-                for table in ("msg_outbox", "mails3_delivery", "mails3_relay")]
+                for table in ("msg_outbox", "mails3_delivery", "mails3_channel")]
 
 # =============================================================================
 class TestAccess:
@@ -322,7 +322,7 @@ class TestSteering:
         """ What does not apply to one says why """
 
         assert "hold: 1 done" in admin.post("/act", number=["4", "1"], verb="hold").text
-        assert states(site)["waits@example.org"] == "draft"
+        assert states(site)["waits@example.org"] == "held"
         page = admin.post("/act", number="4", verb="release", back="show/4")
         assert page.url.endswith("/mails3/show/4") and "release: 1 done" in page.text
         page = admin.post("/act", number="2", verb="requeue", back="mails/invalid?q=nob")
@@ -350,11 +350,11 @@ class TestSteering:
     def test_pause_and_resume(self, site, admin):
         """ With a reason, and an end """
 
-        page = admin.post("/lane", verb="pause", reason="Moving <house>", minutes="30").text
+        page = admin.post("/sending", verb="pause", reason="Moving <house>", minutes="30").text
         assert "Sending is paused" in page and "Moving &lt;house&gt;" in page
         assert "By admin@example.org, until " in page
 
-        page = admin.post("/lane", verb="resume").text
+        page = admin.post("/sending", verb="resume").text
         assert "Sending is resumed" in page and "Moving" not in page
 
     def test_the_configuration_is_tested_without_sending(self, relay, admin):
@@ -407,7 +407,7 @@ class TestOddParameters:
         """ No field of a form, nor one that is repeated, nor a file in its place """
 
         forms = {"/act": {"verb": "release", "number": "1", "back": "mails"},
-                 "/lane": {"verb": "resume", "reason": "Tea", "minutes": "5", "back": "index"},
+                 "/sending": {"verb": "resume", "reason": "Tea", "minutes": "5", "back": "index"},
                  "/check": {"address": "anne@example.org"},
                  "/test": {"address": "anne@example.org"}}
         key = re.search(r'name="_formkey" value="(\w+)"', admin.get().text).group(1)
@@ -417,14 +417,14 @@ class TestOddParameters:
                     answer = admin.post(page, key, **dict(fields, **{name: value}))
                     assert answer.status_code < 500
             assert admin.post(page, key=odd, **fields).status_code == 403
-        assert admin.post("/lane", key, verb="resume").ok
+        assert admin.post("/sending", key, verb="resume").ok
         assert site.tickets() == []
 
     def test_a_file_in_place_of_a_text_makes_no_ticket(self, site, admin):
         """ Whichever field it is sent for """
 
         key = re.search(r'name="_formkey" value="(\w+)"', admin.get().text).group(1)
-        for page in ("/act", "/lane", "/check", "/test"):
+        for page in ("/act", "/sending", "/check", "/test"):
             for name in ("verb", "number", "back", "reason", "minutes", "address"):
                 answer = admin.session.post(site.url + "/mails3" + page, {"_formkey": key},
                                             files={name: ("x", b"y")})
@@ -434,16 +434,17 @@ class TestOddParameters:
     def test_a_database_that_takes_nothing_makes_no_ticket(self, site, admin):
         """ The page says that nothing was done, and why """
 
-        site.shell("for table in ('mails3_relay', 'msg_outbox'):\n"
+        site.shell("for table in ('mails3_channel', 'msg_outbox'):\n"
                    "    db.executesql('CREATE TRIGGER no_%s BEFORE UPDATE ON %s BEGIN '\n"
-                   "                  'SELECT RAISE(ABORT, \"disk is full\"); END' % (table, table))")
+                   "                  'SELECT RAISE(ABORT, \"disk is full\"); END' %\n"
+                   "                  (table, table))")
         try:
-            for page, fields in (("/lane", {"verb": "pause"}),
+            for page, fields in (("/sending", {"verb": "pause"}),
                                  ("/act", {"verb": "cancel", "number": "3"})):
                 text = admin.post(page, **fields).text
                 assert "could not be done" in text and "disk is full" in text
         finally:
-            site.shell("for table in ('mails3_relay', 'msg_outbox'):\n"
+            site.shell("for table in ('mails3_channel', 'msg_outbox'):\n"
                        "    db.executesql('DROP TRIGGER no_%s' % table)")
         assert site.tickets() == []
 
@@ -451,7 +452,7 @@ class TestOddParameters:
         """ In place of one without an end """
 
         for minutes in ("0", "-5", "soon", "1e9", "9" * 30):
-            page = admin.post("/lane", verb="pause", minutes=minutes).text
+            page = admin.post("/sending", verb="pause", minutes=minutes).text
             assert "Nothing is paused" in page and "Sending is paused" not in page
 
     def test_nothing_in_the_database_gets_onto_the_page_raw(self, site, admin):
@@ -459,9 +460,10 @@ class TestOddParameters:
 
         site.shell("bad = 'x' + chr(27) + '[31m' + chr(0x9b) + chr(7) + chr(0x202e) + 'y'\n"
                    "number = db.msg_outbox.insert(address=bad, contact_method='EMAIL', status=4)\n"
-                   "mail_id = db.mails3_message.insert(message_id=bad, head='{\"subject\": "
+                   "message_id = db.mails3_message.insert(message_id_header=bad,\n"
+                   "    head='{\"subject\": "
                    "\"\\\\u001b[31m\"}', queued_on=request.now, size=1)\n"
-                   "delivery = db.mails3_delivery.insert(outbox_id=number, mail_id=mail_id,\n"
+                   "delivery = db.mails3_delivery.insert(outbox_id=number, message_id=message_id,\n"
                    "    reply=bad, tried_on=request.now)\n"
                    "db.mails3_attempt.insert(delivery_id=delivery, phase=bad, reply=bad,\n"
                    "                         tried_on=request.now)\n")
@@ -498,24 +500,24 @@ class TestBacklog:
 
             # The next mail finds out that the relay is back, and sends no other
             relay.start()
-            site.shell("db(db.mails3_relay).update(probe_on=request.utcnow)")
+            site.shell("db(db.mails3_channel).update(probe_on=request.utcnow)")
             site.shell("mail.send('next@example.org', 'News', 'x')")
             assert len(relay.mails) == 1
             page = admin.get().text
             assert "Send now" in page and "stays until a worker runs" in page
 
-            assert "21 done, 0 waiting." in admin.post("/lane", verb="send").text
+            assert "21 done, 0 waiting." in admin.post("/sending", verb="send").text
             assert len(relay.mails) == 22
             assert "Send now" not in admin.get().text
 
             # While it is away, one button does both
             relay.stop()
             site.shell("mail.send('late@example.org', 'News', 'x')")
-            page = admin.post("/lane", verb="resume").text
+            page = admin.post("/sending", verb="resume").text
             assert "The mail server is asked again." in page and "Sending is resumed" not in page
             assert "0 done, 1 waiting." in page
             relay.start()
-            page = admin.post("/lane", verb="resume").text
+            page = admin.post("/sending", verb="resume").text
             assert "1 done, 0 waiting." in page
             assert site.tickets() == []
 
@@ -539,11 +541,11 @@ class TestNotice:
             return admin.session.get(site.url + "/default/index").text
 
         assert "No scheduler worker is alive" in home()
-        site.shell("db(db.mails3_relay).update(attended_on=request.utcnow)")
+        site.shell("db(db.mails3_channel).update(manual_run_on=request.utcnow)")
         try:
             assert "No scheduler worker is alive" not in home()
         finally:
-            site.shell("db(db.mails3_relay).update(attended_on=None)")
+            site.shell("db(db.mails3_channel).update(manual_run_on=None)")
         assert "No scheduler worker is alive" in home()
 
     def test_not_while_it_is(self, tmp_path, relay):

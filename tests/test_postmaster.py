@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from mails3.delivery import utcnow
-from mails3.message import DEFERRED, DRAFT, FAILED, INVALID, NEW, SENT, UNSENT
-from mails3.postmaster import Postmaster, Refused
+from mails3.clock import utcnow
+from mails3.states import DEFERRED, DRAFT, FAILED, INVALID, NEW, SENT, UNSENT
+from mails3.admin.operator import Operator, OperatorError
 
 ANNE, BOB, NOBODY = "anne@example.org", "bob@example.org", "nobody@example.org"
 
@@ -16,7 +16,7 @@ ANNE, BOB, NOBODY = "anne@example.org", "bob@example.org", "nobody@example.org"
 @pytest.fixture
 def postmaster(office):
 
-    return Postmaster(office.mail, "Pat")
+    return Operator(office.mail, "Pat")
 
 # -----------------------------------------------------------------------------
 def deferred(office, address=ANNE):
@@ -57,7 +57,7 @@ class TestOneMail:
         office.db.commit()
         office.drain()
         delivery = office.entry(anne).mails3_delivery
-        assert (delivery.attempts, delivery.lane) == (2, DEFERRED)
+        assert (delivery.attempts, delivery.queue) == (2, DEFERRED)
 
         postmaster.retry([anne])
         office.db.commit()
@@ -78,7 +78,7 @@ class TestOneMail:
         entry = office.entry(anne)
         assert (entry.msg_outbox.status, entry.msg_outbox.retries) == (UNSENT, 1)
         assert (entry.mails3_delivery.attempts, entry.mails3_delivery.deferred_on,
-                entry.mails3_delivery.lane) == (0, None, NEW)
+                entry.mails3_delivery.queue) == (0, None, NEW)
 
         office.drain()
         assert office.status(anne) == SENT
@@ -217,7 +217,7 @@ class TestPause:
     def test_an_end_in_the_past_is_none(self, postmaster):
         """ That would be no pause """
 
-        with pytest.raises(Refused):
+        with pytest.raises(OperatorError):
             postmaster.pause("Tea", utcnow() - timedelta(minutes=1))
 
     def test_the_try_without_a_worker_is_paused_as_well(self, office, postmaster):
@@ -242,7 +242,7 @@ class TestPause:
         def send_one(*args):
             sent.append(args)
             other = office.connection()
-            Postmaster(office.mailer(other), "Pat").pause()
+            Operator(office.mailer(other), "Pat").pause()
             other.commit()
             other.close()
             return send(*args)
@@ -281,7 +281,7 @@ class TestPause:
         office.db.commit()
         office.drain()
         assert office.status(anne) == SENT
-        assert office.state().status == "open"
+        assert office.state().status == "closed"
 
 # =============================================================================
 class TestAttempts:
@@ -297,8 +297,8 @@ class TestAttempts:
         office.later(1200)
         office.retry()
 
-        entry = postmaster.ledger.entry(anne)
-        attempts = postmaster.ledger.attempts(entry)
+        entry = postmaster.report.entry(anne)
+        attempts = postmaster.report.attempts(entry)
         assert [(row["phase"], row["code"], row["reply"]) for row in attempts] == \
                [("RCPT", 451, "4.3.0 Later"), ("end of data", 452, "4.2.2 Full")]
         assert entry["state"] == "sent"
@@ -311,7 +311,7 @@ class TestAttempts:
         office.drain()
         office.relay.start()
 
-        assert postmaster.ledger.attempts(postmaster.ledger.entry(anne)) == []
+        assert postmaster.report.attempts(postmaster.report.entry(anne)) == []
 
 # =============================================================================
 class TestTestMail:
@@ -331,7 +331,7 @@ class TestTestMail:
     def test_a_malformed_address_is_refused(self, postmaster):
         """ With the reason """
 
-        with pytest.raises(Refused, match="Malformed address"):
+        with pytest.raises(OperatorError, match="Malformed address"):
             postmaster.test("anne")
 
 # END =========================================================================

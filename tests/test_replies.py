@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from conftest import FakeRelay, Office
 
-from mails3.message import DRAFT, FAILED, INVALID, SENT, UNSENT
+from mails3.states import DRAFT, FAILED, INVALID, SENT, UNSENT
 
 ANNE, BOB, CARL = "anne@example.org", "bob@example.org", "carl@example.org"
 RETRIES = 20
@@ -80,8 +80,8 @@ def test_every_delivery_ends_in_one_state(office, rounds):
     relay, db = office.relay, office.db
     for name in ("msg_outbox", "mails3_message", "mails3_delivery"):
         db(db[name]).delete()
-    db(db.mails3_relay).update(status="open", probe_on=None, opened_on=None, retried_on=None,
-                               login_refused=False, refusals=0)
+    db(db.mails3_channel).update(status="closed", probe_on=None, accepted_on=None, retried_on=None,
+                                 login_refused=False, refusals=0)
     relay.reset()
     relay.clear()
     assert office.mail.send([ANNE, BOB], "News", "There is news.")
@@ -103,10 +103,10 @@ def test_every_delivery_ends_in_one_state(office, rounds):
 
         if entry.status == DRAFT:
             # Handed over twice without an answer
-            assert own.doubts + 1 == 2
+            assert own.in_doubt_count + 1 == 2
             continue
         assert entry.status in (SENT, INVALID, FAILED), (entry.status, own.reply)
-        assert (own.lane, own.lease, own.begun_on) == (None, None, None)
+        assert (own.queue, own.lease, own.begun_on) == (None, None, None)
         assert arrived == (entry.status == SENT)
         # Each attempt but the last one has cost a retry
         assert own.attempts == RETRIES - entry.retries + 1

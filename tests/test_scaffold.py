@@ -182,7 +182,8 @@ class TestScaffold:
 class TestUnable:
     """ If MailS3 can't start, the app keeps its own mail """
 
-    @pytest.mark.parametrize("trouble", ["modules/mails3/schema.py", "modules/mails3/mail.py"])
+    @pytest.mark.parametrize("trouble", ["modules/mails3/queue/schema.py",
+                                         "modules/mails3/mail.py"])
     def test_the_app_works_on_with_its_own_mail(self, installed, relay, trouble):
         """ The log says why, once; our own page says so as well """
 

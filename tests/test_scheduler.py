@@ -14,7 +14,7 @@ from mechanicalsoup import StatefulBrowser
 from host import Site, eventually
 
 from mails3.installation import install
-from mails3.message import SENT, UNSENT
+from mails3.states import SENT, UNSENT
 
 NO_WORKER, HANGS = "No scheduler worker is alive", "the worker seems to hang"
 
@@ -284,15 +284,15 @@ class TestKick:
         for _ in range(5):
             assert shelter.accepts()
 
-        kicks = shelter.tasks("kick", NO_IDLE_WORKER)
-        assert 1 <= len(kicks) <= 2
+        wakes = shelter.tasks("wake", NO_IDLE_WORKER)
+        assert 1 <= len(wakes) <= 2
         assert relay.connections == 0
 
         shelter.work()
         relay.wait(205)
         assert eventually(lambda: shelter.mails() == [SENT] * 205)
         # A kick that was assigned with the periodic run has one that finds nothing
-        assert eventually(lambda: {row["status"] for row in shelter.tasks("kick")} <= {"COMPLETED"})
+        assert eventually(lambda: {row["status"] for row in shelter.tasks("wake")} <= {"COMPLETED"})
         assert sum(row["times_run"] for row in shelter.tasks()
                    if row["function_name"] == "mails3_drain") <= 2
 
@@ -316,8 +316,8 @@ class TestKick:
         shelter.open(relay)
         shelter.shell(IDLE_WORKER)
         assert shelter.accepts()
-        kicks = "db.scheduler_task.uuid.startswith('mails3-kick')"
-        assert shelter.tasks("kick", NO_IDLE_WORKER + "db(%s).delete()\n" % kicks) == []
+        wakes = "db.scheduler_task.uuid.startswith('mails3-wake')"
+        assert shelter.tasks("wake", NO_IDLE_WORKER + "db(%s).delete()\n" % wakes) == []
 
         shelter.work()
 
@@ -333,7 +333,7 @@ class TestKick:
 
         assert "RuntimeError: boom" in shelter.tickets()[0]
         assert shelter.mails("mail.drain()\n") == []
-        assert shelter.tasks("kick") == []
+        assert shelter.tasks("wake") == []
         assert shelter.shell("print(db(db.mails3_message).isempty(), "
                              "db(db.mails3_delivery).isempty())") == "True True\n"
         assert relay.connections == 0
@@ -410,7 +410,7 @@ class TestWithoutWorker:
 
         relay.start()
         # Time passes: the relay may be tried again
-        shelter.shell("db(db.mails3_relay).update(probe_on=%s)" % LONG_AGO)
+        shelter.shell("db(db.mails3_channel).update(probe_on=%s)" % LONG_AGO)
         shelter.work()
 
         assert len(relay.wait()) == 1

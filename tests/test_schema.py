@@ -11,7 +11,7 @@ from pydal.contrib.reserved_sql_keywords import ADAPTERS
 
 from conftest import FOLDER
 
-from mails3.schema import TABLES, answers, create, define
+from mails3.queue.schema import TABLES, answers, create, define
 
 # =============================================================================
 class TestUpgrade:
@@ -32,8 +32,8 @@ class TestUpgrade:
         db = connect()
         create(db, TABLES)
         for table, column in (("mails3_message", "expires_on"), ("mails3_message", "individual"),
-                              ("mails3_delivery", "doubts"), ("mails3_delivery", "troubled_on"),
-                              ("mails3_delivery", "reply")):
+                              ("mails3_delivery", "in_doubt_count"),
+                              ("mails3_delivery", "put_back_on"), ("mails3_delivery", "reply")):
             db.executesql("ALTER TABLE %s DROP COLUMN %s" % (table, column))
         db.commit()
         yield connect

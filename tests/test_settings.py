@@ -35,13 +35,13 @@ class TestSettings:
     def test_a_setting_is_read_by_its_kind(self):
         """ As text from a file, or as it is meant """
 
-        settings, complaints = read(max_retries="9", fallback="off", in_doubt="keep",
+        settings, complaints = read(max_retries="9", fallback="off", in_doubt="hold",
                                     retry_limit=7, cafile=" /etc/ca.pem ")
 
         assert complaints == []
         assert settings.max_retries == 9
         assert settings.fallback is False
-        assert settings.in_doubt == "keep"
+        assert settings.in_doubt == "hold"
         assert settings.retry_limit == 7
         assert settings.cafile == "/etc/ca.pem"
 

@@ -16,10 +16,10 @@ import pytest
 from conftest import FakeRelay
 from gluon.storage import Storage
 
-from mails3.dialogue import MailObject, as_lines, dotted
-from mails3.policy import BODY, DATA, ConfigTrouble, LoginRefused, Never, NotNow, \
-                          RelayTrouble, Reply
-from mails3.smtp import Server, Session
+from mails3.smtp.dialogue import Envelope, as_lines, dotted
+from mails3.policy import BODY, DATA, ConfigurationFailure, LoginRefused, PermanentFailure, \
+                          RelayUnavailable, Reply, TransientFailure
+from mails3.smtp.session import Server, Session
 
 ANNE, BOB = "anne@example.org", "bob@example.org"
 TEXT = "Subject: News\n\nThere is news.\n"
@@ -41,7 +41,7 @@ def session(relay, timeout=2, **settings):
 def mail(*recipients, content=TEXT):
     """ A mail for them """
 
-    return MailObject("shelter@example.org", list(recipients) or [ANNE], content)
+    return Envelope("shelter@example.org", list(recipients) or [ANNE], content)
 
 def transmit(session, *recipients, within=5, **options):
     """ Hand a mail over, and close """
@@ -80,15 +80,15 @@ class TestSession:
         refused = transmit(session(relay), ANNE, BOB, "carl@example.org")
 
         assert refused[ANNE] is None
-        assert isinstance(refused[BOB], NotNow)
-        assert isinstance(refused["carl@example.org"], Never)
+        assert isinstance(refused[BOB], TransientFailure)
+        assert isinstance(refused["carl@example.org"], PermanentFailure)
 
     def test_if_nobody_is_accepted_nothing_is_handed_over(self, relay):
         """ And the session can be used again """
 
         relay.answer("RCPT", "550 5.1.1 Never", to=BOB)
         ours = session(relay)
-        assert isinstance(ours.transmit(mail(BOB), 5)[BOB], Never)
+        assert isinstance(ours.transmit(mail(BOB), 5)[BOB], PermanentFailure)
 
         transmit(ours, ANNE)
 
@@ -102,19 +102,19 @@ class TestSession:
 
         getattr(relay, fault)(step)
 
-        with pytest.raises(RelayTrouble):
+        with pytest.raises(RelayUnavailable):
             accepted(transmit(session(relay, timeout=0.3)))
 
     @pytest.mark.parametrize("step, reply, trouble", [
-        ("CONNECT", "554 5.3.2 No service", RelayTrouble),
-        ("CONNECT", "421 4.3.2 Busy", RelayTrouble),
-        ("MAIL", "550 5.1.8 Sender refused", ConfigTrouble),
-        ("MAIL", "451 4.5.0 Later", NotNow),
-        ("MAIL", "452 4.3.1 Full", RelayTrouble),
-        ("DATA", "451 4.3.0 Later", NotNow),
-        ("DATA", "554 5.5.1 Never", Never),
-        ("BODY", "451 4.3.0 Later", NotNow),
-        ("BODY", "554 5.7.1 Spam", Never),
+        ("CONNECT", "554 5.3.2 No service", RelayUnavailable),
+        ("CONNECT", "421 4.3.2 Busy", RelayUnavailable),
+        ("MAIL", "550 5.1.8 Sender refused", ConfigurationFailure),
+        ("MAIL", "451 4.5.0 Later", TransientFailure),
+        ("MAIL", "452 4.3.1 Full", RelayUnavailable),
+        ("DATA", "451 4.3.0 Later", TransientFailure),
+        ("DATA", "554 5.5.1 Never", PermanentFailure),
+        ("BODY", "451 4.3.0 Later", TransientFailure),
+        ("BODY", "554 5.7.1 Spam", PermanentFailure),
         ])
     def test_a_refusal_is_judged_by_its_phase(self, relay, step, reply, trouble):
         """ With the relay's words in it """
@@ -130,7 +130,7 @@ class TestSession:
 
         relay.answer("BODY", "554 5.7.1 Spam", times=1)
         ours = session(relay)
-        with pytest.raises(Never):
+        with pytest.raises(PermanentFailure):
             accepted(ours.transmit(mail(ANNE), 5))
 
         transmit(ours)
@@ -168,7 +168,7 @@ class TestSession:
             ends.append(ours.deadline)
 
         ours.open = open_until
-        with suppress(RelayTrouble):
+        with suppress(RelayUnavailable):
             # With CHUNKING it may have got all of the mail: it is not asked again
             transmit(ours)
 
@@ -179,7 +179,7 @@ class TestSession:
 
         relay.slow("RCPT", 0.1)
 
-        with pytest.raises(RelayTrouble):
+        with pytest.raises(RelayUnavailable):
             accepted(transmit(session(relay, timeout=0.5)))
 
     def test_nobody_there_is_the_relays_trouble(self):
@@ -189,7 +189,7 @@ class TestSession:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         for server in (Server("127.0.0.1", port), Server("relay.invalid", 25)):
-            with pytest.raises(RelayTrouble):
+            with pytest.raises(RelayUnavailable):
                 accepted(transmit(Session(server, 1)))
 
     def test_a_session_is_not_used_for_ever(self, relay):
@@ -207,7 +207,7 @@ class TestSession:
         """ The relay is told its size, and that mail alone is refused """
 
         with FakeRelay(size=1000) as relay:
-            with pytest.raises(Never):
+            with pytest.raises(PermanentFailure):
                 accepted(transmit(session(relay), content=TEXT + "x" * 2000))
             assert not any(verb == "DATA" for _, verb, _ in relay.commands)
 
@@ -235,7 +235,7 @@ class TestPipelining:
             relay.answer("RCPT", "550 5.1.1 Never", to=BOB)
             ours = session(relay)
             large = TEXT + "There is news.\n" * 10000
-            assert isinstance(ours.transmit(mail(BOB, content=large), 5)[BOB], Never)
+            assert isinstance(ours.transmit(mail(BOB, content=large), 5)[BOB], PermanentFailure)
             assert transmit(ours, ANNE, content=large) == {ANNE: None}
             assert not any(verb == "BDAT" for _, verb, _ in relay.commands)
             assert relay.connections == 1
@@ -267,7 +267,7 @@ class TestPipelining:
 
         relay.answer("RCPT", "550 5.1.1 Never", to=BOB)
         ours = Eager(Server(relay.host, relay.port), 2)
-        assert isinstance(ours.transmit(mail(BOB), 5)[BOB], Never)
+        assert isinstance(ours.transmit(mail(BOB), 5)[BOB], PermanentFailure)
         transmit(ours, ANNE)
 
         assert [mail.recipients for mail in relay.mails] == [[ANNE]]
@@ -279,7 +279,7 @@ class TestPipelining:
             relay.answer("RCPT", "452 4.3.1 Full", to=BOB)
             refused = transmit(session(relay), ANNE, BOB)
             assert refused[ANNE] is None
-            assert isinstance(refused[BOB], NotNow)
+            assert isinstance(refused[BOB], TransientFailure)
             assert len(relay.mails) == 1
 
     def test_no_answer_to_what_was_sent_along_is_a_doubt(self):
@@ -287,7 +287,7 @@ class TestPipelining:
 
         with FakeRelay(extensions=("PIPELINING", "CHUNKING")) as relay:
             relay.drop("RCPT")
-            with pytest.raises(RelayTrouble) as error:
+            with pytest.raises(RelayUnavailable) as error:
                 accepted(transmit(session(relay)))
             assert error.value.args[0].phase == BODY
 
@@ -341,10 +341,10 @@ class TestAhead:
             [each.recipients for each in another]
         assert relay.connections == 1 + len(another)
 
-    @pytest.mark.parametrize("step, reply, kind", [("MAIL", "451 4.5.0 Later", NotNow),
-                                                   ("RCPT", "452 4.3.1 Full", RelayTrouble),
-                                                   ("DATA", "451 4.3.0 Later", NotNow),
-                                                   ("DATA", "554 5.5.1 Never", Never)])
+    @pytest.mark.parametrize("step, reply, kind", [("MAIL", "451 4.5.0 Later", TransientFailure),
+                                                   ("RCPT", "452 4.3.1 Full", RelayUnavailable),
+                                                   ("DATA", "451 4.3.0 Later", TransientFailure),
+                                                   ("DATA", "554 5.5.1 Never", PermanentFailure)])
     def test_what_is_said_to_it_is_about_it(self, relay, step, reply, kind):
         """ Not about the mail that the relay was just given """
 
@@ -383,7 +383,7 @@ class TestAhead:
         ours, following = session(relay), mail(BOB)
         relay.answer("BODY", "554 5.7.1 Spam", times=1)
 
-        with pytest.raises(Never):
+        with pytest.raises(PermanentFailure):
             accepted(ours.transmit(mail(ANNE), 5, following))
         assert ours.transmit(following, 5) == {BOB: None}
         ours.close()
@@ -469,7 +469,7 @@ class TestLogin:
                 raise ValueError("[digital envelope routines] unsupported")
             return new(key, message, digestmod)
 
-        monkeypatch.setattr("mails3.smtp.hmac", SimpleNamespace(new=without_md5))
+        monkeypatch.setattr("mails3.smtp.session.hmac", SimpleNamespace(new=without_md5))
         with FakeRelay(login=("user", "right"), mechanisms=["CRAM-MD5", "PLAIN"]) as relay:
             assert transmit(session(relay, user="user", password="right")) == {ANNE: None}
 
@@ -496,13 +496,13 @@ class TestLogin:
         """ The configuration is to blame, not the mail """
 
         with FakeRelay(login=("user", "right")) as relay:
-            with pytest.raises(ConfigTrouble):
+            with pytest.raises(ConfigurationFailure):
                 accepted(transmit(session(relay)))
 
     def test_with_a_login_that_nobody_asks_for(self, relay):
         """ The relay offers no AUTH """
 
-        with pytest.raises(ConfigTrouble):
+        with pytest.raises(ConfigurationFailure):
             accepted(transmit(session(relay, user="user", password="right")))
 
 # =============================================================================
@@ -523,26 +523,26 @@ class TestTLS:
         with FakeRelay(tls=kind) as relay:
             relay_known = session(relay, verify=True, cafile=relay.cafile, **{kind: True})
             assert transmit(relay_known) == {ANNE: None}
-            with pytest.raises(ConfigTrouble):
+            with pytest.raises(ConfigurationFailure):
                 accepted(transmit(session(relay, verify=True, **{kind: True})))
 
     def test_not_offered(self, relay):
         """ A mail that should be encrypted is not sent in clear """
 
-        with pytest.raises(ConfigTrouble):
+        with pytest.raises(ConfigurationFailure):
             accepted(transmit(session(relay, starttls=True)))
         assert relay.mails == []
 
     def test_spoken_to_a_port_that_does_not(self, relay):
         """ The configuration is to blame """
 
-        with pytest.raises((ConfigTrouble, RelayTrouble)):
+        with pytest.raises((ConfigurationFailure, RelayUnavailable)):
             accepted(transmit(session(relay, ssl=True)))
 
     def test_authorities_that_are_not_there(self, relay):
         """ The configuration is to blame """
 
-        with pytest.raises(ConfigTrouble):
+        with pytest.raises(ConfigurationFailure):
             accepted(transmit(session(relay, starttls=True, verify=True, cafile="/nowhere.pem")))
 
 # =============================================================================

@@ -7,8 +7,8 @@ import pytest
 
 from conftest import statements
 
-from mails3.message import SENT
-from mails3.schema import INDEXES, create, create_indexes, index_names
+from mails3.states import SENT
+from mails3.queue.schema import INDEXES, create, create_indexes, index_names
 
 # =============================================================================
 class TestStatements:

@@ -1,5 +1,5 @@
 """
-    What an admin sees: the ledger, the status, the metrics, the rehearsal
+    What an admin sees: the report, the status, the metrics, the rehearsal
 """
 
 import re
@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import FakeRelay
-from mails3.delivery import utcnow
-from mails3.message import FAILED, SENT, UNSENT
-from mails3.metrics import exposition
-from mails3.postmaster import Postmaster
-from mails3.rehearsal import refuses_recipient, rehearse, works
-from mails3.status import BROKEN, FLOWING, WAITING, Status, next_step
+from mails3.clock import utcnow
+from mails3.states import FAILED, SENT, UNSENT
+from mails3.admin.metrics import exposition
+from mails3.admin.operator import Operator
+from mails3.admin.config_check import check_configuration, refuses_recipient, works
+from mails3.admin.status import BROKEN, FLOWING, WAITING, Status, next_step
 
 ANNE, BOB, NOBODY = "anne@example.org", "bob@example.org", "nobody@example.org"
 
@@ -35,11 +35,11 @@ def one_of_each(office):
     numbers = office.queue(ANNE, NOBODY, BOB)
     office.drain()
     numbers += office.queue("new@example.org", "held@example.org", "gone@example.org")
-    postmaster = Postmaster(office.mail, "Pat")
+    postmaster = Operator(office.mail, "Pat")
     postmaster.hold(numbers[4:5])
     postmaster.cancel(numbers[5:])
     office.db.commit()
-    return dict(zip(("sent", "invalid", "deferred", "new", "draft", "failed"), numbers))
+    return dict(zip(("sent", "rejected", "deferred", "new", "held", "failed"), numbers))
 
 # =============================================================================
 class TestLedger:
@@ -50,10 +50,10 @@ class TestLedger:
 
         numbers = one_of_each(office)
 
-        ledger = office.mail.ledger()
-        assert ledger.counts() == dict.fromkeys(numbers, 1)
+        report = office.mail.report()
+        assert report.counts() == dict.fromkeys(numbers, 1)
         for state, number in numbers.items():
-            (entry,), older, newer = ledger.page(state)
+            (entry,), older, newer = report.page(state)
             assert (entry["number"], entry["state"], older, newer) == \
                    (number, state, False, False)
 
@@ -63,22 +63,22 @@ class TestLedger:
         office.db.msg_outbox.insert(address=ANNE, contact_method="EMAIL", status=UNSENT)
         office.db.msg_outbox.insert(address="+49123", contact_method="SMS", status=UNSENT)
 
-        ledger = office.mail.ledger()
-        assert ledger.counts()["new"] == 1
-        entry, = ledger.page("new")[0]
+        report = office.mail.report()
+        assert report.counts()["new"] == 1
+        entry, = report.page("new")[0]
         assert (entry["address"], entry["subject"], entry["attempts"]) == (ANNE, None, 0)
-        assert Postmaster(office.mail, "Pat").hold([entry["number"]])[0]
-        assert ledger.entry(entry["number"])["state"] == "draft"
+        assert Operator(office.mail, "Pat").hold([entry["number"]])[0]
+        assert report.entry(entry["number"])["state"] == "held"
 
     def test_pages_follow_each_other_without_gap(self, office):
         """ Forth and back """
 
         office.queue(*["user%s@example.org" % n for n in range(7)])
-        ledger = office.mail.ledger()
+        report = office.mail.report()
 
         seen, before = [], None
         while True:
-            entries, older, newer = ledger.page(before=before, limit=3)
+            entries, older, newer = report.page(before=before, limit=3)
             assert newer == (before is not None)
             seen.extend(entry["number"] for entry in entries)
             if not older:
@@ -86,29 +86,29 @@ class TestLedger:
             before = seen[-1]
         assert len(seen) == 7 and seen == sorted(seen, reverse=True)
 
-        entries, older, newer = ledger.page(after=seen[-1], limit=3)
+        entries, older, newer = report.page(after=seen[-1], limit=3)
         assert [entry["number"] for entry in entries] == seen[3:6]
         assert older and newer
-        entries, older, newer = ledger.page(after=seen[3], limit=3)
+        entries, older, newer = report.page(after=seen[3], limit=3)
         assert [entry["number"] for entry in entries] == seen[:3] and not newer
 
     def test_search_is_for_text(self, office):
         """ In an address, whatever its case; or a number """
 
         percent, anne = office.queue("a%b@example.org", ANNE)
-        ledger = office.mail.ledger()
+        report = office.mail.report()
 
         for search, number in (("ANNE@", anne), ("%", percent), (str(anne), anne)):
-            assert [entry["number"] for entry in ledger.page(search=search)[0]] == [number]
+            assert [entry["number"] for entry in report.page(search=search)[0]] == [number]
         for search in ("_nne", "'", "\\"):
-            assert ledger.page(search=search)[0] == []
+            assert report.page(search=search)[0] == []
 
     def test_the_last_day_hour_by_hour(self, office):
         """ What was sent, and what was not """
 
         one_of_each(office)
         now = utcnow()
-        hours = office.mail.ledger().hours(now)
+        hours = office.mail.report().hours(now)
 
         assert len(hours) == 24 and hours[-1][0] <= now < hours[-1][0] + timedelta(hours=1)
         assert [sum(column) for column in list(zip(*hours))[1:]] == [1, 1]
@@ -121,7 +121,7 @@ class TestLedger:
         number = small_office.queue(ANNE)
         small_office.drain()
         row = small_office.entry(number)
-        mail_id = row.mails3_delivery.mail_id
+        message_id = row.mails3_delivery.message_id
         now = str(utcnow().replace(microsecond=0))
         db._adapter.connection.executemany(
             "INSERT INTO msg_outbox (id, address, contact_method, status, created_on, "
@@ -129,17 +129,17 @@ class TestLedger:
             [(n, "user%s@example.org" % n, (FAILED if n % 100 == 0 else SENT), now, now)
              for n in range(10, 100010)])
         db._adapter.connection.executemany(
-            "INSERT INTO mails3_delivery (outbox_id, mail_id, channel, attempts, tried_on) "
-            "VALUES (?, ?, 'EMAIL', 1, ?)", [(n, mail_id, now) for n in range(10, 100010)])
+            "INSERT INTO mails3_delivery (outbox_id, message_id, channel, attempts, tried_on) "
+            "VALUES (?, ?, 'EMAIL', 1, ?)", [(n, message_id, now) for n in range(10, 100010)])
         db.commit()
 
-        ledger = small_office.mail.ledger()
-        for look in (lambda: ledger.page(), lambda: ledger.page("sent", before=100),
-                     lambda: ledger.page("failed", before=700), lambda: ledger.page("invalid"),
-                     lambda: ledger.page("deferred"), lambda: ledger.page("new"),
-                     lambda: ledger.page(search="user99999@"), ledger.counts,
-                     lambda: ledger.page("failed", search="nowhere"),
-                     ledger.oldest, lambda: ledger.hours(utcnow()), ledger.sizes):
+        report = small_office.mail.report()
+        for look in (lambda: report.page(), lambda: report.page("sent", before=100),
+                     lambda: report.page("failed", before=700), lambda: report.page("rejected"),
+                     lambda: report.page("deferred"), lambda: report.page("new"),
+                     lambda: report.page(search="user99999@"), report.counts,
+                     lambda: report.page("failed", search="nowhere"),
+                     report.oldest, lambda: report.hours(utcnow()), report.sizes):
             began = time.monotonic()
             look()
             assert time.monotonic() - began < 1
@@ -162,7 +162,7 @@ class TestStatus:
         office.drain()
 
         problem, = status(office).problems
-        assert (problem.kind, problem.level) == ("held", WAITING)
+        assert (problem.kind, problem.level) == ("suspended", WAITING)
         assert "Connection refused" in problem.detail and "Asked again at" in problem.detail
 
     def test_a_wrong_configuration_has_to_be_repaired(self, office):
@@ -173,13 +173,13 @@ class TestStatus:
         office.drain()
 
         problem, = status(office).problems
-        assert (problem.kind, problem.level) == ("held", BROKEN)
+        assert (problem.kind, problem.level) == ("suspended", BROKEN)
         assert "No sender configured" in problem.detail
 
     def test_a_pause_says_who_why_and_how_long(self, office):
         """ To the other admins """
 
-        Postmaster(office.mail, "Pat").pause("Tea", utcnow() + timedelta(hours=1))
+        Operator(office.mail, "Pat").pause("Tea", utcnow() + timedelta(hours=1))
 
         problem, = status(office).problems
         assert (problem.kind, problem.level) == ("paused", WAITING)
@@ -213,7 +213,7 @@ class TestStatus:
         assert not warned("gets the login")
         assert warned("No sender", sender=None)
         assert warned("No mail server", server=None)
-        report = str(status(office).report())
+        report = str(status(office).as_dict())
         assert "hush" not in report
 
     def test_one_mail_is_told_what_happens_next(self, office):
@@ -222,14 +222,14 @@ class TestStatus:
         numbers = one_of_each(office)
 
         def said(state):
-            return next_step(office.mail.ledger().entry(numbers[state]), status(office))
+            return next_step(office.mail.report().entry(numbers[state]), status(office))
 
         assert "accepted" in said("sent")
-        assert "refused for good" in said("invalid")
+        assert "refused for good" in said("rejected")
         assert re.search(r"tried again at 20\d\d-", said("deferred"))
         assert "next drain" in said("new")
-        assert "releases" in said("draft")
-        Postmaster(office.mail, "Pat").pause()
+        assert "releases" in said("held")
+        Operator(office.mail, "Pat").pause()
         # Why, as well: whoever looks at one mail need not look elsewhere
         assert said("new") == said("deferred")
         assert said("new").startswith("It waits: sending is paused. By Pat, until somebody")
@@ -242,7 +242,7 @@ class TestMetrics:
         """ Each with its type, in base units """
 
         one_of_each(office)
-        Postmaster(office.mail, "Pat").pause()
+        Operator(office.mail, "Pat").pause()
         text = exposition(status(office))
 
         sample = re.compile(r'mails3_([a-z_]+)(\{[a-z]+="[a-z]+"\})? (\d+(\.\d+)?)')
@@ -255,8 +255,8 @@ class TestMetrics:
             elif not line.startswith("# HELP"):
                 found = sample.fullmatch(line)
                 assert found and "mails3_" + found.group(1) in described
-        for line in ('mails3_deliveries{state="draft"} 1', "mails3_sent_total 1",
-                     "mails3_refusals_total 2", "mails3_paused 1", "mails3_held 0",
+        for line in ('mails3_deliveries{state="held"} 1', "mails3_sent_total 1",
+                     "mails3_refusals_total 2", "mails3_paused 1", "mails3_suspended 0",
                      "mails3_status 1"):
             assert line in text.splitlines()
 
@@ -270,7 +270,7 @@ class TestRehearsal:
         with FakeRelay(tls="starttls", login=("shelter", "hush")) as relay:
             small_office.mail.settings.update(server=relay.address, tls=True,
                                               login="shelter:hush")
-            steps = rehearse(small_office.mail, ANNE)
+            steps = check_configuration(small_office.mail, ANNE)
 
             assert [step["phase"] for step in steps] == \
                    ["connect", "EHLO", "STARTTLS", "EHLO", "AUTH", "MAIL", "RCPT", "RSET"]
@@ -284,7 +284,7 @@ class TestRehearsal:
         """ With the server's words """
 
         small_office.relay.answer(step, reply)
-        steps = rehearse(small_office.mail)
+        steps = check_configuration(small_office.mail)
 
         assert [step["good"] for step in steps][-1] is False
         assert (steps[-1]["phase"], "%s %s" % (steps[-1]["code"], steps[-1]["reply"])) == \
@@ -294,7 +294,7 @@ class TestRehearsal:
         """ As the first step """
 
         small_office.relay.stop()
-        step, = rehearse(small_office.mail)
+        step, = check_configuration(small_office.mail)
         small_office.relay.start()
 
         assert step["phase"] == "connect" and "refused" in step["reply"]
@@ -305,7 +305,7 @@ class TestRehearsal:
         """ Before a word is said """
 
         small_office.mail.settings.update(settings)
-        step, = rehearse(small_office.mail)
+        step, = check_configuration(small_office.mail)
 
         assert not step["good"] and step["reply"]
         assert small_office.relay.connections == 0
@@ -321,7 +321,7 @@ class TestDeveloper:
         assert small_office.mail.send(ANNE, "News", "There is news.")
 
         status = Status(small_office.mail, utcnow())
-        step, = rehearse(small_office.mail)
+        step, = check_configuration(small_office.mail)
 
         assert status.level == FLOWING
         assert any("'logging' in this request" in told for told in status.warnings())

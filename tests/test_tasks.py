@@ -12,8 +12,8 @@ from gluon.scheduler import Scheduler
 from conftest import statements
 
 from mails3 import MailS3
-from mails3.scheduler import Tasks
-from mails3.schema import create
+from mails3.hosts.scheduler import Tasks
+from mails3.queue.schema import create
 
 SCHEDULER_TABLES = ("scheduler_task", "scheduler_run", "scheduler_worker",
                     "scheduler_task_deps")
@@ -156,9 +156,9 @@ class TestRows:
 class TestKick:
     """ Once per burst, and nobody waits for it """
 
-    def kicks(self, desk):
+    def wakes(self, desk):
 
-        return desk.rows("mails3-kick-shelter-")
+        return desk.rows("mails3-wake-shelter-")
 
     def test_a_flood_is_one_kick(self, desk):
         """ Before a worker has looked """
@@ -166,8 +166,8 @@ class TestKick:
         for _ in range(50):
             assert desk.office.mail.send("anne@example.org", "News", "There is news.")
 
-        kick, = self.kicks(desk)
-        assert (kick.status, kick.repeats, kick.function_name) == ("QUEUED", 1, "mails3_drain")
+        wake, = self.wakes(desk)
+        assert (wake.status, wake.repeats, wake.function_name) == ("QUEUED", 1, "mails3_drain")
 
     def test_once_it_is_there_it_costs_a_query(self, desk):
         """ In a savepoint, like the mail itself; for workers a request looks once """
@@ -183,10 +183,10 @@ class TestKick:
     def test_it_comes_with_the_mail(self, desk):
         """ Rolled back, there was none """
 
-        desk.tasks.kick()
+        desk.tasks.wake()
         desk.db.rollback()
 
-        assert not self.kicks(desk)
+        assert not self.wakes(desk)
 
     # SQLite has one writer at a time, whatever is written
     @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
@@ -194,43 +194,43 @@ class TestKick:
         """ Two requests kick at the same time, neither is committed yet """
 
         other = desk.another()
-        desk.tasks.kick()
-        other.kick()
+        desk.tasks.wake()
+        other.wake()
         other.scheduler.db.commit()
         other.scheduler.db.close()
 
-        assert len(self.kicks(desk)) == 2
+        assert len(self.wakes(desk)) == 2
 
     def test_a_running_drain_is_not_enough(self, desk):
         """ It may have looked before the mail was there """
 
-        desk.tasks.kick()
-        desk.db(desk.db.scheduler_task.uuid.startswith("mails3-kick")).update(status="RUNNING")
-        desk.tasks.kick()
+        desk.tasks.wake()
+        desk.db(desk.db.scheduler_task.uuid.startswith("mails3-wake")).update(status="RUNNING")
+        desk.tasks.wake()
 
-        assert len(self.kicks(desk)) == 2
+        assert len(self.wakes(desk)) == 2
 
     def test_the_drain_answers_all_that_wait(self, desk):
         """ But for what a worker has in hand: it would stumble over the gap """
 
         assert desk.office.mail.send("anne@example.org", "News", "There is news.")
-        desk.db(desk.db.scheduler_task.uuid.startswith("mails3-kick")).update(status="ASSIGNED")
-        desk.tasks.kick()
+        desk.db(desk.db.scheduler_task.uuid.startswith("mails3-wake")).update(status="ASSIGNED")
+        desk.tasks.wake()
         desk.db.commit()
 
         desk.office.drain()
 
-        assert [kick.status for kick in self.kicks(desk)] == ["ASSIGNED"]
+        assert [wake.status for wake in self.wakes(desk)] == ["ASSIGNED"]
 
     def test_another_app_of_the_database_is_none_of_our_business(self, desk):
         """ Not even with a name that begins like ours """
 
-        Tasks(desk.scheduler, MailS3(desk.db, site="shelter-b")).kick()
+        Tasks(desk.scheduler, MailS3(desk.db, site="shelter-b")).wake()
 
-        desk.tasks.kick()
-        desk.tasks.forget_kicks()
+        desk.tasks.wake()
+        desk.tasks.forget_wakes()
 
-        row, = desk.rows("mails3-kick")
+        row, = desk.rows("mails3-wake")
         assert row.application_name == "shelter-b/default"
 
 # =============================================================================
@@ -299,12 +299,12 @@ def test_a_worker_looks_twice_in_a_heartbeat(small_office, monkeypatch):
     """ So that it does not miss the moment when tasks are to be assigned """
 
     slept = []
-    monkeypatch.setattr("mails3.scheduler.time.sleep", slept.append)
+    monkeypatch.setattr("mails3.hosts.scheduler.time.sleep", slept.append)
     worker = Scheduler(small_office.db, migrate=False, heartbeat=3)
-    Tasks(worker, small_office.mail).keep_pace()
+    Tasks(worker, small_office.mail).poll_faster()
 
     worker.sleep()
-    monkeypatch.setattr("mails3.scheduler.threading.current_thread", lambda: worker)
+    monkeypatch.setattr("mails3.hosts.scheduler.threading.current_thread", lambda: worker)
     worker.sleep()
 
     assert slept == [1.5, 3]

@@ -18,10 +18,11 @@ from test_faults import ANNE, BOB, meanwhile
 
 from mails3 import MailS3
 from mails3.clock import utcnow
-from mails3.message import NEW, SENT, UNSENT
-from mails3.scheduler import Tasks
-from mails3.schema import TABLES, answers, connection_of_our_own, create, define, index_names
-from mails3.web2py import SCHEDULER_TABLES, look_after
+from mails3.states import NEW, SENT, UNSENT
+from mails3.hosts.scheduler import Tasks
+from mails3.queue.schema import TABLES, answers, connection_of_our_own, create, define, \
+                                index_names
+from mails3.hosts.web2py import SCHEDULER_TABLES, self_repair
 
 # -----------------------------------------------------------------------------
 def in_a_thread(action):
@@ -149,10 +150,10 @@ class TestThread:
         try:
             assert in_a_thread(lambda: office.mail.send(ANNE, "News", "There is news."))
             db = office.connection()
-            kicks = db.executesql("SELECT count(*) FROM scheduler_task "
-                                  "WHERE uuid LIKE 'mails3-kick-shelter-%'")[0][0]
+            wakes = db.executesql("SELECT count(*) FROM scheduler_task "
+                                  "WHERE uuid LIKE 'mails3-wake-shelter-%'")[0][0]
             db.close()
-            assert (addresses(office), kicks) == ([ANNE], 1)
+            assert (addresses(office), wakes) == ([ANNE], 1)
         finally:
             office.db.rollback()
             for name in reversed(SCHEDULER_TABLES):
@@ -246,7 +247,7 @@ class TestOurConnections:
             mail = MailS3(app, host.settings, lambda: {"fallback": "no"}, site="shelter")
             mail.tasks = Tasks(Scheduler(app, migrate=False), mail)
 
-            assert look_after(mail, None, TABLES)
+            assert self_repair(mail, None, TABLES)
 
             assert all(answers(app, *app[name]) for name in TABLES)
             assert "mails3_delivery_new" in index_names(app)

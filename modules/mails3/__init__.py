@@ -18,7 +18,7 @@
 import logging
 
 from .mail import MailS3
-from .message import one_line
+from .states import one_line
 
 __all__ = ("MailS3",)
 

@@ -18,20 +18,20 @@ if sys.version_info < (3, 9):
     sys.exit("mails3: This needs Python 3.9 or newer, and runs on %d.%d: use the Python "
              "that runs your web2py." % tuple(sys.version_info[:2]))
 
-import argparse
-import getpass
-import importlib
-import os
+# Python finds this folder first when it runs it, and its queue/ before its own
+HERE = sys.path.pop(0)
 
-from pathlib import Path
+import argparse # noqa: E402
+import getpass # noqa: E402
+import importlib.util # noqa: E402
+import os # noqa: E402
 
-# Not of a package: Python runs this folder before there is a web2py
-from installation import InstallError, enter, install, uninstall
+from pathlib import Path # noqa: E402
 
 # The app that this is run in, if it is one: as called, not where links lead
 APP = Path(os.path.abspath(__file__)).parents[2]
 
-STATES = ("new", "deferred", "draft", "sent", "invalid", "failed")
+STATES = ("new", "deferred", "held", "sent", "rejected", "failed")
 
 # What every database takes for a number; ten years
 MAX_NUMBER = 2 ** 31 - 1
@@ -39,6 +39,18 @@ MAX_MINUTES = 10 * 366 * 24 * 60
 
 # As a shell tells of a program whose reader has gone away: 128 + SIGPIPE
 READER_IS_GONE = 141
+
+# -----------------------------------------------------------------------------
+def load(name):
+    """ A file of this folder, without its package: that needs web2py """
+
+    spec = importlib.util.spec_from_file_location("mails3_" + name,
+                                                  os.path.join(HERE, name + ".py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+installation = load("installation")
 
 # -----------------------------------------------------------------------------
 def number(first, last=MAX_NUMBER):
@@ -159,7 +171,7 @@ def parser():
 
     verb = add("purge", "Remove what has been kept for long enough",
                "Mail that is sent, invalid or failed, each for as long as the settings "
-               "keep_sent, keep_invalid and keep_failed say; never what is unsent or on "
+               "keep_sent, keep_rejected and keep_failed say; never what is unsent or on "
                "hold. A task of the scheduler does that each night.", quiet=True)
     verb.add_argument("--dry-run", action="store_true", help="only tell how many")
 
@@ -189,7 +201,7 @@ def console():
         sys.exit("mails3: This is run where the app is installed: "
                  "python3 web2py/applications/myapp/modules/mails3 VERB")
     try:
-        environment = enter(APP)
+        environment = installation.enter(APP)
         mail = environment["mail"]
     except (Exception, SystemExit) as error:
         # web2py prints an error of the app's models, and exits
@@ -202,7 +214,7 @@ def console():
     base = type(mail).__mro__[-3]
     package = base.__module__.rpartition(".")[0]
     by = "%s on the command line" % user_name()
-    return importlib.import_module(package + ".console").Console(mail, by)
+    return importlib.import_module(package + ".admin.console").Console(mail, by)
 
 # -----------------------------------------------------------------------------
 def user_name():
@@ -239,12 +251,12 @@ def do(arguments):
 
     try:
         if arguments.verb == "install":
-            return install(arguments.app, arguments.link)
+            return installation.install(arguments.app, arguments.link)
         if arguments.verb == "uninstall":
-            return uninstall(arguments.app)
+            return installation.uninstall(arguments.app)
     except BrokenPipeError:
         raise
-    except (InstallError, OSError) as error:
+    except (installation.InstallError, OSError) as error:
         sys.exit("mails3: %s" % error)
     return console().do(arguments)
 

@@ -23,21 +23,21 @@ from gluon import current
 from gluon.languages import lazyT
 from gluon.tools import Mail
 
-from .address import BadInput, address_of
-from .alarm import Alarm
+from .message.address import BadInput, address_of
+from .admin.alerts import Alerts
 from .clock import shared_clock, utcnow
-from .delivery import Courier
-from .housekeeping import Housekeeping
-from .ledger import Ledger
-from .message import EMAIL, FIRST, LAST, NEW, NORMAL, URGENT
-from .outbox import Outbox, QueuedAlready
-from .policy import DeliveryError, Never, NotNow
-from .relay import Relay
-from .schema import TransactionLost, commits_each_statement, connection_of_our_own, \
-                    has_written, is_conflict, lock_rows_only, recover, savepoint
+from .delivery.worker import Worker
+from .queue.purge import Purge
+from .queue.report import Report
+from .states import EMAIL, FIRST, LAST, NEW, NORMAL, URGENT
+from .queue.outbox import Outbox, QueuedAlready
+from .policy import DeliveryError, PermanentFailure, TransientFailure
+from .delivery.breaker import Breaker
+from .queue.schema import TransactionLost, commits_each_statement, connection_of_our_own, \
+                          has_written, is_conflict, lock_rows_only, recover, savepoint
 from .settings import complain_once, read_settings
-from .submission import Submission
-from .transport import Transport, is_native
+from .message.stored import Message
+from .delivery.transport import Transport, is_native
 
 __all__ = ("MailS3",)
 
@@ -179,11 +179,11 @@ class MailS3(Mail):
                     outbox = self._outbox()
                     if key and outbox.find(key):
                         return self._done(True)
-                    ids = outbox.add(submission, self.message_id(submission),
+                    ids = outbox.add(submission, self.message_id_header(submission),
                                      utcnow(),
                                      retries = self.options.max_retries,
                                      **queueing)
-                is_heard = self._kick()
+                is_heard = self._wake()
             if not is_heard:
                 self._try_now(lambda: ids, is_callers=is_callers)
         except TransactionLost as error:
@@ -213,7 +213,7 @@ class MailS3(Mail):
 
             Returns:
                 tuple (submission, queueing, remote_server, may_wait):
-                the Submission; the arguments that are for the queue (dict);
+                the Message; the arguments that are for the queue (dict);
                 a live connection of the caller's, or None; whether a worker,
                 which has nothing but what is stored, can send it
 
@@ -226,7 +226,7 @@ class MailS3(Mail):
         remote_server = arguments.pop("remote_server", None)
         may_wait = self._add_changes(arguments) and remote_server is None and \
             not is_native(self.settings) and not carries_secret(arguments)
-        submission = Submission.read(arguments, self.options.max_size)
+        submission = Message.read(arguments, self.options.max_size)
         return submission, queueing, remote_server, may_wait
 
     # -------------------------------------------------------------------------
@@ -317,12 +317,12 @@ class MailS3(Mail):
                 }
 
     # -------------------------------------------------------------------------
-    def message_id(self, submission):
+    def message_id_header(self, submission):
         """
             Give a mail its Message-ID, for all its attempts (RFC 5322 3.6.4)
 
             Args:
-                submission: the Submission
+                submission: the Message
 
             Returns:
                 the header's text; that of the mail's own headers, if it has one
@@ -377,7 +377,7 @@ class MailS3(Mail):
                 channel: the way they go
         """
 
-        if not self._kick(channel):
+        if not self._wake(channel):
             self._try_now(queued, channel)
 
     # -------------------------------------------------------------------------
@@ -415,15 +415,15 @@ class MailS3(Mail):
             log.error("Mail can't be tried now (%s), it stays queued.", brief(error))
 
     # -------------------------------------------------------------------------
-    def _kick(self, channel=EMAIL):
+    def _wake(self, channel=EMAIL):
         """ Wake the workers; False if none is there to hear it """
 
         tasks = self.tasks
         if tasks is None:
             return False
         try:
-            with savepoint(tasks.scheduler.db, "mails3_kick"):
-                tasks.kick(channel)
+            with savepoint(tasks.scheduler.db, "mails3_wake"):
+                tasks.wake(channel)
                 if self._worker_seen is None:
                     self._worker_seen = self._worker_alive()
         except TransactionLost:
@@ -441,13 +441,13 @@ class MailS3(Mail):
         """
 
         apart = self.db._adapter.dbengine != "sqlite"
-        return Relay(self.db, self.lane_of(channel), apart=apart)
+        return Breaker(self.db, self.channel_name(channel), apart=apart)
 
     # -------------------------------------------------------------------------
     def _worker_alive(self):
         """ Whether a worker is alive, and does its work """
 
-        if Alarm(self).is_active("worker"):
+        if Alerts(self).is_active("worker"):
             # Somebody has told of it
             return False
         since = utcnow() - timedelta(seconds=self.options.neglect_timeout)
@@ -501,22 +501,22 @@ class MailS3(Mail):
 
     # -------------------------------------------------------------------------
     def _send_direct(self, submission, remote_server=None):
-        """ Send a Submission now; as send_direct_email() """
+        """ Send a Message now; as send_direct_email() """
 
         timeout = self.settings.timeout or 5
         transport = Transport(self, timeout, remote_server)
         try:
-            refused = transport.send(submission, self.message_id(submission),
+            refused = transport.send(submission, self.message_id_header(submission),
                                      submission.recipients, 6 * timeout)
         except Exception as error:
             if not isinstance(error, DeliveryError):
-                error = Never(brief(error))
+                error = PermanentFailure(brief(error))
             return self._done(False, error)
         finally:
             transport.close()
 
         for address in submission.recipients:
-            refused.setdefault(address, NotNow("Time ran short"))
+            refused.setdefault(address, TransientFailure("Time ran short"))
         result = {address: error.reply
                   for address, error in refused.items() if error}
         error = next(filter(None, refused.values()), None)
@@ -590,14 +590,14 @@ class MailS3(Mail):
 
         lock_rows_only(self.db)
         self._outbox()
-        return Housekeeping(self.db, self.options, self.db.commit, utcnow(), self.site)
+        return Purge(self.db, self.options, self.db.commit, utcnow(), self.site)
 
     # -------------------------------------------------------------------------
     def watch(self):
         """ Raise the alarm if need be; commits. No mail depends on it. """
 
         try:
-            alarm = Alarm(self)
+            alarm = Alerts(self)
             alarm.watch()
             self.db.commit()
             alarm.tell(self.db.commit)
@@ -614,7 +614,7 @@ class MailS3(Mail):
         run = self._run(channel)
         if self.tasks:
             # Answered by this run, as it looks for mail after this
-            self._forget_kicks(channel)
+            self._forget_wakes(channel)
         return run.drain()
 
     # -------------------------------------------------------------------------
@@ -641,16 +641,16 @@ class MailS3(Mail):
         """
 
         if everything:
-            self._outbox(channel).adopt()
+            self._outbox(channel).queue_released()
             self.db.commit()
 
     # -------------------------------------------------------------------------
-    def _forget_kicks(self, channel):
+    def _forget_wakes(self, channel):
         """ Tidy up behind the kicks; commits """
 
         db = self.tasks.scheduler.db
         try:
-            self.tasks.forget_kicks(channel)
+            self.tasks.forget_wakes(channel)
             db.commit()
         except Exception as error:
             # The scheduler may be at them: all they cost is an idle run
@@ -660,12 +660,12 @@ class MailS3(Mail):
     # -------------------------------------------------------------------------
     def _run(self, channel=EMAIL, everything=False, **options):
         """
-            A Courier for a run, with a connection to itself; commits
+            A Worker for a run, with a connection to itself; commits
 
             Args:
                 channel: the way of sending
                 everything: as for _pick_up(), which is done before
-                options: for the Courier
+                options: for the Worker
         """
 
         lock_rows_only(self.db)
@@ -690,13 +690,13 @@ class MailS3(Mail):
 
     # -------------------------------------------------------------------------
     def _courier(self, channel, relay=None, transport=None, **options):
-        """ A Courier for this database and this configuration """
+        """ A Worker for this database and this configuration """
 
-        return Courier(self._outbox(channel),
-                       relay or self._relay(channel),
-                       transport or self._transport(channel),
-                       self.options,
-                       **options)
+        return Worker(self._outbox(channel),
+                      relay or self._relay(channel),
+                      transport or self._transport(channel),
+                      self.options,
+                      **options)
 
     # -------------------------------------------------------------------------
     def _outbox(self, channel=EMAIL):
@@ -708,7 +708,7 @@ class MailS3(Mail):
     def _relay(self, channel=EMAIL):
         """ The Relay of a channel """
 
-        return Relay(self.db, self.lane_of(channel))
+        return Breaker(self.db, self.channel_name(channel))
 
     # -------------------------------------------------------------------------
     def _transport(self, channel):
@@ -717,8 +717,8 @@ class MailS3(Mail):
         return Transport(self, self.options.reply_timeout)
 
     # -------------------------------------------------------------------------
-    def lane_of(self, channel):
-        """ The name of a channel's lanes in mails3_relay """
+    def channel_name(self, channel):
+        """ The name of a channel's queues in mails3_channel """
 
         return self.site if channel == EMAIL else "%s %s" % (self.site, channel)
 
@@ -735,10 +735,10 @@ class MailS3(Mail):
                     self.auth.has_membership(role=self.options.admin_group))
 
     # -------------------------------------------------------------------------
-    def ledger(self):
-        """ The Ledger of all mail """
+    def report(self):
+        """ The Report of all mail """
 
-        return Ledger(self._outbox())
+        return Report(self._outbox())
 
     # -------------------------------------------------------------------------
     def relays(self):
@@ -748,7 +748,7 @@ class MailS3(Mail):
 
     # -------------------------------------------------------------------------
     def run(self):
-        """ A Courier, for who watches it; mail.drain() and retry() make their own """
+        """ A Worker, for who watches it; mail.drain() and retry() make their own """
 
         return self._run(everything=True)
 
@@ -776,7 +776,7 @@ class MailS3(Mail):
         if self.tasks:
             self.tasks.remove()
         self._outbox().release_all()
-        counts = self.ledger().counts()
+        counts = self.report().counts()
         unsent = counts["new"] + counts["deferred"]
         return ["%s mails are unsent. They stay in msg_outbox (status 1), and are "
                 "sent when MailS3 is installed again." % unsent] if unsent else []

@@ -19,10 +19,11 @@ from typing import Optional
 
 __all__ = ("CONNECT", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BODY",
            "MESSAGE_PHASES", "REFUSALS_IN_A_ROW", "Reply",
-           "DeliveryError", "Trouble", "ConfigTrouble", "LoginRefused",
-           "RelayTrouble", "QuotaReached", "NotNow", "Never", "OwnFault", "TooManyRecipients",
-           "judge", "as_refusal", "is_about_the_site", "is_about_the_recipient", "is_in_doubt",
-           "next_try", "next_probe",
+           "DeliveryError", "ChannelFailure", "ConfigurationFailure", "LoginRefused",
+           "RelayUnavailable", "QuotaReached", "TransientFailure", "PermanentFailure",
+           "InternalFailure", "TooManyRecipients",
+           "classify", "as_message_failure", "concerns_the_site", "concerns_the_recipient",
+           "is_in_doubt", "next_attempt", "probe_interval_s",
            )
 
 # Where in the dialogue with the relay a reply was given (RFC 5321 section 3)
@@ -71,28 +72,28 @@ class DeliveryError(Exception):
 
         return getattr(self.args[0], "phase", None)
 
-class Trouble(DeliveryError):
+class ChannelFailure(DeliveryError):
     """ No fault of the message, unless it turns out to be (as_refusal): mail is held """
 
-class ConfigTrouble(Trouble):
+class ConfigurationFailure(ChannelFailure):
     """ The site is configured wrongly: somebody has to repair it """
 
-class LoginRefused(ConfigTrouble):
+class LoginRefused(ConfigurationFailure):
     """ Wrong credentials: not to be tried again before they change """
 
-class RelayTrouble(Trouble):
+class RelayUnavailable(ChannelFailure):
     """ The relay is away or ill: ask again after a while """
 
-class QuotaReached(RelayTrouble):
+class QuotaReached(RelayUnavailable):
     """ The relay takes no more from this site for a while, whatever the message """
 
-class NotNow(DeliveryError):
+class TransientFailure(DeliveryError):
     """ Refused for now: try this delivery again later """
 
-class Never(DeliveryError):
+class PermanentFailure(DeliveryError):
     """ Refused for good: do not try this delivery again """
 
-class OwnFault(DeliveryError):
+class InternalFailure(DeliveryError):
     """ This code failed over it: set it aside, try it again later, never reject it """
 
 class TooManyRecipients(DeliveryError):
@@ -119,28 +120,29 @@ SITE = (
     (CLIENT, r"", r"exceeded (its|your|the|their) (daily|hourly|outmail|max\w*|sending)",
      QuotaReached),                                 # Exchange Online, cPanel, Prolateral
     # The sender is not the site's to use
-    (SENDER, r"[45]\.1\.[78]",  r"", ConfigTrouble), # RFC 3463 3.2; Postfix, Exchange, Zoho
-    (SENDER, r"5\.7\.60|5\.2\.252", r"", ConfigTrouble), # Exchange: send as
+    (SENDER, r"[45]\.1\.[78]",  r"", ConfigurationFailure), # RFC 3463 3.2; Postfix, Exchange, Zoho
+    (SENDER, r"5\.7\.60|5\.2\.252", r"", ConfigurationFailure), # Exchange: send as
     (SENDER, r"", r"sender address\b.{0,20}\b(rejected|refused|blocked|not allowed)"
-                  r"|sender verify failed", ConfigTrouble), # Postfix, GMX, Zoho; Exim
+                  r"|sender verify failed", ConfigurationFailure), # Postfix, GMX, Zoho; Exim
     (SENDER, r"", r"not owned by user|send ?as ?denied|(allowed|permissions?) to send as"
-                  r"|relaying disallowed as", ConfigTrouble), # Postfix, Exchange, Zoho
+                  r"|relaying disallowed as", ConfigurationFailure), # Postfix, Exchange, Zoho
     (SENDER, r"", r"(address|domain|identity) is not verified|verified sender identity"
                   r"|unconfigured sending domain|from address (is not|does not)"
-                  r"|bad outbound sender", ConfigTrouble), # SES, SendGrid, SparkPost, iCloud
+                  r"|bad outbound sender", ConfigurationFailure), # SES, SendGrid, SparkPost, iCloud
     # The site may not send here at all
-    (CLIENT, r"5\.7\.(54|57|64)", r"", ConfigTrouble), # Exchange: relay, login
+    (CLIENT, r"5\.7\.(54|57|64)", r"", ConfigurationFailure), # Exchange: relay, login
     (CLIENT, r"", r"relay access denied|relay(ing)? (is )?(denied|not permitted|prohibited)"
                   r"|(unable|not allowed) to relay"
-                  r"|do(es)? not relay", ConfigTrouble), # Postfix, sendmail, Exim, Exchange
+                  r"|do(es)? not relay", ConfigurationFailure), # Postfix, sendmail, Exim, Exchange
     (CLIENT, r"", r"client host\b.{0,80}\b(rejected|blocked)|helo command rejected"
-                  r"|cannot find your( reverse)? hostname", ConfigTrouble), # Postfix
+                  r"|cannot find your( reverse)? hostname", ConfigurationFailure), # Postfix
     (CLIENT, r"", r"authenticat\w+ (is )?required|not authenticated|unauthenticated sender"
                   r"|(please|must|need to) (first )?(authenticate|be authenticated|log ?in)",
-     ConfigTrouble),                                # Exchange, SendGrid, hosters
-    (CLIENT, r"", r"is not allowed to send|email outgoing blocked", ConfigTrouble), # Mailgun, Zoho
+     ConfigurationFailure),                         # Exchange, SendGrid, hosters
+    (CLIENT, r"", r"is not allowed to send|email outgoing blocked",
+     ConfigurationFailure),                         # Mailgun, Zoho
     (CLIENT, r"", r"account\b.{0,40}\b(suspended|paused|disabled|blocked|locked"
-                  r"|not (yet )?activated)", ConfigTrouble), # SES, SocketLabs, Brevo
+                  r"|not (yet )?activated)", ConfigurationFailure), # SES, SocketLabs, Brevo
     )
 
 # Refusals that are about one mailbox, whatever the site. Exim's "Unrouteable
@@ -160,32 +162,32 @@ RECIPIENT = re.compile(r"5\.1\.[1236](?!\d)" # RFC 3463 3.2: bad destination
 #
 ANY = (CONNECT, EHLO, STARTTLS, AUTH, OWN_MAIL, MAIL, RCPT, DATA, BODY)
 MEANING = (
-    # phase           code        enhanced            what it means
-    (ANY,             "421",      "",                 RelayTrouble),  # RFC 5321 3.8: goes away
-    (ANY,             "4..",      r"4\.3\.[12]",      RelayTrouble),  # RFC 3463 3.4: full, closed
-    ((CONNECT, EHLO), "...",      "",                 RelayTrouble),  # RFC 5321 3.1, 4.2.1
-    ((STARTTLS,),     "4..",      "",                 RelayTrouble),  # RFC 3207 4: not now
-    ((STARTTLS,),     "5..",      "",                 ConfigTrouble), # RFC 3207 4: not here
-    ((AUTH,),         "4..",      "",                 RelayTrouble),  # RFC 4954 6: 454
-    ((AUTH,),         "5..",      "",                 LoginRefused),  # RFC 4954 6: 534, 535, 538
-    (ANY,             "530",      "",                 ConfigTrouble), # RFC 4954 6, RFC 3207 4
-    (ANY,             "5..",      r"5\.7\.(8|9|1[01])", ConfigTrouble), # RFC 4954 6, 5248
-    ((BODY,),         "500",      "",                 Never),         # RFC 5321 4.5.3.1.6: line
-    ((RCPT,),         "504",      "",                 Never),         # Postfix: not fully-qualified
-    (ANY,             "50[0234]", "",                 RelayTrouble),  # RFC 5321 4.2.4: out of step
-    ((RCPT,),         "[45]..",   r"[45]\.5\.3",      TooManyRecipients), # RFC 3463 3.6
-    ((RCPT,),         "[45]..",   r"(?i:.*too many recipients)", TooManyRecipients), # Exim etc.
-    ((OWN_MAIL,),     "552",      "",                 Never),         # RFC 1870 6.1: too large
-    ((OWN_MAIL,),     "5..",      r"5\.3\.4",         Never),         # RFC 3463 3.4: too large
-    ((OWN_MAIL,),     "5..",      "",                 ConfigTrouble), # RFC 5321 3.3: our sender
-    ((RCPT,),         "452",      r"(?![245]\.\d)",   TooManyRecipients), # RFC 5321 4.5.3.1.10
-    ((RCPT,),         "552",      r"(?!5\.2\.)",      TooManyRecipients), # the same, as of old
-    (ANY,             "4..",      "",                 NotNow),        # RFC 5321 4.2.1
-    (ANY,             "5..",      "",                 Never),         # RFC 5321 4.2.1
+    # phase           code       enhanced        what it means
+    (ANY,             "421",     "",             RelayUnavailable),     # RFC 5321 3.8: goes away
+    (ANY,             "4..",     r"4\.3\.[12]",  RelayUnavailable),     # RFC 3463 3.4: full, closed
+    ((CONNECT, EHLO), "...",     "",             RelayUnavailable),     # RFC 5321 3.1, 4.2.1
+    ((STARTTLS,),     "4..",     "",             RelayUnavailable),     # RFC 3207 4: not now
+    ((STARTTLS,),     "5..",     "",             ConfigurationFailure), # RFC 3207 4: not here
+    ((AUTH,),         "4..",     "",             RelayUnavailable),     # RFC 4954 6: 454
+    ((AUTH,),         "5..",     "",             LoginRefused),         # RFC 4954 6: 534, 535, 538
+    (ANY,             "530",     "",             ConfigurationFailure), # RFC 4954 6, RFC 3207 4
+    (ANY,             "5..",     r"5\.7\.(8|9|1[01])", ConfigurationFailure), # RFC 4954 6, 5248
+    ((BODY,),         "500",     "",             PermanentFailure),     # RFC 5321 4.5.3.1.6: line
+    ((RCPT,),         "504",     "",             PermanentFailure),  # Postfix: not fully-qualified
+    (ANY,             "50[0234]", "",             RelayUnavailable),  # RFC 5321 4.2.4: out of step
+    ((RCPT,),         "[45]..",  r"[45]\.5\.3",  TooManyRecipients),    # RFC 3463 3.6
+    ((RCPT,),         "[45]..",  r"(?i:.*too many recipients)", TooManyRecipients),    # Exim etc.
+    ((OWN_MAIL,),     "552",     "",             PermanentFailure),     # RFC 1870 6.1: too large
+    ((OWN_MAIL,),     "5..",     r"5\.3\.4",     PermanentFailure),     # RFC 3463 3.4: too large
+    ((OWN_MAIL,),     "5..",     "",             ConfigurationFailure), # RFC 5321 3.3: our sender
+    ((RCPT,),         "452",     r"(?![245]\.\d)", TooManyRecipients),    # RFC 5321 4.5.3.1.10
+    ((RCPT,),         "552",     r"(?!5\.2\.)",  TooManyRecipients),    # the same, as of old
+    (ANY,             "4..",     "",             TransientFailure),     # RFC 5321 4.2.1
+    (ANY,             "5..",     "",             PermanentFailure),     # RFC 5321 4.2.1
     )
 
 # -----------------------------------------------------------------------------
-def judge(reply, own_sender=True):
+def classify(reply, own_sender=True):
     """
         Tell what a reply means
 
@@ -201,7 +203,7 @@ def judge(reply, own_sender=True):
     """
 
     if reply.code is None:
-        return RelayTrouble(reply)
+        return RelayUnavailable(reply)
     if reply.code // 100 == (3 if reply.phase == DATA else 2):
         return None
 
@@ -217,7 +219,7 @@ def judge(reply, own_sender=True):
             return meaning(reply)
 
     # No code of SMTP's: nobody knows what that is
-    return RelayTrouble(reply)
+    return RelayUnavailable(reply)
 
 # -----------------------------------------------------------------------------
 def refusal_of_the_site(reply, own_sender):
@@ -241,7 +243,7 @@ def refusal_of_the_site(reply, own_sender):
     return None
 
 # -----------------------------------------------------------------------------
-def is_about_the_site(trouble):
+def concerns_the_site(trouble):
     """
         Whether the relay's own words say that a trouble is about the site: then
         no message is to blame before others have been accepted
@@ -250,10 +252,10 @@ def is_about_the_site(trouble):
             trouble: the Trouble
     """
 
-    return isinstance(trouble, (ConfigTrouble, QuotaReached))
+    return isinstance(trouble, (ConfigurationFailure, QuotaReached))
 
 # -----------------------------------------------------------------------------
-def is_about_the_recipient(error):
+def concerns_the_recipient(error):
     """
         Whether the relay's own words say that a refusal is about the recipient,
         who does not exist: that tells nothing about the site
@@ -262,11 +264,11 @@ def is_about_the_recipient(error):
             error: the DeliveryError
     """
 
-    return isinstance(error, Never) and error.phase == RCPT and \
+    return isinstance(error, PermanentFailure) and error.phase == RCPT and \
         RECIPIENT.search(error.reply[1]) is not None
 
 # -----------------------------------------------------------------------------
-def as_refusal(trouble, accepted):
+def as_message_failure(trouble, accepted):
     """
         What a trouble means where it turns out to be about one message alone
 
@@ -276,13 +278,13 @@ def as_refusal(trouble, accepted):
                       this one; else the trouble may have come back for all
 
         Returns:
-            NotNow; Never if the relay has said so, of what does not come back by itself
+            TransientFailure; Never if the relay has said so, of what does not come back by itself
     """
 
     code, _ = trouble.reply
     is_final = accepted and code is not None and code // 100 == 5 and \
-        isinstance(trouble, ConfigTrouble)
-    return (Never if is_final else NotNow)(trouble.args[0])
+        isinstance(trouble, ConfigurationFailure)
+    return (PermanentFailure if is_final else TransientFailure)(trouble.args[0])
 
 # -----------------------------------------------------------------------------
 def is_in_doubt(error):
@@ -294,10 +296,10 @@ def is_in_doubt(error):
             error: the DeliveryError
     """
 
-    return isinstance(error, RelayTrouble) and error.phase == BODY and error.reply[0] is None
+    return isinstance(error, RelayUnavailable) and error.phase == BODY and error.reply[0] is None
 
 # -----------------------------------------------------------------------------
-def next_try(delivery, now, chance, shortest=300, longest=14400, lifetime=432000):
+def next_attempt(delivery, now, chance, shortest=300, longest=14400, lifetime=432000):
     """
         When to try a refused delivery again
         - waits as long again as it has waited: soon at first, then rarely
@@ -328,7 +330,7 @@ def next_try(delivery, now, chance, shortest=300, longest=14400, lifetime=432000
     return now + timedelta(seconds = wait * (1 + chance / 10))
 
 # -----------------------------------------------------------------------------
-def next_probe(probes, shortest=30, longest=300):
+def probe_interval_s(probes, shortest=30, longest=300):
     """
         How long to leave a held relay alone
 

@@ -54,7 +54,7 @@ SETTINGS = tuple(Setting(*setting) for setting in (
     ("neglect_timeout", 300, "seconds",
      "With new mail waiting for so long, the workers count as hanging; must exceed "
      "four times reply_timeout"),
-    ("in_doubt", "resend", "resend or keep",
+    ("in_doubt", "resend", "resend or hold",
      "What becomes of a message whose worker died while it was sending it"),
     ("verify_tls", False, "yes or no",
      "Verify the mail server's certificate; web2py up to 3.3.3 never does"),
@@ -62,7 +62,7 @@ SETTINGS = tuple(Setting(*setting) for setting in (
      "Authorities to trust in place of the system's (PEM)"),
     ("keep_sent", 30, "days",
      "How long sent mail is kept; 0 = for ever"),
-    ("keep_invalid", 90, "days",
+    ("keep_rejected", 90, "days",
      "How long mail that was refused for good is kept; 0 = for ever"),
     ("keep_failed", 90, "days",
      "How long mail that was given up is kept; 0 = for ever"),
@@ -81,10 +81,10 @@ SETTINGS = tuple(Setting(*setting) for setting in (
     ))
 
 # Those that are one of a few words
-CHOICES = {"in_doubt": ("resend", "keep")}
+CHOICES = {"in_doubt": ("resend", "hold")}
 
 MAY_BE_ZERO = ("max_retries", "retry_interval", "shortest_wait", "alert_delay",
-               "keep_sent", "keep_invalid", "keep_failed")
+               "keep_sent", "keep_rejected", "keep_failed")
 
 WORDS = {"yes": True, "on": True, "true": True, "1": True,
          "no": False, "off": False, "false": False, "0": False,

@@ -42,9 +42,9 @@ from gluon.cache import Cache       # noqa: E402
 from gluon.globals import Request   # noqa: E402
 from gluon.scheduler import Scheduler # noqa: E402
 
-from mails3.scheduler import Tasks  # noqa: E402
-from mails3.schema import create    # noqa: E402
-from mails3.web2py import SCHEDULER_TABLES # noqa: E402
+from mails3.hosts.scheduler import Tasks # noqa: E402
+from mails3.queue.schema import create # noqa: E402
+from mails3.hosts.web2py import SCHEDULER_TABLES # noqa: E402
 
 
 OURS = "MailS3"

@@ -26,13 +26,13 @@ import compare # makes the environment
 
 import conftest # noqa: E402
 
-from mails3.delivery import utcnow                          # noqa: E402
-from mails3.message import DEFERRED, NEW, SENT, UNSENT      # noqa: E402
-from mails3.policy import LoginRefused                      # noqa: E402
+from mails3.clock import utcnow # noqa: E402
+from mails3.states import DEFERRED, NEW, SENT, UNSENT # noqa: E402
+from mails3.policy import LoginRefused # noqa: E402
 
 from gluon.tools import Mail # noqa: E402
 
-# What lies around: status, lane, whether the relay is held
+# What lies around: status, queue, whether the relay is held
 AROUND = {"nothing": None,
           "sent": (SENT, None, False),
           "deferred": (UNSENT, DEFERRED, False),
@@ -47,21 +47,22 @@ LOADS = {"100,000 of 1 kB": (100000, 1000, 0),
          }
 
 # -----------------------------------------------------------------------------
-def fill(office, number, status, lane):
+def fill(office, number, status, queue):
     """ Put rows into the queue, as they would be there after a while """
 
     db, now = office.db, utcnow().replace(microsecond=0)
     office.mail.send("old@example.org", "Old", "x" * 1000)
-    mail_id = db(db.mails3_message).select(orderby=~db.mails3_message.id,
-                                           limitby=(0, 1)).first().id
+    message_id = db(db.mails3_message).select(orderby=~db.mails3_message.id,
+                                              limitby=(0, 1)).first().id
     outbox = office.mail._outbox()
     for start in range(0, number, 1000):
         ids = outbox._insert(db.msg_outbox, "address, contact_method, status, created_on",
                              ["'old@example.org', 'EMAIL', %d, '%s'" % (status, now)] * 1000)
         outbox._insert(db.mails3_delivery,
-                       "outbox_id, mail_id, channel, lane, priority, due_on, attempts, doubts",
+                       "outbox_id, message_id, channel, queue, priority, due_on, "
+                       "attempts, in_doubt_count",
                        ["%d, %d, 'EMAIL', %s, 5, '%s', 1, 0" %
-                        (each, mail_id, lane or "NULL", now + timedelta(hours=1))
+                        (each, message_id, queue or "NULL", now + timedelta(hours=1))
                         for each in ids])
     db.commit()
     analyze(db)

@@ -21,7 +21,7 @@ import compare # makes the environment
 
 import conftest # noqa: E402
 
-from mails3.message import SENT # noqa: E402
+from mails3.states import SENT # noqa: E402
 
 # The names of their processes; SQLite is in the workers
 DATABASES = ("postgres", "mariadbd", "mysqld")

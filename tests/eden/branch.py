@@ -5,11 +5,11 @@
 from gluon import current
 
 from conftest import Office
-from mails3.eden import adopt
-from mails3.relay import Relay
-from mails3.scheduler import Tasks
-from mails3.schema import COMPANIONS
-from mails3.web2py import SCHEDULER_TABLES
+from mails3.hosts.eden import install_mailer
+from mails3.delivery.breaker import Breaker
+from mails3.hosts.scheduler import Tasks
+from mails3.queue.schema import COMPANIONS
+from mails3.hosts.web2py import SCHEDULER_TABLES
 
 from .stand_in import SUPER_TABLES, TABLES
 
@@ -52,7 +52,7 @@ class Branch(Office):
         environment = self.eden.environment(self.tasks, roles, **request_env)
         self.db, self.msg = environment["db"], environment["msg"]
         self.auth, self.s3db = environment["auth"], environment["s3db"]
-        self.mail = adopt(environment)
+        self.mail = install_mailer(environment)
 
     # -------------------------------------------------------------------------
     def send_channels(self):
@@ -74,10 +74,10 @@ class Branch(Office):
         self.db.commit()
         self.mail.watch()
 
-    def kicks(self):
+    def wakes(self):
         """ How often the workers have been woken """
 
-        prefix = Tasks.KICK.replace("_", "-")
+        prefix = Tasks.WAKE.replace("_", "-")
         return self.db(self.db.scheduler_task.uuid.startswith(prefix)).count()
 
     # -------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class Branch(Office):
         """ The state of a channel's relay """
 
         self.db.commit()
-        return Relay(self.db, self.mail.lane_of(channel)).read()
+        return Breaker(self.db, self.mail.channel_name(channel)).read()
 
     # -------------------------------------------------------------------------
     def addresses(self):

@@ -9,9 +9,9 @@ import pytest
 
 from conftest import statements
 
-from mails3.eden import adopt
-from mails3.eden.pickup import Pickup
-from mails3.message import DRAFT, INVALID, SENT, UNSENT
+from mails3.hosts.eden import install_mailer
+from mails3.hosts.eden.intake import Intake
+from mails3.states import DRAFT, INVALID, SENT, UNSENT
 
 ANNE, BOB, CARL = "anne@example.org", "bob@example.org", "carl@example.org"
 
@@ -73,16 +73,16 @@ class TestPersons:
         """ Nobody has refused it: a person decides; the others go out """
 
         people = [branch.person(address)["pe_id"] for address in (ANNE, BOB)]
-        accept = Pickup._accept
+        accept = Intake._accept
 
-        def broken(self, row, mail_id, address, now):
+        def broken(self, row, message_id, address, now):
             if address == ANNE:
                 raise AttributeError("body")
-            accept(self, row, mail_id, address, now)
+            accept(self, row, message_id, address, now)
 
         branch.msg.send_by_pe_id(people, "News", "There is news.")
         with monkeypatch.context() as patch:
-            patch.setattr(Pickup, "_accept", broken)
+            patch.setattr(Intake, "_accept", broken)
             branch.drain()
 
         assert branch.statuses() == [DRAFT, SENT]
@@ -170,7 +170,7 @@ class TestGroups:
         branch.drain()
 
         assert branch.outbox()[0] == \
-               (INVALID, 0, "A vehicle_vehicle has no members to send it to")
+            (INVALID, 0, "A vehicle_vehicle has no members to send it to")
         assert branch.addresses() == [ANNE]
 
     def test_neither_entity_nor_address(self, branch):
@@ -279,7 +279,7 @@ class TestRows:
         def work():
             environment = branch.eden.environment()
             try:
-                mail = adopt(environment)
+                mail = install_mailer(environment)
                 together.wait(30)
                 mail.drain()
             except Exception as error:

@@ -11,7 +11,7 @@ import pytest
 
 from gluon import current
 
-from mails3.message import FAILED, INVALID, SENT, UNSENT
+from mails3.states import FAILED, INVALID, SENT, UNSENT
 
 from .branch import SENDER
 
@@ -212,7 +212,7 @@ class TestCalls:
         current.s3task.run_async("msg_poll", ["msg_email_channel"], {"channel_id": 1})
 
         assert done == [(("msg_email_channel",), {"channel_id": 1})]
-        assert branch.kicks() == 0
+        assert branch.wakes() == 0
 
     def test_a_worker_is_woken(self, branch):
         """ Once per burst; nothing is sent in the request """
@@ -224,7 +224,7 @@ class TestCalls:
         for _ in range(3):
             branch.msg.send_by_pe_id(anne, "News", "There is news.")
 
-        assert branch.kicks() == 1
+        assert branch.wakes() == 1
         assert branch.relay.mails == []
 
     def test_without_a_worker_it_is_tried_at_once(self, branch):

@@ -7,8 +7,8 @@ from io import BytesIO
 
 import pytest
 
-from mails3.message import DRAFT, SENT, UNSENT
-from mails3.schema import COMPANIONS
+from mails3.states import DRAFT, SENT, UNSENT
+from mails3.queue.schema import COMPANIONS
 
 from .fake_gateway import FakeGateway
 
@@ -61,7 +61,7 @@ class TestTexts:
         branch.send_channels()
         assert branch.outbox() == [(UNSENT, 0, None)]
         assert branch.state("SMS").reason == "No SMS gateway configured"
-        assert branch.state().status == "open"
+        assert branch.state().status == "closed"
 
         self.by_web_api(branch, gateway)
         branch.send_channels()
@@ -150,7 +150,7 @@ class TestTexts:
         assert gateway.asked.count("666") == 2
         assert [number for number, _ in gateway.texts] == ["49%d" % n for n in range(5)]
         assert branch.statuses() == [DRAFT] + 5 * [SENT]
-        assert branch.state("SMS").status == "open"
+        assert branch.state("SMS").status == "closed"
 
     @pytest.mark.parametrize("status", [402, 403, 404, 429, 502, 503])
     def test_one_text_that_meets_a_trouble_holds_up_no_other(self, branch, gateway, status):
@@ -164,7 +164,7 @@ class TestTexts:
 
         assert [number for number, _ in gateway.texts] == ["491", "492"]
         assert branch.statuses() == [UNSENT, SENT, SENT]
-        assert branch.state("SMS").status == "open"
+        assert branch.state("SMS").status == "closed"
 
     @pytest.mark.parametrize("status, asked", [(401, 1), (402, 2), (403, 2), (404, 2), (429, 2),
                                                (502, 2), (503, 2)])
@@ -180,7 +180,7 @@ class TestTexts:
 
         assert len(gateway.asked) == asked
         assert [row[:2] for row in branch.outbox()] == 4 * [(UNSENT, 0)]
-        assert branch.state("SMS").status == "held"
+        assert branch.state("SMS").status == "tripped"
         gateway.status = 200
         branch.later(600)
         branch.send_channels()
@@ -213,7 +213,7 @@ class TestTexts:
         branch.send_channels()
 
         assert len(gateway.asked) == 10
-        assert branch.state("SMS").status == "held"
+        assert branch.state("SMS").status == "tripped"
 
     def test_a_repaired_gateway_is_asked_at_once(self, branch, gateway):
         """ A new password is a new configuration: nobody waits for the next probe """
@@ -222,7 +222,7 @@ class TestTexts:
         gateway.status = 401
         self.send_to(branch, "491", "492")
         branch.send_channels()
-        assert branch.state("SMS").status == "held"
+        assert branch.state("SMS").status == "tripped"
 
         gateway.status = 200
         table = branch.s3db.msg_sms_webapi_channel
@@ -267,7 +267,7 @@ class TestTexts:
         self.pass_the_time(branch, 3)
 
         assert sorted(mail.recipients[0] for mail in branch.relay.mails) == \
-               ["491@sms.example.org", "492@sms.example.org"]
+            ["491@sms.example.org", "492@sms.example.org"]
         assert branch.statuses()[1:] == [SENT, SENT]
 
     def test_texts_by_mail(self, branch):
@@ -306,7 +306,7 @@ class TestTexts:
         branch.send_channels()
 
         assert [text for _, text in gateway.texts] == ["Water is coming"]
-        assert branch.state().status == "held"
+        assert branch.state().status == "tripped"
 
     def test_without_a_worker_it_is_tried_at_once(self, branch, gateway):
         """ In the request, without a commit """
@@ -339,7 +339,7 @@ class TestDailyLimit:
         count = branch.s3db.msg_channel_limit.id.count()
         assert branch.db().select(count).first()[count] == len(branch.relay.mails) == 3
         assert sorted(row[:2] for row in branch.outbox()) == \
-               2 * [(UNSENT, 0)] + 3 * [(SENT, 1)]
+            2 * [(UNSENT, 0)] + 3 * [(SENT, 1)]
         assert branch.state().reason == "The daily limit of 3 mails is reached"
 
         # The next day
@@ -433,7 +433,7 @@ class TestSites:
         assert rows[0].msg_outbox.pe_id == anne["pe_id"]
         contact = branch.s3db.pr_contact
         assert branch.db(contact.pe_id == rows[1].msg_outbox.pe_id).select().first().value == \
-               "bob@example.org"
+            "bob@example.org"
         document = branch.db(branch.s3db.doc_document.id > 0).select().first()
         name, stream = branch.s3db.doc_document.file.retrieve(document.file)
         with stream:

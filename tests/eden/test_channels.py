@@ -58,7 +58,7 @@ def site(station):
     for table in ("mails3_delivery", "mails3_message", "msg_outbox", "msg_channel_limit",
                   "msg_sms_outbound_gateway"):
         station.sql("DELETE FROM %s" % table)
-    station.sql("UPDATE mails3_relay SET status = 'open'")
+    station.sql("UPDATE mails3_channel SET status = 'closed'")
 
 @pytest.fixture
 def gateway():
@@ -93,10 +93,10 @@ def outbox(site):
     return site.sql("SELECT o.status, d.attempts, d.reply FROM msg_outbox o"
                     " LEFT JOIN mails3_delivery d ON d.outbox_id = o.id ORDER BY o.id")
 
-def lane(site, channel=""):
+def channel(site, channel=""):
     """ The state of a channel's relay: tuple (status, reason) """
 
-    row, = site.sql("SELECT status, reason FROM mails3_relay WHERE site = '%s'"
+    row, = site.sql("SELECT status, reason FROM mails3_channel WHERE site = '%s'"
                     % (site.app + channel))
     return row
 
@@ -113,8 +113,8 @@ class TestTexts:
         site.shell(text(site, "Water is coming"))
         worker = site.work()
 
-        assert eventually(lambda: lane(site, " SMS")[0] == "held")
-        assert lane(site, " SMS")[1] == "No SMS gateway configured"
+        assert eventually(lambda: channel(site, " SMS")[0] == "tripped")
+        assert channel(site, " SMS")[1] == "No SMS gateway configured"
         assert outbox(site) == [(1, 0, None)]
 
         site.shell(by_web_api(gateway))
@@ -133,7 +133,7 @@ class TestTexts:
         status, attempts, reply = outbox(site)[0]
         assert (status, attempts) == (1, 1)
         assert reply == "The SMS gateway says 500 Internal Server Error"
-        assert lane(site, " SMS")[0] == "open"
+        assert channel(site, " SMS")[0] == "closed"
 
         gateway.status = 200
         site.shell(text(site, "second") + SEND)
@@ -146,15 +146,15 @@ class TestTexts:
 
         gateway.stop()
         site.shell(by_web_api(gateway) + text(site, "first") + text(site, "second") + SEND)
-        assert lane(site, " SMS")[0] == "held"
+        assert channel(site, " SMS")[0] == "tripped"
         assert [row[:2] for row in outbox(site)] == [(1, 0), (1, 0)]
 
         gateway.start()
-        site.sql("UPDATE mails3_relay SET probe_on = held_on")
+        site.sql("UPDATE mails3_channel SET probe_on = tripped_on")
         site.shell(SEND)
 
         assert sorted(words for _, words in gateway.texts) == ["first", "second"]
-        assert lane(site, " SMS")[0] == "open"
+        assert channel(site, " SMS")[0] == "closed"
 
     def test_a_silent_gateway_holds_no_worker(self, site, gateway):
         """ It has so long to answer, and no longer """
@@ -167,18 +167,18 @@ class TestTexts:
 
         # One text may have been to blame, two were not
         assert len(gateway.asked) == 2
-        assert lane(site, " SMS")[0] == "held"
+        assert channel(site, " SMS")[0] == "tripped"
         assert [row[:2] for row in outbox(site)] == 3 * [(1, 0)]
 
     def test_texts_by_mail(self, site, relay):
         """ Eden's SMS-via-SMTP: held while the mail server is away """
 
         site.shell(by_smtp() + text(site, "first") + SEND)
-        assert lane(site, " SMS")[0] == "held"
+        assert channel(site, " SMS")[0] == "tripped"
         assert outbox(site)[0][:2] == (1, 0)
 
         site.configure(mail={"server": relay.address})
-        site.sql("UPDATE mails3_relay SET probe_on = held_on")
+        site.sql("UPDATE mails3_channel SET probe_on = tripped_on")
         relay.answer("RCPT", "451 4.3.0 Later", times=1)
         site.shell(SEND)
         assert outbox(site)[0][:2] == (1, 1)
@@ -207,16 +207,16 @@ class TestDailyLimit:
         assert len(relay.mails) == 3
         states = sorted(row[:2] for row in outbox(site))
         assert states == [(1, 0)] * 4 + [(2, 1)] * 3
-        assert lane(site)[1] == "The daily limit of 3 mails is reached"
+        assert channel(site)[1] == "The daily limit of 3 mails is reached"
         assert site.sql("SELECT COUNT(*) FROM msg_channel_limit") == [(3,)]
 
         # A day later
         site.sql("DELETE FROM msg_channel_limit")
-        site.sql("UPDATE mails3_relay SET probe_on = held_on")
+        site.sql("UPDATE mails3_channel SET probe_on = tripped_on")
         site.shell(drain)
         assert len(relay.mails) == 6
         site.configure(mail={"limit": None})
-        site.sql("UPDATE mails3_relay SET probe_on = held_on")
+        site.sql("UPDATE mails3_channel SET probe_on = tripped_on")
         site.shell(drain)
         assert len(relay.mails) == 7
         assert {row[:2] for row in outbox(site)} == {(2, 1)}
@@ -233,7 +233,7 @@ class TestUnconfigured:
         site.shell("assert msg.send_email('anne@example.org', 'News', 'There is news')\n"
                    "db.commit()\nmail.drain()")
         assert outbox(site) == [(1, 0, None)]
-        assert lane(site) == ("held", "No sender configured")
+        assert channel(site) == ("tripped", "No sender configured")
 
         site.configure(mail={"sender": "Shelter <shelter@example.org>"})
         site.shell("mail.drain()")

@@ -94,7 +94,7 @@ def site(town):
     # of its worker, which is gone
     town.sql("UPDATE scheduler_task SET status = 'QUEUED', assigned_worker_name = '' "
              "WHERE status IN ('ASSIGNED', 'RUNNING')")
-    town.sql("UPDATE mails3_relay SET status = 'open', reason = NULL")
+    town.sql("UPDATE mails3_channel SET status = 'closed', reason = NULL")
 
 # -----------------------------------------------------------------------------
 def configure(site):
@@ -133,7 +133,7 @@ def repair(site, relay):
     relay.start()
     site.configure(mail={"sender": SENDER})
     # Else it is looked after at an interval
-    site.sql("UPDATE mails3_relay SET probe_on = held_on")
+    site.sql("UPDATE mails3_channel SET probe_on = tripped_on")
 
 def logged(site, since):
     """ What the processes have said, after so many characters of each log """

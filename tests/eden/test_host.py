@@ -13,9 +13,9 @@ from .host import ADMIN
 from .visitor import EdenVisitor
 
 # Nobody has to confirm anything
-OPEN = {"registration_requires_verification": False,
-        "registration_requires_approval": False,
-        }
+CLOSED = {"registration_requires_verification": False,
+          "registration_requires_approval": False,
+          }
 
 RUNS = "SELECT times_run FROM scheduler_task WHERE function_name = 'maintenance'"
 
@@ -36,7 +36,7 @@ class TestStock:
     def test_a_visitor_registers(self, stock):
         """ Where nobody has to confirm, who registers can log in """
 
-        stock.configure(auth=OPEN)
+        stock.configure(auth=CLOSED)
         visitor = EdenVisitor(stock)
 
         visitor.register("anne@example.org")

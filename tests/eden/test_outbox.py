@@ -135,7 +135,7 @@ def site(station, relay):
     yield station
     for table in ("mails3_delivery", "mails3_message", "msg_outbox"):
         station.sql("DELETE FROM %s" % table)
-    station.sql("UPDATE mails3_relay SET status = 'open', retried_on = NULL")
+    station.sql("UPDATE mails3_channel SET status = 'closed', retried_on = NULL")
 
 # -----------------------------------------------------------------------------
 def received(relay):
@@ -313,7 +313,7 @@ class TestPage:
         assert tried() == 3
         # An hour later, the retry pass that is due, and no second one
         site.sql("UPDATE mails3_delivery SET due_on = '2020-01-01 00:00:00'")
-        site.sql("UPDATE mails3_relay SET retried_on = '2020-01-01 00:00:00'")
+        site.sql("UPDATE mails3_channel SET retried_on = '2020-01-01 00:00:00'")
         assert tried() <= 6
         assert site.tickets() == []
 
@@ -338,7 +338,7 @@ class TestAdmin:
         """ The status on the command line """
 
         return json.loads(site.shell("from io import StringIO; from argparse import Namespace\n"
-                                     "from mails3.console import Console\n"
+                                     "from mails3.admin.console import Console\n"
                                      "out = StringIO()\n"
                                      "Console(mail, 'admin', out).do(Namespace(verb='status', "
                                      "json=True, prometheus=False, quiet=False))\n"
@@ -375,7 +375,7 @@ assert msg.send_by_pe_id(person("bob", "bob@example.org")["pe_id"], "News", "Tod
         assert not any(status["counts"].values()) and status["oldest"] is None
 
         relay.start()
-        site.sql("UPDATE mails3_relay SET probe_on = held_on")
+        site.sql("UPDATE mails3_channel SET probe_on = tripped_on")
         site.shell("mail.drain()\nmail.retry()\nmsg.process_outbox()")
         assert relay.mails == []
         assert not any(self.status(site)["counts"].values())

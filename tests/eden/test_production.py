@@ -189,7 +189,7 @@ class TestUpgrade:
         fresh.configure(base={"migrate": False, "prepopulate": 0}, mail={"fallback": False})
         fresh.install()
         fresh.shell("assert mail.send('before@example.org', 'News', 'There is news')")
-        fresh.sql("ALTER TABLE mails3_delivery DROP COLUMN troubled_on")
+        fresh.sql("ALTER TABLE mails3_delivery DROP COLUMN put_back_on")
         package = fresh.app_path / "modules" / "mails3"
         (package / "former.py").write_text("# of an older version\n")
         manifest = json.loads((package / "INSTALLED").read_text())

@@ -10,8 +10,8 @@ import pytest
 
 from gluon import current
 
-from mails3.eden import adopt
-from mails3.eden.host import EdenMail
+from mails3.hosts.eden import install_mailer
+from mails3.hosts.eden.mail import EdenMail
 
 from .stand_in import SUPER_TABLES, TABLES, Auth, Model, Msg, Settings, StandIn, Task
 
@@ -157,7 +157,7 @@ class TestMethods:
         eden = StandIn(tmp_path, "sqlite://storage.sqlite")
         eden.create()
         environment = eden.environment()
-        adopt(environment)
+        install_mailer(environment)
 
         for name in ("send_email", "send_by_pe_id", "send_email_by_pe_id"):
             signature = inspect.signature(getattr(current.msg, name))

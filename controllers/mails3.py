@@ -2,7 +2,7 @@
 
 """
     MailS3: the admin's page
-    - what is looked at is GET, what changes something is POST with a form key
+    - GET shows something, POST with a form key changes something
 """
 
 import datetime
@@ -10,27 +10,27 @@ import datetime
 from hmac import compare_digest
 
 from mails3.clock import utcnow
-from mails3.queue.report import STATES
+from mails3.admin.mail_html import harmless
 from mails3.admin.metrics import CONTENT_TYPE, exposition
-from mails3.admin.page import admins_only, attempted, content_of, entry_asked_for, harmless, \
-                              number_of, over, parts_of, posted, rendered, text_of, \
-                              values_of, visitor
+from mails3.admin.page import admins_only, attempted, content_of, integer_of, parts_of, posted, \
+                              redirect_back, rendered, requested_entry, text_of, values_of, \
+                              visitor
 from mails3.admin.operator import Operator, OperatorError
 from mails3.admin.config_check import check_configuration, refuses_recipient, works
 from mails3.admin.status import Status, next_step
+from mails3.states import STATES
 
 # -----------------------------------------------------------------------------
 @admins_only
 def index():
     """ Whether mail is going out, and if not, why """
 
-    status = Status(mail, utcnow())
-    return rendered("overview", status=status)
+    return rendered("overview", status=Status(mail, utcnow()))
 
 # -----------------------------------------------------------------------------
 @admins_only
 def mails():
-    """ The mails in a state, or all """
+    """ The mails in one state, or all """
 
     state = request.args(0) if request.args(0) in STATES else None
     query = request.get_vars
@@ -38,8 +38,8 @@ def mails():
 
     report = mail.report()
     entries, older, newer = report.page(state, search,
-                                        before = number_of(text_of(query, "before")),
-                                        after = number_of(text_of(query, "after")))
+                                        before = integer_of(text_of(query, "before")),
+                                        after = integer_of(text_of(query, "after")))
     return rendered("mails",
                     state = state,
                     search = search,
@@ -53,9 +53,9 @@ def mails():
 # -----------------------------------------------------------------------------
 @admins_only
 def show():
-    """ The story of one mail; not its content """
+    """ The story of one mail, without its content """
 
-    entry = entry_asked_for()
+    entry = requested_entry()
     report = mail.report()
     status = Status(mail, utcnow())
     return rendered("story",
@@ -72,51 +72,51 @@ def show():
 # -----------------------------------------------------------------------------
 @admins_only
 def content():
-    """ What is in a mail, as text; whoever looks at it, the log knows """
+    """ The content of a mail; the log keeps who has looked at it """
 
-    entry = entry_asked_for()
-    submission = content_of(entry)
+    entry = requested_entry()
+    message = content_of(entry)
     Operator(mail, visitor()).looked(entry)
-    body = submission.body
+    body = message.body
     text, html = body if isinstance(body, list) else (body, None)
     if text and not html and text.lstrip().startswith("<html"):
-        # As Mail.send takes it
+        # Mail.send takes such a text as HTML
         text, html = None, text
     return rendered("content",
                     entry = entry,
                     text = text,
                     html = html and XML(harmless(html)),
-                    attachments = parts_of(submission),
+                    attachments = parts_of(message),
                     )
 
 # -----------------------------------------------------------------------------
 @admins_only
 def attachment():
-    """ One attachment, for download and nothing else """
+    """ One attachment, for download: a browser must not show it as a page of this site """
 
-    entry = entry_asked_for()
+    entry = requested_entry()
     parts = parts_of(content_of(entry))
-    number = number_of(request.args(1))
-    if number is None or number >= len(parts):
+    index = integer_of(request.args(1))
+    if index is None or index >= len(parts):
         raise HTTP(404, "There is no such attachment.")
     Operator(mail, visitor()).looked(entry)
     response.headers["Content-Type"] = "application/octet-stream"
-    response.headers["Content-Disposition"] = 'attachment; filename="attachment-%d"' % (number + 1)
+    response.headers["Content-Disposition"] = 'attachment; filename="attachment-%d"' % (index + 1)
     response.headers["X-Content-Type-Options"] = "nosniff"
-    return parts[number][2]
+    return parts[index][2]
 
 # -----------------------------------------------------------------------------
 @admins_only
 def act():
-    """ Do a verb to one mail or a selection """
+    """ Do a verb to one mail or to several """
 
-    fields, postmaster = posted(), Operator(mail, visitor())
-    verbs = {name: getattr(postmaster, name)
+    fields, operator = posted(), Operator(mail, visitor())
+    verbs = {name: getattr(operator, name)
              for name in ("retry", "requeue", "cancel", "hold", "release")}
     name = text_of(fields, "verb")
     if name not in verbs:
         raise HTTP(400, "Unknown verb.")
-    numbers = [number_of(number) for number in values_of(fields, "number")]
+    numbers = [integer_of(number) for number in values_of(fields, "number")]
 
     def do():
         done, refused = verbs[name]([number for number in numbers if number])
@@ -126,31 +126,32 @@ def act():
         told += "".join("; %s: %s" % item for item in sorted(refused.items())[:5])
         return told + (" ..." if len(refused) > 5 else "")
 
-    return over(fields, attempted(do))
+    return redirect_back(fields, attempted(do))
 
 # -----------------------------------------------------------------------------
 @admins_only
 def sending():
-    """ Pause all sending, resume it, or send what waits """
+    """ Pause all sending, resume it, or send the waiting mail """
 
-    fields, postmaster = posted(), Operator(mail, visitor())
+    fields, operator = posted(), Operator(mail, visitor())
 
     def pause():
         given = text_of(fields, "minutes")
-        minutes = number_of(given)
+        minutes = integer_of(given)
         if given and not minutes:
-            raise OperatorError("Nothing is paused: %r is no number of minutes." % given[:20])
+            raise OperatorError("Nothing is paused: %r is not a number of minutes." %
+                                given[:20])
         until = utcnow() + datetime.timedelta(minutes=minutes) if minutes else None
-        postmaster.pause(text_of(fields, "reason"), until)
+        operator.pause(text_of(fields, "reason"), until)
         return T("Sending is paused.")
 
     def resume():
-        told = T(postmaster.resume())
-        # A worker has been told; without one, nobody else would do it
+        told = T(operator.resume())
+        # The workers know it now; if there are none, this request sends the mail
         return told if Status(mail, utcnow()).is_attended else "%s %s" % (told, send())
 
     def send():
-        settled, waiting = postmaster.send()
+        settled, waiting = operator.send()
         problems = [problem for problem in Status(mail, utcnow()).problems
                     if problem.kind != "worker"]
         told = "%d %s, %d %s." % (settled, T("done"), waiting, T("waiting"))
@@ -161,7 +162,7 @@ def sending():
     name = text_of(fields, "verb")
     if name not in verbs:
         raise HTTP(400, "Unknown verb.")
-    return over(fields, attempted(verbs[name]))
+    return redirect_back(fields, attempted(verbs[name]))
 
 # -----------------------------------------------------------------------------
 @admins_only
@@ -171,31 +172,30 @@ def check():
     fields = posted()
     try:
         steps = check_configuration(mail, text_of(fields, "address") or None)
-    except ValueError as why:
-        return over(fields, "%s: %s" % (T("The recipient to ask for"), why))
+    except ValueError as error:
+        return redirect_back(fields, "%s: %s" % (T("The recipient to ask for"), error))
     return rendered("check",
                     steps = steps,
-                    good = works(steps),
-                    refused = refuses_recipient(steps),
+                    is_working = works(steps),
+                    is_recipient_refused = refuses_recipient(steps),
                     warnings = Status(mail, utcnow()).warnings(),
                     )
 
 # -----------------------------------------------------------------------------
 @admins_only
 def test():
-    """ Queue a test mail, and show what becomes of it """
+    """ Queue a test mail, and show its story """
 
     fields, numbers = posted(), []
 
     def do():
         numbers.append(Operator(mail, visitor()).test(text_of(fields, "address")))
-        return T("The test mail is queued. Load this page again to see what becomes of it.")
+        return T("The test mail is queued. Load this page again to see its result.")
 
     told = attempted(do)
     if not numbers:
-        return over(fields, told)
-    session.mails3_told = str(told)
-    redirect(URL("show", args=numbers))
+        return redirect_back(fields, told)
+    return redirect_back({"back": "show/%s" % numbers[0]}, told)
 
 # -----------------------------------------------------------------------------
 def metrics():
@@ -204,9 +204,9 @@ def metrics():
     session.forget(response)
     token = mail.options.metrics_token
     scheme, _, given = (request.env.http_authorization or "").partition(" ")
-    known = token and scheme.lower() == "bearer" and \
+    is_known = token and scheme.lower() == "bearer" and \
         compare_digest(given.strip().encode("utf-8"), token.encode("utf-8"))
-    if not known and not mail.is_admin():
+    if not is_known and not mail.is_admin():
         raise HTTP(403, "The token is wrong, or there is none (setting metrics_token).")
     response.headers["Content-Type"] = CONTENT_TYPE
     return exposition(Status(mail, utcnow()))

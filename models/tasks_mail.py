@@ -3,9 +3,11 @@
 """
     MailS3 takes the place of the app's mail
 
-    This file sorts after those that make db, auth, mail and the scheduler.
-    It names nothing that is not in each version: a running server reads it
-    anew, but not the package.
+    web2py runs models in the order of their names: this one runs after the models
+    that make db, auth, mail and the scheduler.
+
+    After an upgrade, a running server reads this file again, but not the package:
+    use only names that every version of the package has.
 """
 
 if "db" in globals():
@@ -17,12 +19,12 @@ if "db" in globals():
             from mails3.hosts.web2py import install_mailer
         mail = install_mailer(globals())
     except Exception as error:
-        # The app keeps its own mail, and works on
+        # The app keeps its own mail, and goes on working
         mails3_error = "MailS3 can't start in this app, which keeps its own mail " \
                        "(%s: %s)" % (type(error).__name__, error)
 
         def tell(told=mails3_error):
-            """ The log says why, once in each process """
+            """ Log the reason, once in each process """
 
             import logging
             logging.getLogger("web2py.mails3").error(told)

@@ -57,8 +57,8 @@ environment.enter()
 
 from mechanicalsoup import StatefulBrowser # noqa: E402
 
-from fake_relay import FakeRelay # noqa: E402
-from host import Site, eventually # noqa: E402
+from support.fake_relay import FakeRelay # noqa: E402
+from support.site import Site, eventually # noqa: E402
 
 # =============================================================================
 class NotSeen(Exception):
@@ -146,7 +146,7 @@ class Demo:
             raise NotSeen(told)
         self.line("He notices nothing: " + told, "... until the worker tries to send it")
         self.step("The admin's log, that is the worker's, tells what is wrong",
-                  self.logged("Mail is held"), click=True)
+                  self.logged("Sending is suspended"), click=True)
         self.show_row(address, "unsent")
 
         self.relay.start()
@@ -155,7 +155,7 @@ class Demo:
                   "... MailS3 asks a server that was away 30 s later, then ever less often")
         self.receive(address, seconds=120)
         waited = self.relay.mails[-1].at - returned
-        self.step("The admin's log tells that, too", self.logged("Mail is not held any more"))
+        self.step("The admin's log tells that, too", self.logged("Sending is resumed"))
 
         self.title("All of this was seen: the visitors waited %.2f and %.2f s, and the held mail\n"
                    "left by itself, %.0f s after the server's return." % (usual, took, waited))

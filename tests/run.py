@@ -2,7 +2,8 @@
     Run the tests: python3 tests/run.py [arguments of pytest]
 
     Makes its own environment, from any directory; paths are relative to the
-    clone (tests/test_host.py). Without paths: all tests.
+    clone (tests/unit/test_policy.py). Without paths: all tests. Unless a
+    file is named, several run at a time (-n 0: one by one).
 
     Environment variables:
 
@@ -41,7 +42,34 @@ environment.enter()
 
 import pytest # noqa: E402
 
+# Mostly the tests wait, for processes and for time-outs
+WORKERS = 2 * (os.cpu_count() or 1)
+
+# What says how tests are run, or shows them while they run
+SERIAL = ("-n", "--numprocesses", "--dist", "--pdb", "--trace", "-s", "--capture")
+
+# -----------------------------------------------------------------------------
+def side_by_side(arguments):
+    """
+        Have all tests run side by side
+
+        Args:
+            arguments: of the command line
+
+        Returns:
+            list of further arguments, empty where the command line names a file
+            or says itself how to run the tests
+    """
+
+    if any(argument.startswith(SERIAL) or ".py" in argument for argument in arguments):
+        return []
+    # A real Eden takes minutes to copy and to start: one worker has it
+    return ["-n", str(WORKERS), "--dist", "loadgroup" if os.environ.get("EDEN_PATH") else
+            "worksteal"]
+
 os.chdir(environment.CLONE)
-sys.exit(pytest.main(["--rootdir=.", "-o", "testpaths=tests"] + sys.argv[1:]))
+arguments = sys.argv[1:]
+sys.exit(pytest.main(["--rootdir=.", "-o", "testpaths=tests"] + side_by_side(arguments) +
+                     arguments))
 
 # END =========================================================================

@@ -3,39 +3,29 @@
 """
     Dropping MailS3 into a web2py app, and taking it out again
 
+    This file imports nothing but the standard library and manifest.py: see
+    __main__.load().
+
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
 """
 
-import hashlib
-import json
 import os
 import shutil
 import sys
 
 from pathlib import Path
 
+from .manifest import Manifest, PACKAGE, SETTINGS_FILE, SOURCE, fingerprint, package_files, \
+                      single_files
+
 __all__ = ("InstallError", "install", "uninstall", "enter")
 
-# Where this copy of MailS3 is: a clone of the project, or an app
-SOURCE = Path(__file__).resolve().parents[2]
-
-PACKAGE = "modules/mails3"
-VIEWS = "views/mails3"
-SINGLE_FILES = ("models/tasks_mail.py",
-                "controllers/mails3.py",
-                "private/mails3.ini",
-                )
-
-# The site's own, once it is there
-KEPT = "private/mails3.ini"
-
-# What we have installed, and what it was like
-MANIFEST = PACKAGE + "/INSTALLED"
+RESTART = "Now restart the web server and the scheduler worker."
 
 # =============================================================================
 class InstallError(Exception):
-    """ It can't be done; says why, nothing has been changed """
+    """ It can't be done; the text says why. Nothing has been changed. """
 
 # =============================================================================
 def install(app, link=False, tell=print):
@@ -48,137 +38,153 @@ def install(app, link=False, tell=print):
             tell: function to call with each line of the report
 
         Raises:
-            InstallError: the app is none, or has files in our place
+            InstallError: the path is not that of an app, or the app has other
+                          files in our place
     """
 
     app = check_app(app)
-    before = read_manifest(app)
-    files = [path.relative_to(SOURCE).as_posix()
-             for path in sorted((SOURCE / PACKAGE).rglob("*.py"))]
-    files.extend(single_files())
+    before = Manifest(app)
+    files = package_files() + single_files()
+    refuse_foreign_files(before, files, link)
 
-    foreign = [name for name in files if not may_replace(app, name, before)]
-    if link:
-        # The folder itself has to go
-        foreign.extend(set(strangers(app, before)).difference(foreign))
-    if foreign:
-        raise InstallError("In the way, and not as MailS3 has left it: %s. "
-                           "Move it away first." % ", ".join(foreign))
-
-    for name in set(before).difference(files):
-        if may_replace(app, name, before):
+    for name in set(before.fingerprints).difference(files):
+        if before.may_replace(name):
             remove(app, name)
 
-    # A package that was copied can't be linked over, and vice versa
+    # A link can't be written over a folder that was copied, nor a copy over a link
     if link or (app / PACKAGE).is_symlink():
         remove_package(app)
+
     installed = {}
     for name in files:
-        target = app / name
-        if name == KEPT and target.exists():
-            installed[name] = before.get(name, "")
-            continue
-        if link and name.startswith(PACKAGE):
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_symlink():
-            target.unlink()
-        if link and name != KEPT:
-            target.symlink_to(SOURCE / name)
-        else:
-            shutil.copyfile(SOURCE / name, target)
-        installed[name] = fingerprint(target)
-        tell("%s %s" % ("replaced" if name in before else "installed", name))
+        if name == SETTINGS_FILE and (app / name).exists():
+            installed[name] = before.fingerprints.get(name, "")
+        elif not (link and name.startswith(PACKAGE)):
+            put(app, name, link)
+            installed[name] = fingerprint(app / name)
+            tell("%s %s" % ("replaced" if name in before.fingerprints else "installed", name))
     if link:
         (app / PACKAGE).symlink_to(SOURCE / PACKAGE)
         tell("linked %s to %s" % (PACKAGE, SOURCE / PACKAGE))
     else:
-        # In one go: an upgrade may be interrupted
-        new = app / (MANIFEST + ".new")
-        new.write_text(json.dumps(installed, indent=1) + "\n", encoding="utf-8")
-        new.replace(app / MANIFEST)
+        before.write(installed)
 
     if (app / "compiled").is_dir():
         tell("This app is compiled: compile it again, before that MailS3 has no effect.")
-    tell("Now restart the web server and the scheduler worker.")
+    tell(RESTART)
+
+# -----------------------------------------------------------------------------
+def refuse_foreign_files(manifest, files, link):
+    """
+        Refuse to install over files that are not ours
+
+        Args:
+            manifest: the Manifest of what is installed
+            files: names of the files that are to be written
+            link: the package is to become a link
+
+        Raises:
+            InstallError: there are such files
+    """
+
+    foreign = [name for name in files if not manifest.may_replace(name)]
+    if link:
+        # Then the whole folder is removed
+        foreign.extend(set(manifest.foreign_files()).difference(foreign))
+    if foreign:
+        raise InstallError("In the way, and not as MailS3 has left it: %s. "
+                           "Move it away first." % ", ".join(foreign))
+
+# -----------------------------------------------------------------------------
+def put(app, name, link):
+    """ Copy a file into an app, or link to it """
+
+    target = app / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_symlink():
+        target.unlink()
+    if link and name != SETTINGS_FILE:
+        target.symlink_to(SOURCE / name)
+    else:
+        shutil.copyfile(SOURCE / name, target)
 
 # -----------------------------------------------------------------------------
 def uninstall(app, tell=print):
     """
         Take MailS3 out of an app
-        - also where it is half installed, or the app does not run
-        - its rows out of the scheduler and its claims off the mail as well,
-          as far as the app runs
+        - this works also if MailS3 is half installed, or the app does not run
+        - if the app runs, our rows are removed from the scheduler, and our
+          claims from the mail
 
         Args:
             app: path of the app
             tell: function to call with each line of the report
 
         Raises:
-            InstallError: nothing of it is there
+            InstallError: nothing of MailS3 is there
     """
 
     app = check_app(app)
-    manifest = read_manifest(app)
+    manifest = Manifest(app)
     names = [name for name in single_files() if os.path.lexists(app / name)]
-    if not os.path.lexists(app / PACKAGE) and set(names) <= {KEPT}:
+    if not os.path.lexists(app / PACKAGE) and set(names) <= {SETTINGS_FILE}:
         raise InstallError("MailS3 is not installed in %s" % app)
 
-    environment, trouble = {}, None
+    environment, why_not = {}, None
     try:
         environment = enter(app)
-        trouble = environment.get("mails3_error")
+        why_not = environment.get("mails3_error")
     except (Exception, SystemExit) as error:
         # web2py prints an error of the app's models, and exits
-        trouble = "The app does not run (%s: %s): with the Python that runs its web2py?" % \
+        why_not = "The app does not run (%s: %s): with the Python that runs its web2py?" % \
             (type(error).__name__, error)
 
     for name in names:
-        if is_ours(app, name, manifest):
+        if manifest.is_ours(name):
             remove(app, name)
             tell("removed %s" % name)
         else:
             tell("LEFT %s: it has been edited" % name)
-    strange = strangers(app, manifest)
-    remove_package(app, strange)
+    foreign = manifest.foreign_files()
+    remove_package(app, foreign)
     tell("removed %s" % PACKAGE)
-    for name in strange:
+    for name in foreign:
         tell("LEFT %s: it is not as MailS3 has installed it" % name)
 
-    # A compiled model would look for what is no longer there
+    # A compiled model would import files that are no longer there
     for pattern in ("models.tasks_mail.*", "controllers.mails3.*", "views.mails3.*"):
         for path in (app / "compiled").glob(pattern):
             path.unlink()
             tell("removed compiled/%s" % path.name)
 
-    # Not earlier: a running server would bring its tasks into being again
-    for line in tidy(environment, trouble):
+    # Only now: a running server that still has our model would make the tasks again
+    for line in tidy_database(environment, why_not):
         tell(line)
-    tell("Now restart the web server and the scheduler worker.")
+    tell(RESTART)
 
 # -----------------------------------------------------------------------------
-def tidy(environment, trouble):
+def tidy_database(environment, why_not):
     """
-        Tidy up in the database
+        Remove our tasks from the scheduler, and our claims from the mail
 
         Args:
             environment: of the app's models (dict)
-            trouble: why MailS3 does not run in them (str); None = it does
+            why_not: why MailS3 does not run in them (str); None = it does
 
         Returns:
             list of sentences about what is left (str)
     """
 
-    if not trouble:
+    if not why_not:
         try:
             told = environment["mail"].retire()
             environment["db"].commit()
             return told
         except Exception as error:
-            trouble = "%s: %s" % (type(error).__name__, error)
-    return ["The database could not be tidied up. %s" % trouble,
+            why_not = "%s: %s" % (type(error).__name__, error)
+    return ["The database could not be tidied up. %s" % why_not,
             "What is left there does no harm: rows of scheduler_task whose uuid begins with "
-            "mails3-, and the tables of MailS3 with the mail that is unsent."]
+            "mails3-, and the tables of MailS3 with the unsent mail."]
 
 # -----------------------------------------------------------------------------
 def enter(app):
@@ -192,18 +198,16 @@ def enter(app):
             the environment of the models (dict)
 
         Raises:
-            Exception, SystemExit: whatever web2py or the app raises
+            Exception, SystemExit: any that web2py or the app raises
     """
 
     app = path_of(app)
     web2py = app.parents[1]
     os.chdir(web2py)
     os.environ["web2py_path"] = str(web2py)
-    # In place of the package's own folder, where Python looks when it runs it
-    here = str(Path(__file__).resolve().parent)
-    sys.path[:] = [str(web2py)] + [path for path in sys.path if path != here]
+    sys.path.insert(0, str(web2py))
 
-    # Sets what a model may ask for, like web2py_version, as for a request
+    # Sets names that a model may use, like web2py_version, as for a request
     import gluon.main # noqa: F401
 
     from gluon.shell import env
@@ -211,7 +215,18 @@ def enter(app):
 
 # -----------------------------------------------------------------------------
 def check_app(app):
-    """ The path of a web2py app; raises InstallError if it is none """
+    """
+        Check that a path is that of a web2py app
+
+        Args:
+            app: the path
+
+        Returns:
+            the path as path_of() returns it
+
+        Raises:
+            InstallError: it is not, or it is where this copy of MailS3 is
+    """
 
     app = path_of(app)
     if not app.is_dir():
@@ -227,81 +242,13 @@ def check_app(app):
 
 # -----------------------------------------------------------------------------
 def path_of(app):
-    """ The path of an app as it is called: it may be a link, like Eden's mostly is """
+    """ The absolute path of an app; links are not resolved, as an Eden is often a link """
 
     return Path(os.path.abspath(app))
 
 # -----------------------------------------------------------------------------
-def single_files():
-    """ What is installed beside the package (list of names) """
-
-    return [path.relative_to(SOURCE).as_posix()
-            for path in sorted((SOURCE / VIEWS).glob("*.html"))] + list(SINGLE_FILES)
-
-# -----------------------------------------------------------------------------
-def read_manifest(app):
-    """
-        What has been installed
-
-        Returns:
-            dict {name: fingerprint}; empty if that is not known, or linked
-    """
-
-    path = app / MANIFEST
-    if (app / PACKAGE).is_symlink() or not path.exists():
-        return {}
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        # An earlier version was interrupted when it wrote it
-        return {}
-    return manifest if isinstance(manifest, dict) else {}
-
-# -----------------------------------------------------------------------------
-def strangers(app, manifest):
-    """ The files in the package's folder that are not ours, or no longer """
-
-    package = app / PACKAGE
-    if package.is_symlink():
-        return []
-    names = [path.relative_to(app).as_posix() for path in sorted(package.rglob("*"))
-             if path.is_file() and "__pycache__" not in path.parts]
-    return [name for name in names
-            if not name.startswith(MANIFEST) and not is_ours(app, name, manifest)]
-
-# -----------------------------------------------------------------------------
-def may_replace(app, name, manifest):
-    """ Whether an installation may write a file: nothing is there, or what is ours """
-
-    return not os.path.lexists(app / name) or name == KEPT or is_ours(app, name, manifest)
-
-# -----------------------------------------------------------------------------
-def is_ours(app, name, manifest):
-    """ Whether a file is as MailS3 has left it """
-
-    target = app / name
-    if name.startswith(PACKAGE) and (app / PACKAGE).is_symlink():
-        return True
-    if target.is_symlink():
-        # Linked for development
-        return target.name == Path(os.readlink(target)).name
-    ours = {manifest.get(name)}
-    if (SOURCE / name).is_file():
-        ours.add(fingerprint(SOURCE / name))
-    if fingerprint(target) in ours:
-        return True
-    # Where it is not known what was installed, a file has to say whose it is
-    return not manifest and name != KEPT and b"mails3" in target.read_bytes().lower()
-
-# -----------------------------------------------------------------------------
-def fingerprint(path):
-    """ Tell a file from what it was before """
-
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-# -----------------------------------------------------------------------------
 def remove(app, name):
-    """ Remove a file, and its folder if that is left empty """
+    """ Remove a file, and the folder of the views if it becomes empty """
 
     target = app / name
     if os.path.lexists(target):
@@ -311,8 +258,14 @@ def remove(app, name):
         target.parent.rmdir()
 
 # -----------------------------------------------------------------------------
-def remove_package(app, but_for=()):
-    """ Remove the package: a link, or the folder with its compiled files """
+def remove_package(app, keep=()):
+    """
+        Remove the package: the link, or the folder with its compiled files
+
+        Args:
+            app: Path of the app
+            keep: names of files that stay
+    """
 
     package = app / PACKAGE
     if package.is_symlink():
@@ -321,7 +274,7 @@ def remove_package(app, but_for=()):
         # Deepest first, so that a folder is empty when its turn comes
         for path in sorted(package.rglob("*"), reverse=True) + [package]:
             if path.is_symlink() or not path.is_dir():
-                if path.relative_to(app).as_posix() not in but_for:
+                if path.relative_to(app).as_posix() not in keep:
                     path.unlink()
             elif not any(path.iterdir()):
                 path.rmdir()

@@ -4,8 +4,12 @@
     What a failure means and what happens next: every "should we?"
 
     Pure decisions: no clock, no database, no connection, no hidden
-    randomness. Whom a failure concerns decides what waits for it (as in
-    Postfix): the configuration, the relay, or the message alone.
+    randomness. The scope of a failure decides which mail is held back (as
+    in Postfix): all mail if it is the configuration or the relay, one message
+    if it is the message or its recipient.
+
+    Longer than 300 lines because of its tables: each row cites the RFC or the
+    server that it comes from, and the rows of one table are read together.
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -26,28 +30,29 @@ __all__ = ("CONNECT", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BODY"
            "is_in_doubt", "next_attempt", "probe_interval_s",
            )
 
-# Where in the dialogue with the relay a reply was given (RFC 5321 section 3)
+# The phases of the dialogue with the relay (RFC 5321 section 3)
 CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BODY = \
     "connect", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "end of data"
 OWN_MAIL = "MAIL from the configured sender"
 
-# The phases that are about one message: what the relay answers there may be
-# meant for that message alone
+# The phases that deal with one message: a refusal there may be meant for that
+# message alone
 MESSAGE_PHASES = (MAIL, RCPT, DATA, BODY)
 
-# So many refusals, of different recipients and without a single acceptance,
-# are no coincidence: the relay refuses the site, in words that nobody knows
+# After this number of refusals in a row, of several messages and without a
+# single acceptance, the relay refuses the site, in words that SITE does not have
 REFUSALS_IN_A_ROW = 10
 
 # =============================================================================
 @dataclass(frozen = True)
 class Reply:
-    """ What the relay said, and to what; code None: it said nothing """
+    """ What the relay has answered in a phase; code None: it did not answer """
 
     phase: str
     code: Optional[int]
     text: str
 
+    # -------------------------------------------------------------------------
     def __str__(self):
 
         code = "" if self.code is None else "%s " % self.code
@@ -55,63 +60,68 @@ class Reply:
 
 # =============================================================================
 class DeliveryError(Exception):
-    """ An attempt failed; the class says what happens next """
+    """
+        An attempt failed; the class says what happens next
 
-    @property
-    def reply(self):
-        """ What the relay said, like smtplib tells it: (code, text) """
+        phase: the phase of the dialogue; None = it was not the relay
+        code: the relay's code (int); None = it did not answer, or it was
+              not the relay
+        text: the relay's words, or a text of our own
+    """
 
-        reply = self.args[0]
-        if isinstance(reply, Reply):
-            return reply.code, reply.text
-        return None, str(reply)
+    def __init__(self, reason):
+        """
+            Args:
+                reason: the Reply of the relay, or a text
+        """
 
-    @property
-    def phase(self):
-        """ Where in the dialogue the relay said it; None = it was not the relay """
-
-        return getattr(self.args[0], "phase", None)
+        super().__init__(reason)
+        self.reason = reason
+        is_reply = isinstance(reason, Reply)
+        self.phase = reason.phase if is_reply else None
+        self.code = reason.code if is_reply else None
+        self.text = reason.text if is_reply else str(reason)
 
 class ChannelFailure(DeliveryError):
-    """ No fault of the message, unless it turns out to be (as_refusal): mail is held """
+    """ The relay or the site failed, not the message: all mail is held back """
 
 class ConfigurationFailure(ChannelFailure):
     """ The site is configured wrongly: somebody has to repair it """
 
 class LoginRefused(ConfigurationFailure):
-    """ Wrong credentials: not to be tried again before they change """
+    """ Wrong credentials: never try them again before they change """
 
 class RelayUnavailable(ChannelFailure):
-    """ The relay is away or ill: ask again after a while """
+    """ The relay is down: ask again after a while """
 
 class QuotaReached(RelayUnavailable):
-    """ The relay takes no more from this site for a while, whatever the message """
+    """ The relay takes no more mail from this site for a while """
 
 class TransientFailure(DeliveryError):
     """ Refused for now: try this delivery again later """
 
 class PermanentFailure(DeliveryError):
-    """ Refused for good: do not try this delivery again """
+    """ Refused for good: never try this delivery again """
 
 class InternalFailure(DeliveryError):
-    """ This code failed over it: set it aside, try it again later, never reject it """
+    """ Our own code failed: set this delivery aside, never reject it """
 
 class TooManyRecipients(DeliveryError):
-    """ No more recipients in this transaction: the others go in the next one """
+    """ The transaction is full: send to the other recipients in the next one """
 
 # -----------------------------------------------------------------------------
 # Refusals that are about the site, not about a recipient or a message. The
 # phase does not tell: Postfix delays all of them to RCPT (smtpd_delay_reject),
-# Exchange and Amazon SES tell some after the content. So the enhanced status
-# code (RFC 3463) or the words of the server decide, in this order.
+# Exchange and Amazon SES give some after the content. So the enhanced status
+# code (RFC 3463) or the words of the server decide; the first row that fits.
 #
-SENDER = "sender" # about the sender: the site's own, or one given in a call
-CLIENT = "client" # about the site, whoever the sender is
+SENDER = "sender" # about the sender: the configured one, or one given in a call
+CLIENT = "client" # about the site, with any sender
 SITE = (
     # about  enhanced           words                                what it means
-    # One mailbox, whatever else the words are (RFC 3463 3.3); Exchange: 5.2.252
+    # One mailbox, with any words (RFC 3463 3.3); not Exchange's 5.2.252
     (CLIENT, r"[45]\.2\.[0-4]", r"", None),
-    # What comes back by itself: quotas
+    # Quotas: they end by themselves
     (CLIENT, r"5\.4\.[56]",    r"", QuotaReached), # Google, Zoho, Titan: quota of the sender
     (CLIENT, r"5\.1\.90|5\.7\.23[23]", r"", QuotaReached), # Exchange Online, by day
     (CLIENT, r"", r"\b(send|sending|submission|relay|outmail|daily|hourly|your mail)"
@@ -119,7 +129,7 @@ SITE = (
                   r"(exceeded|reached)", QuotaReached), # Google, IONOS, Exchange, SES
     (CLIENT, r"", r"exceeded (its|your|the|their) (daily|hourly|outmail|max\w*|sending)",
      QuotaReached),                                 # Exchange Online, cPanel, Prolateral
-    # The sender is not the site's to use
+    # The site may not use this sender
     (SENDER, r"[45]\.1\.[78]",  r"", ConfigurationFailure), # RFC 3463 3.2; Postfix, Exchange, Zoho
     (SENDER, r"5\.7\.60|5\.2\.252", r"", ConfigurationFailure), # Exchange: send as
     (SENDER, r"", r"sender address\b.{0,20}\b(rejected|refused|blocked|not allowed)"
@@ -129,7 +139,7 @@ SITE = (
     (SENDER, r"", r"(address|domain|identity) is not verified|verified sender identity"
                   r"|unconfigured sending domain|from address (is not|does not)"
                   r"|bad outbound sender", ConfigurationFailure), # SES, SendGrid, SparkPost, iCloud
-    # The site may not send here at all
+    # The site may not send at all
     (CLIENT, r"5\.7\.(54|57|64)", r"", ConfigurationFailure), # Exchange: relay, login
     (CLIENT, r"", r"relay access denied|relay(ing)? (is )?(denied|not permitted|prohibited)"
                   r"|(unable|not allowed) to relay"
@@ -145,9 +155,9 @@ SITE = (
                   r"|not (yet )?activated)", ConfigurationFailure), # SES, SocketLabs, Brevo
     )
 
-# Refusals that are about one mailbox, whatever the site. Exim's "Unrouteable
-# address" and OpenSMTPD's "Invalid recipient" are not among them: these servers
-# say the same to all recipients when they are configured wrongly.
+# Refusals that are about one mailbox. Exim's "Unrouteable address" and
+# OpenSMTPD's "Invalid recipient" are not among them: when these servers are
+# configured wrongly, they say the same to all recipients.
 #
 RECIPIENT = re.compile(r"5\.1\.[1236](?!\d)" # RFC 3463 3.2: bad destination
                        r"|5\.2\.[012](?![\d.])" # RFC 3463 3.3: disabled, full
@@ -157,13 +167,13 @@ RECIPIENT = re.compile(r"5\.1\.[1236](?!\d)" # RFC 3463 3.2: bad destination
                        re.IGNORECASE)
 
 # -----------------------------------------------------------------------------
-# What a refusal means: the first line that fits phase, code and enhanced
-# status code (RFC 3463), by how far its reason reaches
+# What a refusal means: the first row that fits phase, code and enhanced status
+# code (RFC 3463)
 #
 ANY = (CONNECT, EHLO, STARTTLS, AUTH, OWN_MAIL, MAIL, RCPT, DATA, BODY)
 MEANING = (
     # phase           code       enhanced        what it means
-    (ANY,             "421",     "",             RelayUnavailable),     # RFC 5321 3.8: goes away
+    (ANY,             "421",     "",             RelayUnavailable),     # RFC 5321 3.8: is closing
     (ANY,             "4..",     r"4\.3\.[12]",  RelayUnavailable),     # RFC 3463 3.4: full, closed
     ((CONNECT, EHLO), "...",     "",             RelayUnavailable),     # RFC 5321 3.1, 4.2.1
     ((STARTTLS,),     "4..",     "",             RelayUnavailable),     # RFC 3207 4: not now
@@ -181,7 +191,7 @@ MEANING = (
     ((OWN_MAIL,),     "5..",     r"5\.3\.4",     PermanentFailure),     # RFC 3463 3.4: too large
     ((OWN_MAIL,),     "5..",     "",             ConfigurationFailure), # RFC 5321 3.3: our sender
     ((RCPT,),         "452",     r"(?![245]\.\d)", TooManyRecipients),    # RFC 5321 4.5.3.1.10
-    ((RCPT,),         "552",     r"(?!5\.2\.)",  TooManyRecipients),    # the same, as of old
+    ((RCPT,),         "552",     r"(?!5\.2\.)",  TooManyRecipients),    # the same, formerly
     (ANY,             "4..",     "",             TransientFailure),     # RFC 5321 4.2.1
     (ANY,             "5..",     "",             PermanentFailure),     # RFC 5321 4.2.1
     )
@@ -194,12 +204,12 @@ def classify(reply, own_sender=True):
         Args:
             reply: the Reply
             own_sender: the envelope sender is the configured one, which all
-                        mail shares, not one that came with the message
+                        mail shares; False: it came with the message
 
         Returns:
-            the DeliveryError to act on, or None if the relay agreed
-            (RFC 5321 section 4.2.1: 3yz to DATA, 2yz to all else; what is
-            positive in the wrong place is an answer to something else)
+            the DeliveryError to act on, or None if the relay agreed (RFC 5321
+            section 4.2.1: 3yz to DATA, 2yz to all other commands; a positive
+            code in the wrong place is the answer to another command)
     """
 
     if reply.code is None:
@@ -218,20 +228,20 @@ def classify(reply, own_sender=True):
                     reply.text):
             return meaning(reply)
 
-    # No code of SMTP's: nobody knows what that is
+    # Not a code of SMTP: the state of the session is unknown
     return RelayUnavailable(reply)
 
 # -----------------------------------------------------------------------------
 def refusal_of_the_site(reply, own_sender):
     """
-        What a refusal means that is about the site, by its words (see SITE)
+        Tell whether a refusal is about the site, by its words (see SITE)
 
         Args:
             reply: the Reply
-            own_sender: as for judge()
+            own_sender: as for classify()
 
         Returns:
-            the kind of DeliveryError, or None if it is about something else
+            the class of DeliveryError, or None if it is not about the site
     """
 
     for about, enhanced, words, meaning in SITE:
@@ -243,77 +253,79 @@ def refusal_of_the_site(reply, own_sender):
     return None
 
 # -----------------------------------------------------------------------------
-def concerns_the_site(trouble):
+def concerns_the_site(failure):
     """
-        Whether the relay's own words say that a trouble is about the site: then
-        no message is to blame before others have been accepted
+        Whether the relay's own words say that a failure is about the site:
+        then no message is to blame before other messages have been accepted
 
         Args:
-            trouble: the Trouble
+            failure: the ChannelFailure, or None
     """
 
-    return isinstance(trouble, (ConfigurationFailure, QuotaReached))
+    return isinstance(failure, (ConfigurationFailure, QuotaReached))
 
 # -----------------------------------------------------------------------------
 def concerns_the_recipient(error):
     """
-        Whether the relay's own words say that a refusal is about the recipient,
-        who does not exist: that tells nothing about the site
+        Whether the relay's own words say that the recipient does not exist:
+        such a refusal tells nothing about the site
 
         Args:
             error: the DeliveryError
     """
 
     return isinstance(error, PermanentFailure) and error.phase == RCPT and \
-        RECIPIENT.search(error.reply[1]) is not None
+        RECIPIENT.search(error.text) is not None
 
 # -----------------------------------------------------------------------------
-def as_message_failure(trouble, accepted):
+def as_message_failure(failure, accepted):
     """
-        What a trouble means where it turns out to be about one message alone
+        Turn a ChannelFailure into the failure of one message, when it has
+        turned out to be about that message alone
 
         Args:
-            trouble: the Trouble
-            accepted: the relay has accepted another message side by side with
-                      this one; else the trouble may have come back for all
+            failure: the ChannelFailure
+            accepted: the relay has accepted another message at the same time;
+                      False: the failure may have come back for all mail
 
         Returns:
-            TransientFailure; Never if the relay has said so, of what does not come back by itself
+            PermanentFailure for a 5xx that does not end by itself, if others
+            were accepted; else TransientFailure
     """
 
-    code, _ = trouble.reply
-    is_final = accepted and code is not None and code // 100 == 5 and \
-        isinstance(trouble, ConfigurationFailure)
-    return (PermanentFailure if is_final else TransientFailure)(trouble.args[0])
+    is_final = accepted and isinstance(failure, ConfigurationFailure) and \
+        failure.code is not None and failure.code // 100 == 5
+    return (PermanentFailure if is_final else TransientFailure)(failure.reason)
 
 # -----------------------------------------------------------------------------
 def is_in_doubt(error):
     """
-        Whether the relay may have the message all the same: it has got all of
-        the content, and has not answered
+        Whether the relay may have the message: it has got all of the content
+        and has not answered
 
         Args:
             error: the DeliveryError
     """
 
-    return isinstance(error, RelayUnavailable) and error.phase == BODY and error.reply[0] is None
+    return isinstance(error, RelayUnavailable) and error.phase == BODY and error.code is None
 
 # -----------------------------------------------------------------------------
-def next_attempt(delivery, now, chance, shortest=300, longest=14400, lifetime=432000):
+def next_attempt(delivery, now, chance, shortest_s=300, longest_s=14400, lifetime_s=432000):
     """
         When to try a refused delivery again
-        - waits as long again as it has waited: soon at first, then rarely
-        - spread by up to a tenth, so that what failed together does not
-          come back together
+        - the wait doubles each time: soon at first, then rarely
+        - the wait is spread by up to a tenth, so that deliveries that failed
+          together do not come back together
         - RFC 5321 section 4.5.4.1: give up after 4-5 days; they count from
-          the first refusal, for time spent held is not the message's fault
+          the first refusal, because a tripped breaker is not the message's
+          fault
 
         Args:
             delivery: the Delivery
-            now: the time of the failure
+            now: the time of the failure (datetime)
             chance: a random number from 0 to 1
-            shortest, longest: the bounds of the wait (seconds)
-            lifetime: how long it may wait in all (seconds)
+            shortest_s, longest_s: the bounds of the wait (seconds)
+            lifetime_s: how long it may wait in all (seconds)
 
         Returns:
             the earliest time (datetime), or None to give up
@@ -322,26 +334,27 @@ def next_attempt(delivery, now, chance, shortest=300, longest=14400, lifetime=43
     if delivery.retries is not None and delivery.retries <= 0:
         return None
 
-    waited = (now - (delivery.deferred_on or now)).total_seconds()
-    if waited >= lifetime:
+    waited_s = (now - (delivery.deferred_on or now)).total_seconds()
+    if waited_s >= lifetime_s:
         return None
 
-    wait = min(max(waited, shortest), longest)
-    return now + timedelta(seconds = wait * (1 + chance / 10))
+    wait_s = min(max(waited_s, shortest_s), longest_s)
+    return now + timedelta(seconds = wait_s * (1 + chance / 10))
 
 # -----------------------------------------------------------------------------
-def probe_interval_s(probes, shortest=30, longest=300):
+def probe_interval_s(probes, shortest_s=30, longest_s=300):
     """
-        How long to leave a held relay alone
+        How long to wait before the next probe of a relay, while its breaker
+        is tripped
 
         Args:
-            probes: how often it has been probed since it is held
-            shortest, longest: the bounds of the wait (seconds)
+            probes: how often it has been probed since the breaker tripped
+            shortest_s, longest_s: the bounds of the wait (seconds)
 
         Returns:
             the wait (seconds)
     """
 
-    return min(shortest * 2 ** min(probes, 16), longest)
+    return min(shortest_s * 2 ** min(probes, 16), longest_s)
 
 # END =========================================================================

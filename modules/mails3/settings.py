@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    The settings: each with its default and its meaning, in one place
+    The settings of MailS3, each with its default, its unit and its meaning
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -21,74 +21,74 @@ log = logging.getLogger("web2py.mails3")
 
 Setting = namedtuple("Setting", "name default unit meaning")
 
-# The type of a setting is that of its default, int where that is None
+# The type of a setting is the type of its default; int where the default is None
 SETTINGS = tuple(Setting(*setting) for setting in (
     ("max_size", 10240000, "bytes",
-     "Largest message with its attachments; Postfix's default, too"),
+     "The largest message, with its attachments; the same default as Postfix"),
     ("max_retries", None, "attempts",
-     "How often a refused delivery is tried again; none = no limit but lifetime"),
+     "How often a refused delivery is tried again; none = lifetime is the only limit"),
     ("lifetime", 432000, "seconds",
      "How long a refused delivery is tried again; 5 days (RFC 5321 4.5.4.1)"),
     ("shortest_wait", 300, "seconds",
-     "Shortest wait of a refused delivery for its next attempt"),
+     "The shortest wait before the next attempt of a refused delivery"),
     ("longest_wait", 14400, "seconds",
-     "Longest wait of a refused delivery for its next attempt"),
+     "The longest wait before the next attempt of a refused delivery"),
     ("retry_interval", 300, "seconds",
-     "Least distance between two retry passes"),
+     "The shortest time between two retry passes"),
     ("retry_limit", 100, "deliveries",
-     "Most deliveries that one retry pass tries"),
+     "How many deliveries one retry pass tries at most"),
     ("drain_interval", 60, "seconds",
-     "How often new mail is looked for without being told"),
+     "How often a worker looks for new mail, also if nothing has woken it"),
     ("task_timeout", 600, "seconds",
-     "Longest run of a scheduler task; must exceed five times reply_timeout"),
+     "The longest run of a scheduler task; must exceed five times reply_timeout"),
     ("reply_timeout", 60, "seconds",
-     "Longest wait of a worker for one reply of the mail server"),
+     "How long a worker waits for one reply of the mail server at most"),
     ("sessions", 3, "sessions",
-     "Most connections that a run has to the mail server at a time"),
+     "How many connections a run has to the mail server at most"),
     ("fallback", True, "yes or no",
-     "Without a worker, try a new message at once in the request"),
+     "If no worker is alive, send a new message in the request itself"),
     ("fallback_timeout", 3, "seconds",
-     "Longest time that such a try may take"),
+     "How long fallback may take for one message at most"),
     ("worker_timeout", 60, "seconds",
-     "Without a heartbeat for so long, a worker counts as gone"),
+     "After this time without a heartbeat, a worker counts as dead"),
     ("neglect_timeout", 300, "seconds",
-     "With new mail waiting for so long, the workers count as hanging; must exceed "
+     "If new mail has waited for this time, the workers count as hanging; must exceed "
      "four times reply_timeout"),
     ("in_doubt", "resend", "resend or hold",
-     "What becomes of a message whose worker died while it was sending it"),
+     "What happens to a message if its worker died while sending it"),
     ("verify_tls", False, "yes or no",
-     "Verify the mail server's certificate; web2py up to 3.3.3 never does"),
+     "Verify the certificate of the mail server; web2py itself never does (up to 3.3.3)"),
     ("cafile", "", "path",
-     "Authorities to trust in place of the system's (PEM)"),
+     "A PEM file of the authorities to trust; empty = those of the system"),
     ("keep_sent", 30, "days",
      "How long sent mail is kept; 0 = for ever"),
     ("keep_rejected", 90, "days",
-     "How long mail that was refused for good is kept; 0 = for ever"),
+     "How long rejected mail (refused for good) is kept; 0 = for ever"),
     ("keep_failed", 90, "days",
-     "How long mail that was given up is kept; 0 = for ever"),
+     "How long failed mail (given up, expired or cancelled) is kept; 0 = for ever"),
     ("drop_secrets", True, "yes or no",
-     "Drop the content of mail that carries a secret (a reset link) once it is sent"),
+     "Drop the content of mail with a secret (like a reset link) when it is sent"),
     ("alert_url", "", "URL",
-     "Gets a POST (JSON) when mail stops, and when it flows again; empty = none"),
+     "A URL that gets a POST (JSON) when mail stops and when it flows again; empty = none"),
     ("alert_command", "", "command",
-     "Is run then, with the same JSON as its standard input; empty = none"),
+     "A command to run for each alert, with the same JSON as its input; empty = none"),
     ("alert_delay", 300, "seconds",
-     "How long that must have lasted before it is told; what is shorter is not"),
+     "How long an incident must last before there is an alert"),
     ("metrics_token", "", "token",
-     "Whoever presents it may read mails3/metrics; empty = admins only"),
+     "A client with this token may read mails3/metrics; empty = admins only"),
     ("admin_group", "admin", "group",
-     "Whose members may see the queue (apps with web2py's Auth)"),
+     "The group of users that may see the queue (apps with web2py's Auth)"),
     ))
 
-# Those that are one of a few words
+# Settings that take one of a few words
 CHOICES = {"in_doubt": ("resend", "hold")}
 
 MAY_BE_ZERO = ("max_retries", "retry_interval", "shortest_wait", "alert_delay",
                "keep_sent", "keep_rejected", "keep_failed")
 
-WORDS = {"yes": True, "on": True, "true": True, "1": True,
-         "no": False, "off": False, "false": False, "0": False,
-         }
+BOOLEANS = {"yes": True, "on": True, "true": True, "1": True,
+            "no": False, "off": False, "false": False, "0": False,
+            }
 
 # -----------------------------------------------------------------------------
 def read_settings(given, complain, source=None):
@@ -96,13 +96,14 @@ def read_settings(given, complain, source=None):
         Read the settings
 
         Args:
-            given: what the site has set, by name; as text or as it is meant
-            complain: function to call with a sentence about each setting
-                      that is unknown or malformed; its default is used
-            source: the file that they are from, for these sentences
+            given: dict of the settings that the site has set, each as a text
+                   or as a value of its type
+            complain: function that is called with a sentence about each setting
+                      that is unknown or malformed; its default is used then
+            source: the path of the file with the settings, for these sentences
 
         Returns:
-            a namespace with all settings
+            a namespace with all settings; it never raises
     """
 
     given = dict(given)
@@ -124,12 +125,12 @@ def read_settings(given, complain, source=None):
                  (name, where, ": is %s meant?" % near[0] if near else ""))
 
     if settings.task_timeout <= 5 * settings.reply_timeout:
-        # Else the scheduler would kill the task in the middle of a message
+        # A shorter limit would kill the task in the middle of a message
         settings.task_timeout = 10 * settings.reply_timeout
         complain("Setting task_timeout must exceed five times reply_timeout, "
                  "using %s" % settings.task_timeout)
     if settings.neglect_timeout <= 4 * settings.reply_timeout:
-        # A worker may be busy with one message for so long
+        # One message may keep a worker busy for four times reply_timeout
         settings.neglect_timeout = 5 * settings.reply_timeout
         complain("Setting neglect_timeout must exceed four times reply_timeout, "
                  "using %s" % settings.neglect_timeout)
@@ -137,13 +138,13 @@ def read_settings(given, complain, source=None):
 
 # -----------------------------------------------------------------------------
 def read_value(setting, value):
-    """ Read one value, from text or as it is meant; raises ValueError """
+    """ Read one value, a text or of the setting's type; raises ValueError """
 
     kind = type(setting.default)
     if isinstance(value, str):
         value = value.strip()
         if kind is bool:
-            value = WORDS.get(value.lower())
+            value = BOOLEANS.get(value.lower())
         elif kind is not str:
             value = None if setting.default is None and value.lower() == "none" \
                     else int(value)
@@ -151,12 +152,12 @@ def read_value(setting, value):
     if value is None and setting.default is None:
         return None
     if kind in (bool, str):
-        good = isinstance(value, kind) and \
-               value in CHOICES.get(setting.name, (value,))
+        is_valid = isinstance(value, kind) and \
+            value in CHOICES.get(setting.name, (value,))
     else:
-        good = isinstance(value, int) and not isinstance(value, bool) and \
+        is_valid = isinstance(value, int) and not isinstance(value, bool) and \
             value >= (0 if setting.name in MAY_BE_ZERO else 1)
-    if not good:
+    if not is_valid:
         raise ValueError(setting.name)
     return value
 
@@ -166,23 +167,24 @@ def read_file(path, complain):
         Read an ini file like private/mails3.ini
 
         Args:
-            path: its path; it need not exist
-            complain: function to call with a sentence about what is wrong
+            path: its path; a missing file is no error
+            complain: function that is called with a sentence if the file can
+                      not be read
 
         Returns:
-            dict of the settings in its section [mails3], as text
+            dict of the settings in its section [mails3], as texts
     """
 
     parser = ConfigParser(interpolation=None)
     try:
-        # Editors on Windows write a byte order mark. Not parser.read(): it takes
-        # a file that may not be opened for one that is not there
+        # Editors on Windows write a byte order mark. parser.read() would ignore a
+        # file that it can not open, so the file is opened here.
         with open(path, encoding="utf-8-sig") as lines:
             parser.read_file(lines)
     except FileNotFoundError:
         return {}
     except (Error, OSError, UnicodeDecodeError) as error:
-        # Without the line itself: it may be a token
+        # Name the line's number, not its text, which may be a token
         line = getattr(error, "lineno", None) or \
             getattr(error, "errors", None) and error.errors[0][0]
         complain("%s is not readable%s (%s): the defaults are used" %
@@ -193,7 +195,7 @@ def read_file(path, complain):
 # -----------------------------------------------------------------------------
 @lru_cache(maxsize=1000)
 def complain_once(text):
-    """ Log a mistake in the configuration once in a process, not with each request """
+    """ Log a mistake in the configuration once per process, not with each request """
 
     log.error("%s", text)
 

@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    Words of the outbox: what a status means, what a delivery is
+    The states of a delivery, and the delivery itself
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -11,30 +11,71 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Optional
 
-__all__ = ("EMAIL", "UNSENT", "SENT", "DRAFT", "INVALID", "FAILED",
-           "NEW", "DEFERRED", "FIRST", "URGENT", "NORMAL", "LAST", "BEHIND",
-           "Delivery", "one_line", "times_in_doubt", "words",
+__all__ = ("EMAIL", "UNSENT", "SENT", "DRAFT", "INVALID", "FAILED", "NEW", "DEFERRED",
+           "STATES", "state_of", "FIRST", "URGENT", "NORMAL", "LAST", "BEHIND",
+           "Delivery", "brief", "one_line", "stored_text", "times_in_doubt",
            )
 
 # msg_outbox.status: Eden's codes and Eden's meaning (s3db/msg.py)
 # - no Enum: rows, labels and sessions speak plain integers
-UNSENT  = 1 # new, deferred or held: still to be sent
-SENT    = 2 # the relay has accepted it; final
-DRAFT   = 3 # held back by a person, until released
-INVALID = 4 # the relay will never take it; final
-FAILED  = 5 # given up after its last attempt; final
 
-# msg_outbox.contact_method, mails3_delivery.channel: by which way it is sent
+# New or deferred: the run of its queue will send it. Moved on by the relay's
+# answer (2, 4, or deferred again), by the end of its retries or of its time (5),
+# or by an operator (3, 5); in doubt, it is sent again or held (3), see the setting.
+# Without any run it stays as it is; status page and alerts say that mail waits.
+UNSENT  = 1
+
+# The relay has accepted it; final. Nothing moves it on: it is removed after
+# keep_sent days.
+SENT    = 2
+
+# Held: an operator has set it aside, it is in doubt and must not be sent again, or
+# our own code fails on it. Moved on by an operator only: released or requeued (1),
+# or cancelled (5). It stays for ever if no operator does that.
+DRAFT   = 3
+
+# Rejected: the relay will never take it, or it can not become a mail; final. An
+# operator may requeue it (1); it is removed after keep_rejected days.
+INVALID = 4
+
+# Given up after its last attempt or its time, expired or cancelled; final. An
+# operator may requeue it (1); it is removed after keep_failed days.
+FAILED  = 5
+
+# msg_outbox.contact_method, mails3_delivery.channel: the way it is sent
 EMAIL = "EMAIL"
 
-# mails3_delivery.queue: which run sends it; None = no run does
-NEW      = 1 # never attempted: the drain
-DEFERRED = 2 # attempted and refused for now: the retry pass
+# mails3_delivery.queue: the run that sends it; None = it is not to be sent
+
+# Never attempted. The next drain takes it: at once if a worker is awake, else
+# within drain_interval seconds. The relay's answer moves it on.
+NEW      = 1
+
+# Attempted and refused for now. A retry pass takes it when its due_on has come.
+# Moved on by the relay's answer, at the latest by the end of lifetime.
+DEFERRED = 2
+
+# The states as people see them, on page, command line and in JSON:
+# (msg_outbox.status, mails3_delivery.queue)
+STATES = {"new":      (UNSENT, NEW),
+          "deferred": (UNSENT, DEFERRED),
+          "held":     (DRAFT, None),
+          "sent":     (SENT, None),
+          "rejected": (INVALID, None),
+          "failed":   (FAILED, None),
+          }
+NAMES = {status: name for name, (status, queue) in STATES.items() if queue is None}
 
 # mails3_delivery.priority
 FIRST, NORMAL, LAST = 0, 5, 9
 URGENT = 2 # somebody waits for it: a code, or a link to verify an address
-BEHIND = LAST + 1 # what the relay has gone away over
+BEHIND = LAST + 1 # the relay went away when it took this: others go first
+
+# The length of the columns for the relay's words and for reasons
+MAX_STORED_CHARS = 512
+
+# An error in the log (characters)
+MAX_BRIEF_CHARS = 160
 
 # =============================================================================
 @dataclass(frozen = True)
@@ -42,32 +83,50 @@ class Delivery:
     """ One message to one recipient, as claimed from the outbox """
 
     id: int
-    outbox: int                   # its row in msg_outbox
-    message: Optional[int]        # its row in mails3_message
-    individual: bool              # each recipient is handed a mail of their own
-    size: Optional[int]           # as stored, attachments included (bytes)
+    outbox_id: int                # its row in msg_outbox
+    message_id: Optional[int]     # its row in mails3_message
+    is_individual: bool           # each recipient is sent a mail of their own
+    stored_bytes: Optional[int]   # as stored, with its attachments (bytes)
     address: str                  # of the recipient, without a name
     attempts: int                 # made so far
     retries: Optional[int]        # left, counted down like in Eden; None = no limit
     deferred_on: Optional[datetime] # first refused (UTC, as all times here)
     expires_on: Optional[datetime]  # not to be sent after that
     begun_on: Optional[datetime]  # in doubt: a worker was lost while sending it
-    in_doubt_count: int                   # how many were, before
+    in_doubt_count: int           # how often it was in doubt before
     put_back_on: Optional[datetime] # the relay went away when it took this
-    lease: str                    # our claim: a result counts while it holds
-    secret: bool = False          # its content is to be dropped once it is sent
+    lease: str                    # our claim: a result counts while it is valid
+    is_secret: bool = False       # its content is dropped once it is sent
+
+# -----------------------------------------------------------------------------
+def state_of(status, queue):
+    """
+        The state of a delivery, as people see it
+
+        Args:
+            status: msg_outbox.status
+            queue: mails3_delivery.queue, None if it is in no queue
+
+        Returns:
+            a key of STATES; "unknown" for a status that Eden does not have
+    """
+
+    if status == UNSENT:
+        return "deferred" if queue == DEFERRED else "new"
+    return NAMES.get(status, "unknown")
 
 # -----------------------------------------------------------------------------
 def times_in_doubt(delivery):
-    """ How often a delivery was handed over without anybody knowing the outcome """
+    """ How often a delivery was handed over and its outcome is not known """
 
     return delivery.in_doubt_count + (delivery.begun_on is not None)
 
 # -----------------------------------------------------------------------------
 def one_line(text):
     """
-        A text on one line, without control characters: a relay's words end up
-        in the database, which may refuse NUL, and on a terminal, which obeys ESC
+        Put a text on one line, without control characters: the relay's words
+        are written to the database, which may refuse NUL, and to a terminal,
+        which obeys ESC
 
         Args:
             text: str
@@ -79,10 +138,34 @@ def one_line(text):
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 # -----------------------------------------------------------------------------
-def words(reason):
-    """ A reason for the database: one line, no codec can refuse it """
+def brief(error):
+    """
+        An error for the log: a database driver may quote the statement, and so
+        the mail, from the second line on
+
+        Args:
+            error: the exception
+
+        Returns:
+            str
+    """
+
+    return ("%s: %s" % (type(error).__name__, error)).splitlines()[0][:MAX_BRIEF_CHARS]
+
+# -----------------------------------------------------------------------------
+def stored_text(reason):
+    """
+        A text that every database takes: one line, ASCII, as long as the
+        columns for it
+
+        Args:
+            reason: a text, or an error
+
+        Returns:
+            str
+    """
 
     text = one_line(str(reason))
-    return text.encode("ascii", "backslashreplace").decode("ascii")[:512]
+    return text.encode("ascii", "backslashreplace").decode("ascii")[:MAX_STORED_CHARS]
 
 # END =========================================================================

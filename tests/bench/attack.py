@@ -22,8 +22,8 @@ import environment # noqa: E402
 
 environment.enter()
 
-from conftest import Office         # noqa: E402
-from fake_relay import FakeRelay    # noqa: E402
+from support.office import Office # noqa: E402
+from support.fake_relay import FakeRelay    # noqa: E402
 
 # -----------------------------------------------------------------------------
 def asked(relay):

@@ -25,11 +25,10 @@ import environment # noqa: E402
 
 environment.enter()
 
-import conftest # noqa: E402, F401 (makes mails3 known)
 import requests # noqa: E402
 
-from fake_relay import FakeRelay        # noqa: E402
-from test_scheduler import Shelter      # noqa: E402
+from support.fake_relay import FakeRelay        # noqa: E402
+from support.shelter import Shelter      # noqa: E402
 
 RUNNING = "SELECT id, last_run_time FROM scheduler_task WHERE status = 'RUNNING'"
 

@@ -11,7 +11,7 @@
     (Debian's package postfix; or the path in SMTP_SINK) where there is one,
     else sink.py; the slow relay is sink.py with 20 ms before each reply, TLS
     and login, and offers nothing more, or one or two of what Postfix offers.
-    To queue is timed by the clock, within one transaction, ours with the kick
+    To queue is timed by the clock, within one transaction, ours with the wake
     of a scheduler worker, which the peers have not.
 """
 
@@ -35,7 +35,8 @@ import environment # noqa: E402
 
 environment.enter()
 
-import conftest # noqa: E402
+from support.databases import SERVERS, make_database, on_server # noqa: E402
+from support.office import Office # noqa: E402
 
 from gluon import current           # noqa: E402
 from gluon.cache import Cache       # noqa: E402
@@ -43,8 +44,8 @@ from gluon.globals import Request   # noqa: E402
 from gluon.scheduler import Scheduler # noqa: E402
 
 from mails3.hosts.scheduler import Tasks # noqa: E402
-from mails3.queue.schema import create # noqa: E402
-from mails3.hosts.web2py import SCHEDULER_TABLES # noqa: E402
+from mails3.queue.migration import create # noqa: E402
+from mails3.hosts.self_repair import SCHEDULER_TABLES # noqa: E402
 
 
 OURS = "MailS3"
@@ -115,17 +116,17 @@ def open_office(uri, address):
     current.request = Request({})
     current.request.application = "shelter"
     current.cache = Cache(current.request)
-    return conftest.Office(uri, SimpleNamespace(address=address))
+    return Office(uri, SimpleNamespace(address=address))
 
 # -----------------------------------------------------------------------------
 def employ_worker(office):
-    """ Give an office a scheduler whose worker is alive, so that mail is kicked """
+    """ Give an office a scheduler whose worker is alive, so that mail wakes it """
 
     current._scheduler = None
     scheduler = Scheduler(office.db, migrate=False)
     create(office.db, SCHEDULER_TABLES)
     office.mail.tasks = Tasks(scheduler, office.mail)
-    office.mail.tasks.establish(office.db)
+    office.mail.tasks.ensure_rows(office.db)
     office.db.scheduler_worker.insert(worker_name="worker", status="ACTIVE",
                                       group_names=scheduler.group_names,
                                       last_heartbeat=scheduler.now())
@@ -191,7 +192,7 @@ def one_run(system, engine, number, server, tls, connections, python):
     with tempfile.TemporaryDirectory() as folder:
         uri = "sqlite://%s/storage.sqlite" % folder
         if engine != "sqlite":
-            made = uri = conftest.make_database(conftest.SERVERS[engine])
+            made = uri = make_database(SERVERS[engine])
         arguments = [uri, str(number), server.address, "tls" if tls else "plain",
                      str(connections)]
         if system in PEERS:
@@ -205,8 +206,8 @@ def one_run(system, engine, number, server, tls, connections, python):
             counts = server.counts()
         finally:
             if made:
-                conftest.on_server(conftest.SERVERS[engine],
-                                   "DROP DATABASE %s" % made.rpartition("/")[2])
+                on_server(SERVERS[engine],
+                          "DROP DATABASE %s" % made.rpartition("/")[2])
     if output.returncode or counts["messages"] != number:
         print("%s on %s: %s of %s arrived %s" % (system, engine, counts["messages"], number,
                                                  output.stderr[-300:]), flush=True)

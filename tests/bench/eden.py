@@ -7,7 +7,7 @@
 
     The figures of a stock site and of one with MailS3 are taken in turns, each
     in a process of its own, all calls of a process within one transaction; with
-    the kick of the worker. Stock's own kick fails on Eden-ASP, so that stock is
+    the wake of the worker. Stock's own wake fails on Eden-ASP, so that stock is
     measured without as well. Delivery is counted at the SMTP server.
 """
 
@@ -49,7 +49,7 @@ db.scheduler_worker.insert(worker_name="worker", status="ACTIVE",
 db.commit()
 print(1)
 """
-NOT_KICKED = "current.s3task.run_async = lambda *args, **kwargs: None\n"
+NOT_WOKEN = "current.s3task.run_async = lambda *args, **kwargs: None\n"
 
 TIMED = """
 def timed(send, number):
@@ -112,7 +112,7 @@ def ask(site, *code):
 def queueing(stock, ours, number, rounds):
     """ What it takes to queue a mail, in turns """
 
-    ways = [("stock, send_by_pe_id without its kick", stock, NOT_KICKED + PERSON, BY_PE_ID),
+    ways = [("stock, send_by_pe_id without its wake", stock, NOT_WOKEN + PERSON, BY_PE_ID),
             ("stock, send_by_pe_id", stock, PERSON, BY_PE_ID),
             ("MailS3, send_by_pe_id", ours, PERSON, BY_PE_ID),
             ("MailS3, mail.send", ours, PERSON, BY_MAIL)]
@@ -141,7 +141,7 @@ def among_contacts(few, many, server, number, rounds):
     for _ in range(rounds):
         for sites in (few, many):
             for name, site, drain in zip(("stock", "MailS3"), sites, drains):
-                ask(site, NOT_KICKED, PERSON, QUEUED % number)
+                ask(site, NOT_WOKEN, PERSON, QUEUED % number)
                 server.counts()
                 seconds = ask(site, DRAINED % drain)
                 arrived = server.counts()["messages"]

@@ -24,11 +24,13 @@ from datetime import timedelta
 
 import compare # makes the environment
 
-import conftest # noqa: E402
+from support.databases import SERVERS, make_database, on_server # noqa: E402
 
 from mails3.clock import utcnow # noqa: E402
 from mails3.states import DEFERRED, NEW, SENT, UNSENT # noqa: E402
 from mails3.policy import LoginRefused # noqa: E402
+from mails3.queue.database import insert_rows # noqa: E402
+from mails3.queue.schema import TABLES # noqa: E402
 
 from gluon.tools import Mail # noqa: E402
 
@@ -54,16 +56,16 @@ def fill(office, number, status, queue):
     office.mail.send("old@example.org", "Old", "x" * 1000)
     message_id = db(db.mails3_message).select(orderby=~db.mails3_message.id,
                                               limitby=(0, 1)).first().id
-    outbox = office.mail._outbox()
+    tables = office.mail.channel().tables
     for start in range(0, number, 1000):
-        ids = outbox._insert(db.msg_outbox, "address, contact_method, status, created_on",
-                             ["'old@example.org', 'EMAIL', %d, '%s'" % (status, now)] * 1000)
-        outbox._insert(db.mails3_delivery,
-                       "outbox_id, message_id, channel, queue, priority, due_on, "
-                       "attempts, in_doubt_count",
-                       ["%d, %d, 'EMAIL', %s, 5, '%s', 1, 0" %
-                        (each, message_id, queue or "NULL", now + timedelta(hours=1))
-                        for each in ids])
+        ids = insert_rows(db, tables.outbox, "address, contact_method, status, created_on",
+                          ["'old@example.org', 'EMAIL', %d, '%s'" % (status, now)] * 1000)
+        insert_rows(db, tables.delivery,
+                    "outbox_id, message_id, channel, queue, priority, due_on, "
+                    "attempts, in_doubt_count",
+                    ["%d, %d, 'EMAIL', %s, 5, '%s', 1, 0" %
+                     (each, message_id, queue or "NULL", now + timedelta(hours=1))
+                     for each in ids])
     db.commit()
     analyze(db)
 
@@ -79,7 +81,7 @@ def analyze(db):
         db.executesql("ANALYZE")
         db.commit()
     else:
-        for name in conftest.TABLES:
+        for name in TABLES:
             db.executesql("ANALYZE TABLE %s" % name)
 
 # -----------------------------------------------------------------------------
@@ -101,17 +103,18 @@ def flat(engine, around, times, server):
         for kind, what in AROUND.items():
             uri = "sqlite://%s/%s.sqlite" % (folder, kind.replace(", ", "-"))
             if engine != "sqlite":
-                uri = conftest.make_database(conftest.SERVERS[engine])
+                uri = make_database(SERVERS[engine])
                 made.append(uri)
             office = offices[kind] = compare.open_office(uri, server.address)
             if what and what[0]:
                 fill(office, around, *what[:2])
             if what and what[2]:
-                run = office.mail._run()
-                state = run.relay.read()
+                run = office.mail.channel().worker()
+                breaker = run.channel.breaker
+                state = breaker.read()
                 # Held until somebody repairs it
-                run.relay.hold(LoginRefused("535"), run.transport.fingerprint(state.salt),
-                               run.transport.login_fingerprint(state.salt), utcnow())
+                breaker.trip(LoginRefused("535"), run.transport.fingerprint(state.salt),
+                             run.transport.login_fingerprint(state.salt), utcnow())
                 office.db.commit()
         try:
             seen = {kind: [] for kind in offices}
@@ -122,8 +125,8 @@ def flat(engine, around, times, server):
             for office in offices.values():
                 office.close()
             for uri in made:
-                conftest.on_server(conftest.SERVERS[engine],
-                                   "DROP DATABASE %s" % uri.rpartition("/")[2])
+                on_server(SERVERS[engine],
+                          "DROP DATABASE %s" % uri.rpartition("/")[2])
 
     print("\n%s: one mail queued, committed, drained, among %s rows\n%-16s %9s %9s %9s" %
           (engine, around, "", "wall ms", "cpu ms", "to empty"))

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import compare # makes the environment
 
-import conftest # noqa: E402
+from support.databases import SERVERS, make_database, on_server # noqa: E402
 
 from mails3.states import SENT # noqa: E402
 
@@ -114,13 +114,13 @@ def main():
                 with tempfile.TemporaryDirectory() as folder:
                     uri = "sqlite://%s/storage.sqlite" % folder
                     if options.database != "sqlite":
-                        uri = conftest.make_database(conftest.SERVERS[options.database])
+                        uri = make_database(SERVERS[options.database])
                     try:
                         figures[workers].append(one_run(uri, workers, options.number, server))
                     finally:
                         if options.database != "sqlite":
-                            conftest.on_server(conftest.SERVERS[options.database],
-                                               "DROP DATABASE %s" % uri.rpartition("/")[2])
+                            on_server(SERVERS[options.database],
+                                      "DROP DATABASE %s" % uri.rpartition("/")[2])
     finally:
         server.close()
     print("%s, %s messages, latency %s s" % (options.database, options.number, options.latency))

@@ -1,15 +1,15 @@
 """
-    An office of an Eden: the stand-in with MailS3 in it, and people to write to
+    An office of an Eden: the stand-in with MailS3, and people to write to
 """
 
 from gluon import current
 
-from conftest import Office
+from support.office import Office
+from mails3.admin.alerts import Alerts
 from mails3.hosts.eden import install_mailer
-from mails3.delivery.breaker import Breaker
 from mails3.hosts.scheduler import Tasks
 from mails3.queue.schema import COMPANIONS
-from mails3.hosts.web2py import SCHEDULER_TABLES
+from mails3.hosts.self_repair import SCHEDULER_TABLES
 
 from .stand_in import SUPER_TABLES, TABLES
 
@@ -72,7 +72,7 @@ class Branch(Office):
                                         last_heartbeat = scheduler.now(),
                                         )
         self.db.commit()
-        self.mail.watch()
+        Alerts(self.mail).run()
 
     def wakes(self):
         """ How often the workers have been woken """
@@ -161,7 +161,7 @@ class Branch(Office):
         """ The state of a channel's relay """
 
         self.db.commit()
-        return Breaker(self.db, self.mail.channel_name(channel)).read()
+        return self.mail.channel(channel).breaker.read()
 
     # -------------------------------------------------------------------------
     def addresses(self):

@@ -1,6 +1,6 @@
 """
-    Tests on a real Eden, where there is one: EDEN_PATH (see tests/run.py); and
-    on a stand-in for it, everywhere
+    Fixtures of the tests on a real Eden (EDEN_PATH, see tests/run.py) and on
+    the stand-in for it
 """
 
 import os
@@ -11,7 +11,7 @@ import pytest
 
 from gluon import current
 
-from conftest import SERVERS, make_database, on_server
+from support.databases import SERVERS, make_database, on_server
 
 from .branch import Branch
 from .host import ENGINES, Eden

@@ -1,5 +1,5 @@
 """
-    A fake web API for SMS that tests can tell what to answer
+    A fake web API for SMS that a test can tell what to answer
 """
 
 import socket

@@ -14,8 +14,9 @@ from urllib.parse import unquote, urlsplit
 
 from gluon.dal import DAL
 
-from conftest import CLONE, SERVERS, make_database, on_server
-from host import Site, eventually
+from support.web2py import CLONE
+from support.databases import SERVERS, make_database, on_server
+from support.site import Site, eventually
 
 # What runs it; the rest of a web2py folder is the site's own: other apps,
 # routes, logs, passwords

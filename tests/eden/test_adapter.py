@@ -1,13 +1,13 @@
 """
-    To whom goes what Eden queues, and what becomes of each row; on the
-    stand-in for Eden
+    Rows that Eden queues: their recipients and their results (on the stand-in
+    for Eden)
 """
 
 from threading import Barrier, Thread
 
 import pytest
 
-from conftest import statements
+from support.statements import statements
 
 from mails3.hosts.eden import install_mailer
 from mails3.hosts.eden.intake import Intake
@@ -19,8 +19,11 @@ ANNE, BOB, CARL = "anne@example.org", "bob@example.org", "carl@example.org"
 class TestPersons:
     """ A row for a person goes to an address of theirs """
 
-    def test_the_first_contact_counts(self, branch):
-        """ By priority; what is deleted or of another kind does not count """
+    def test_the_first_contact_is_used(self, branch):
+        """
+            A person's mail goes to the contact of the first priority that is an e-mail and not
+            deleted
+        """
 
         anne = branch.person()
         branch.contact(anne, "third@example.org", priority=3)
@@ -34,8 +37,8 @@ class TestPersons:
         assert branch.addresses() == [ANNE]
         assert branch.statuses() == [SENT]
 
-    def test_each_gets_a_mail_of_their_own(self, branch):
-        """ With no other recipient to be seen in it """
+    def test_each_person_gets_a_mail_of_their_own(self, branch):
+        """ No person sees another recipient in their mail """
 
         people = [branch.person(address)["pe_id"] for address in (ANNE, BOB)]
 
@@ -47,7 +50,7 @@ class TestPersons:
         assert sorted(seen) == [([ANNE], ANNE, None), ([BOB], BOB, None)]
 
     def test_an_address_needs_no_person(self, branch):
-        """ And goes before that of the person """
+        """ A row with an address needs no person, and its address wins over the person's """
 
         message = branch.message()
         branch.entry(message, address=ANNE)
@@ -58,8 +61,11 @@ class TestPersons:
         assert branch.addresses() == [ANNE, BOB]
         assert branch.statuses() == [SENT, SENT]
 
-    def test_a_person_without_an_address(self, branch):
-        """ The row is invalid, with the reason; it holds up no other """
+    def test_a_person_without_an_address_is_rejected(self, branch):
+        """
+            The row of a person without an address is rejected with the reason, and holds up no
+            other
+        """
 
         people = [branch.person(address)["pe_id"] for address in (None, ANNE)]
 
@@ -69,8 +75,8 @@ class TestPersons:
         assert branch.outbox()[0] == (INVALID, 0, "The person has no contact of that kind")
         assert branch.addresses() == [ANNE]
 
-    def test_an_exception_of_ours_sets_the_row_aside(self, branch, monkeypatch):
-        """ Nobody has refused it: a person decides; the others go out """
+    def test_an_exception_of_ours_holds_the_row(self, branch, monkeypatch):
+        """ A row over which our code fails is held with its reason, and the others go out """
 
         people = [branch.person(address)["pe_id"] for address in (ANNE, BOB)]
         accept = Intake._accept
@@ -86,10 +92,10 @@ class TestPersons:
             branch.drain()
 
         assert branch.statuses() == [DRAFT, SENT]
-        assert branch.outbox()[0][2] == "It can not be read (AttributeError)"
+        assert branch.outbox()[0][2] == "The row can not be read (AttributeError)"
 
-    def test_a_malformed_address(self, branch):
-        """ The row is invalid, with the reason; it holds up no other """
+    def test_a_malformed_address_is_rejected(self, branch):
+        """ The row of a malformed address is rejected with the reason, and holds up no other """
 
         people = [branch.person(address)["pe_id"] for address in ("anne at home", BOB)]
 
@@ -102,7 +108,7 @@ class TestPersons:
 
 # =============================================================================
 class TestGroups:
-    """ A row for many people becomes one for each of them """
+    """ A row for many people becomes a delivery for each of them """
 
     def members(self, branch, kind):
         """ An entity of that kind whose members are Anne, Bob and who has left """
@@ -135,8 +141,8 @@ class TestGroups:
 
     @pytest.mark.parametrize("kind", ["pr_group", "pr_forum", "org_organisation",
                                       "hrm_training_event", "deploy_alert"])
-    def test_each_member_once(self, branch, kind):
-        """ Who is a member now, by rows that say what made them """
+    def test_each_member_gets_one_mail(self, branch, kind):
+        """ Each present member gets one mail, by a row that names the row of the group """
 
         pe_id = self.members(branch, kind)
 
@@ -151,8 +157,8 @@ class TestGroups:
         assert [tuple(row.as_dict().values()) for row in rows] == \
                [(SENT, False), (SENT, True), (SENT, True)]
 
-    def test_a_group_without_members(self, branch):
-        """ There is nobody to send it to, so it is done """
+    def test_a_group_without_members_is_done(self, branch):
+        """ The row of a group without members is marked as sent """
 
         branch.msg.send_by_pe_id(branch.insert("pr_group")["pe_id"], "News", "There is news.")
 
@@ -161,8 +167,11 @@ class TestGroups:
         assert branch.statuses() == [SENT]
         assert branch.relay.mails == []
 
-    def test_an_entity_of_another_kind(self, branch):
-        """ The row is invalid, with the reason; it holds up no other """
+    def test_an_entity_of_another_kind_is_rejected(self, branch):
+        """
+            The row of an entity that has no members is rejected with the reason, and holds up
+            no other
+        """
 
         pe_id = branch.s3db.pr_pentity.insert(instance_type="vehicle_vehicle")
         branch.msg.send_by_pe_id([pe_id, branch.person(ANNE)["pe_id"]], "News", "There is news.")
@@ -173,8 +182,8 @@ class TestGroups:
             (INVALID, 0, "A vehicle_vehicle has no members to send it to")
         assert branch.addresses() == [ANNE]
 
-    def test_neither_entity_nor_address(self, branch):
-        """ The row is invalid, with the reason """
+    def test_a_row_without_entity_and_address_is_rejected(self, branch):
+        """ A row with neither entity nor address is rejected with the reason """
 
         branch.entry(branch.message())
 
@@ -184,10 +193,10 @@ class TestGroups:
 
 # =============================================================================
 class TestRows:
-    """ What Eden has in its outbox, as it is found """
+    """ Rows that Eden has queued are sent as they are found """
 
-    def test_a_row_without_a_message(self, branch):
-        """ It is invalid, with the reason; it holds up no other """
+    def test_a_row_without_a_message_is_rejected(self, branch):
+        """ A row without a message is rejected with the reason, and holds up no other """
 
         branch.entry(address=ANNE)
         branch.entry(branch.message(), address=BOB)
@@ -197,8 +206,8 @@ class TestRows:
         assert branch.outbox()[0] == (INVALID, 0, "There is no message")
         assert branch.addresses() == [BOB]
 
-    def test_retries_without_a_limit(self, branch):
-        """ Eden: None is to retry for ever """
+    def test_retries_of_none_are_no_limit(self, branch):
+        """ A row whose retries are None is retried without a limit """
 
         branch.entry(branch.message(), address=ANNE, retries=None)
         branch.relay.answer("RCPT", "451 4.3.0 Later", times=1)
@@ -210,8 +219,8 @@ class TestRows:
 
         assert branch.statuses() == [SENT]
 
-    def test_what_has_been_tried_before_waits_for_the_retry_pass(self, branch):
-        """ Rows from before the installation are not new """
+    def test_a_row_tried_before_is_deferred(self, branch):
+        """ A row that Eden had tried before the installation waits for the retry pass """
 
         message = branch.message()
         branch.entry(message, address=ANNE, retries=3)
@@ -223,8 +232,8 @@ class TestRows:
         branch.retry()
         assert branch.addresses() == [ANNE, BOB]
 
-    def test_what_is_not_to_be_sent(self, branch):
-        """ A draft, a deleted row and one of another channel stay as they are """
+    def test_rows_that_are_not_for_sending_stay(self, branch):
+        """ A held row, a deleted row and a row of another channel stay as they are """
 
         message = branch.message()
         branch.entry(message, address=ANNE, status=DRAFT)
@@ -239,8 +248,8 @@ class TestRows:
                                    (UNSENT, None, None)]
         assert branch.relay.mails == []
 
-    def test_without_anything_new_a_drain_is_one_query(self, branch):
-        """ Whatever has been sent, and nothing is written """
+    def test_an_idle_drain_in_eden_is_one_query(self, branch):
+        """ A drain with no new row makes one query and writes nothing """
 
         branch.msg.send_by_pe_id(branch.person(ANNE)["pe_id"], "News", "There is news.")
         branch.drain()
@@ -249,8 +258,8 @@ class TestRows:
 
         assert query.startswith("SELECT")
 
-    def test_many_rows(self, small_branch):
-        """ All are sent in one run, each once """
+    def test_many_rows_leave_in_one_run(self, small_branch):
+        """ All rows are sent once in one run """
 
         message = small_branch.message()
         addresses = ["user%03d@example.org" % number for number in range(250)]
@@ -262,8 +271,8 @@ class TestRows:
         assert small_branch.addresses() == addresses
         assert set(small_branch.statuses()) == {SENT}
 
-    def test_two_workers_pick_up_at_once(self, branch):
-        """ Nothing is sent twice, nothing is left """
+    def test_two_workers_pick_up_each_row_once(self, branch):
+        """ Two workers that pick up rows at the same time send nothing twice and leave nothing """
 
         people = [branch.person("user%02d@example.org" % number) for number in range(20)]
         group = branch.insert("pr_group")

@@ -1,6 +1,6 @@
 """
-    What Eden's code calls, and what it gets: msg.send_email, send_by_pe_id,
-    process_outbox, run_async; on the stand-in for Eden
+    Eden's calls: msg.send_email, send_by_pe_id, process_outbox, run_async (on
+    the stand-in for Eden)
 """
 
 import os
@@ -20,7 +20,7 @@ OTHER = "Office <office@example.org>"
 
 # =============================================================================
 class TestDocuments:
-    """ What is attached to a message """
+    """ Documents of a message are attached """
 
     @staticmethod
     def document(branch, name="Plan für alle.txt", content=b"Go home"):
@@ -37,7 +37,7 @@ class TestDocuments:
                                         "There is news.", document_ids=list(documents))
 
     def test_documents_have_their_real_names(self, branch):
-        """ Not those under which Eden keeps them """
+        """ A document is attached under its original name """
 
         self.send(branch, self.document(branch),
                   self.document(branch, "map.pdf", b"\x00\xff\x80"))
@@ -51,8 +51,8 @@ class TestDocuments:
         assert parts[1].get_filename() == "map.pdf"
         assert branch.statuses() == [SENT]
 
-    def test_a_file_that_is_missing(self, branch):
-        """ The row is invalid, with the reason; it holds up no other """
+    def test_a_missing_file_rejects_the_row(self, branch):
+        """ A row with a missing file is rejected with the reason, and holds up no other """
 
         document = self.document(branch)
         self.send(branch, document)
@@ -64,11 +64,11 @@ class TestDocuments:
 
         status, attempts, reply = branch.outbox()[0]
         assert (status, attempts) == (INVALID, 0)
-        assert reply.startswith("A document of it can not be read")
+        assert reply.startswith("A document of the message can not be read")
         assert branch.addresses() == [BOB]
 
-    def test_a_document_that_is_deleted(self, branch):
-        """ It is left out, as is a link to a page elsewhere; the mail goes """
+    def test_a_deleted_document_is_left_out(self, branch):
+        """ A deleted document and a link to a page are left out, and the mail goes """
 
         document = self.document(branch)
         self.send(branch, document,
@@ -82,7 +82,7 @@ class TestDocuments:
 
 # =============================================================================
 class TestSender:
-    """ Who a mail comes from """
+    """ The sender of a mail """
 
     @pytest.fixture
     def branch(self, small_branch):
@@ -91,7 +91,7 @@ class TestSender:
         return small_branch
 
     def test_the_configured_sender_is_read_when_sending(self, branch):
-        """ A repair takes effect on what is queued, whoever has queued it """
+        """ Queued mail leaves with the sender that is configured when it is sent """
 
         branch.msg.send_by_pe_id(branch.person(ANNE)["pe_id"], "News", "There is news.")
         assert branch.msg.send_email(BOB, "News", "There is news.")
@@ -102,7 +102,7 @@ class TestSender:
         assert branch.addresses() == [ANNE, BOB]
 
     def test_a_sender_that_a_request_has_set_goes_with_its_mail(self, branch):
-        """ Also if it is the mailer of auth that sends """
+        """ A sender that a request has set goes with its mail, also by auth's mailer """
 
         branch.mail.settings.sender = OTHER
         assert branch.auth.settings.mailer.send(ANNE, "News", "There is news.")
@@ -114,8 +114,8 @@ class TestSender:
         assert {mail.recipients[0]: mail.message["From"] for mail in branch.relay.mails} == \
                {ANNE: OTHER, BOB: SENDER}
 
-    def test_a_sender_of_the_callers(self, branch):
-        """ It stays, whatever is configured """
+    def test_a_sender_of_the_callers_stays(self, branch):
+        """ A sender given in the call stays, whatever is configured """
 
         anne = branch.person(ANNE)["pe_id"]
         branch.msg.send_by_pe_id(anne, "News", "There is news.", from_address=OTHER)
@@ -126,8 +126,11 @@ class TestSender:
 
         assert [mail.message["From"] for mail in branch.relay.mails] == 3 * [OTHER]
 
-    def test_no_sender_configured(self, branch):
-        """ Mail is held at no cost of an attempt, and goes after the repair """
+    def test_mail_without_a_configured_sender_waits(self, branch):
+        """
+            Mail waits without an attempt while no sender is configured, and leaves after the
+            repair
+        """
 
         branch.configure(sender=None)
         branch.msg.send_by_pe_id(branch.person(ANNE)["pe_id"], "News", "There is news.")
@@ -141,8 +144,8 @@ class TestSender:
         assert branch.addresses() == [ANNE, BOB]
         assert {mail.message["From"] for mail in branch.relay.mails} == {SENDER}
 
-    def test_no_server_configured(self, branch):
-        """ Mail is queued, and goes after the repair """
+    def test_mail_without_a_configured_server_waits(self, branch):
+        """ Mail is queued while no server is configured, and leaves after the repair """
 
         branch.configure(server=None)
         assert branch.auth.settings.mailer.settings.server
@@ -156,10 +159,10 @@ class TestSender:
 
 # =============================================================================
 class TestCalls:
-    """ What Eden calls does what it did """
+    """ Eden's calls do what they did """
 
-    def test_others_messages_to_the_visitor_stay(self, branch):
-        """ Queueing neither sets session.error nor wipes it """
+    def test_session_error_is_not_changed(self, branch):
+        """ Queueing neither sets session.error nor clears it """
 
         current.session.error = "The form has errors"
         assert branch.msg.send_email(ANNE, "News", "There is news.")
@@ -169,8 +172,8 @@ class TestCalls:
         assert not branch.msg.send_email("anne at home", "News", "There is news.")
         assert current.session.error is None
 
-    def test_a_long_subject(self, branch):
-        """ The transaction of the request stays usable; the mail goes """
+    def test_a_long_subject_keeps_the_transaction_usable(self, branch):
+        """ A mail with a long subject goes out, and the request's transaction stays usable """
 
         anne = branch.person(ANNE)["pe_id"]
 
@@ -180,8 +183,8 @@ class TestCalls:
         mail, = branch.relay.mails
         assert mail.message["Subject"] == 78 * "x"
 
-    def test_mail_by_entity_with_its_sender(self, branch):
-        """ Which stock Eden mistakes for a document """
+    def test_send_by_pe_id_keeps_the_sender(self, branch):
+        """ msg.send_by_pe_id keeps its sender, which stock Eden takes for a document """
 
         message_id = branch.msg.send_email_by_pe_id(branch.person(ANNE)["pe_id"], "News",
                                                     "There is news.", OTHER, True)
@@ -191,8 +194,8 @@ class TestCalls:
         branch.drain()
         assert branch.relay.mails[0].message["From"] == OTHER
 
-    def test_a_mail_to_several(self, branch):
-        """ msg.send_email takes what it took: one message, all its recipients """
+    def test_send_email_takes_several_recipients(self, branch):
+        """ msg.send_email sends one message to all of its recipients """
 
         assert branch.msg.send_email([ANNE], "News", "There is news.", cc=[BOB],
                                      reply_to=OTHER)
@@ -202,8 +205,8 @@ class TestCalls:
         assert mail.recipients == [ANNE, BOB]
         assert (mail.message["Cc"], mail.message["Reply-To"]) == (BOB, OTHER)
 
-    def test_other_tasks_run_as_ever(self, branch):
-        """ run_async of what is not the outbox is Eden's own """
+    def test_other_tasks_are_edens(self, branch):
+        """ run_async for another task is Eden's own """
 
         done = []
         branch.tasks = {"msg_poll": lambda *args, **vars: done.append((args, vars))}
@@ -214,8 +217,8 @@ class TestCalls:
         assert done == [(("msg_email_channel",), {"channel_id": 1})]
         assert branch.wakes() == 0
 
-    def test_a_worker_is_woken(self, branch):
-        """ Once per burst; nothing is sent in the request """
+    def test_a_burst_wakes_a_worker_once(self, branch):
+        """ A burst wakes a worker once, and nothing is sent in the request """
 
         branch.worker()
         branch.configure(fallback=True)
@@ -227,8 +230,8 @@ class TestCalls:
         assert branch.wakes() == 1
         assert branch.relay.mails == []
 
-    def test_without_a_worker_it_is_tried_at_once(self, branch):
-        """ In the request, whose transaction stays its own """
+    def test_mail_without_a_worker_is_tried_in_the_request(self, branch):
+        """ Without a worker mail is sent in the request, and nothing is committed """
 
         anne = branch.person(ANNE)["pe_id"]
         branch.configure(fallback=True)
@@ -240,8 +243,8 @@ class TestCalls:
         # Not committed by us: with the request its row is gone
         assert branch.outbox() == []
 
-    def test_what_fails_at_once_stays_queued(self, branch):
-        """ The visitor is told nothing, the mail goes later """
+    def test_mail_that_fails_in_the_request_stays_queued(self, branch):
+        """ Mail that fails in the request stays queued, and the visitor is told nothing """
 
         anne = branch.person(ANNE)["pe_id"]
         branch.configure(fallback=True)
@@ -258,7 +261,7 @@ class TestCalls:
 
 # =============================================================================
 class TestProcessOutbox:
-    """ msg.process_outbox() called directly: all that is unsent, now """
+    """ msg.process_outbox() called directly sends all unsent mail now """
 
     @staticmethod
     def replace(branch, result):
@@ -275,8 +278,8 @@ class TestProcessOutbox:
         branch.msg.send_email = send_email
         return calls
 
-    def test_it_sends_all_that_is_unsent(self, branch):
-        """ New, refused and from before the installation; Eden's and our own """
+    def test_process_outbox_sends_all_unsent_mail(self, branch):
+        """ process_outbox() sends new and deferred mail, Eden's and our own """
 
         message = branch.message()
         branch.entry(message, pe_id=branch.person(ANNE)["pe_id"])
@@ -290,8 +293,8 @@ class TestProcessOutbox:
         assert branch.addresses() == [ANNE, BOB, "carl@example.org"]
         assert set(branch.statuses()) == {SENT}
 
-    def test_whoever_replaces_the_way_out_is_asked(self, branch):
-        """ Once for each row """
+    def test_process_outbox_calls_a_replaced_send_email(self, branch):
+        """ process_outbox() calls a replaced msg.send_email once for each row """
 
         calls = self.replace(branch, True)
         people = [branch.person(address)["pe_id"] for address in (ANNE, BOB)]
@@ -305,8 +308,8 @@ class TestProcessOutbox:
         assert branch.relay.mails == []
 
     @pytest.mark.parametrize("result", [False, ValueError("secret")])
-    def test_what_fails_is_given_up_after_so_many_tries(self, branch, result):
-        """ As Eden is configured, and no earlier """
+    def test_process_outbox_gives_up_after_edens_retries(self, branch, result):
+        """ A mail fails after as many calls of process_outbox() as Eden is configured for """
 
         branch.eden.settings["msg"]["max_send_retries"] = 2
         branch.request()
@@ -323,8 +326,8 @@ class TestProcessOutbox:
         assert len(calls) == 3
         assert "secret" not in branch.outbox()[0][2]
 
-    def test_a_visitor_gets_no_more_than_the_runs_do(self, branch):
-        """ A request to the page cannot be used to hammer the relay """
+    def test_a_visitor_can_not_hammer_the_relay(self, branch):
+        """ A request to Eden's page does not try a mail more often than the runs do """
 
         branch.configure(retry_interval=300)
         branch.relay.answer("RCPT", "451 4.3.0 Later")
@@ -338,8 +341,8 @@ class TestProcessOutbox:
         assert len(rcpts) == 1
         assert branch.outbox()[0][:2] == (UNSENT, 1)
 
-    def test_a_relay_that_is_away_costs_no_try(self, branch):
-        """ What is sent by msg.send_email is held like all else """
+    def test_process_outbox_counts_no_attempt_while_the_relay_is_away(self, branch):
+        """ process_outbox() costs no attempt while the relay is away """
 
         branch.entry(branch.message(), pe_id=branch.person(ANNE)["pe_id"])
         branch.relay.stop()
@@ -351,8 +354,8 @@ class TestProcessOutbox:
 
         assert branch.addresses() == [ANNE]
 
-    def test_the_task_of_the_scheduler_is_the_drain(self, branch):
-        """ What was refused waits for its time """
+    def test_edens_scheduler_task_is_the_drain(self, branch):
+        """ Eden's task msg_process_outbox does not try deferred mail before its time """
 
         branch.relay.answer("RCPT", "451 4.3.0 Later", to=ANNE)
         message = branch.message()

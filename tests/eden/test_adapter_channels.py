@@ -1,6 +1,5 @@
 """
-    What goes by another way than mail, how much mail may go in a day, and who
-    may see it; on the stand-in for Eden
+    Texts, the daily limit and access rights (on the stand-in for Eden)
 """
 
 from io import BytesIO
@@ -24,7 +23,7 @@ def gateway():
 
 # =============================================================================
 class TestTexts:
-    """ SMS: new texts go at once, refused ones in the retry pass """
+    """ SMS: new texts go at once, deferred ones in the retry pass """
 
     @pytest.fixture
     def branch(self, small_branch):
@@ -54,8 +53,8 @@ class TestTexts:
         for text in texts:
             branch.msg.send_by_pe_id(anne["pe_id"], message=text, contact_method="SMS")
 
-    def test_a_gateway_may_come_later(self, branch, gateway):
-        """ Without one texts are held; the task lives, and sends them with one """
+    def test_texts_wait_for_a_gateway(self, branch, gateway):
+        """ Texts wait while no gateway is configured, and leave when there is one """
 
         self.send(branch, "Water is coming")
         branch.send_channels()
@@ -70,7 +69,7 @@ class TestTexts:
         assert branch.statuses() == [SENT]
 
     def test_a_malformed_url_is_not_quoted(self, branch, caplog):
-        """ It may have a password in it """
+        """ No error shows a malformed URL, because the URL may have a password """
 
         self.by(branch, "msg_sms_webapi_channel", parameters="user=anne",
                 url="http://127.0.0.1:1/sms?password=very secret")
@@ -82,8 +81,8 @@ class TestTexts:
         assert branch.state("SMS").reason == "The URL of the SMS gateway is malformed"
         assert "secret" not in caplog.text
 
-    def test_only_the_retry_pass_tries_again(self, branch, gateway):
-        """ What a gateway refuses holds up no other, and is not tried for each """
+    def test_only_the_retry_pass_tries_a_text_again(self, branch, gateway):
+        """ A refused text holds up no other and is not tried by each drain """
 
         branch.configure(retry_interval=300)
         self.by_web_api(branch, gateway)
@@ -103,7 +102,7 @@ class TestTexts:
         assert branch.statuses() == [SENT, SENT]
 
     def test_a_gateway_that_is_away_costs_no_attempt(self, branch, gateway):
-        """ The texts wait, and go when it is back """
+        """ Texts wait without an attempt while the gateway is away """
 
         self.by_web_api(branch, gateway)
         gateway.stop()
@@ -134,11 +133,11 @@ class TestTexts:
             branch.send_channels()
             branch.later(600)
 
-    def test_a_text_that_a_gateway_takes_without_an_answer_goes_twice_at_most(self, branch,
-                                                                              gateway):
+    def test_an_unanswered_text_is_sent_twice_at_most(self, branch,
+                                                      gateway):
         """
-            A gateway that takes the text to one number and hangs up is asked
-            twice for that number, and all other texts are sent
+            A gateway that takes the text to one number and hangs up is asked twice for that
+            number, and all other texts are sent
         """
 
         self.by_web_api(branch, gateway)
@@ -153,8 +152,8 @@ class TestTexts:
         assert branch.state("SMS").status == "closed"
 
     @pytest.mark.parametrize("status", [402, 403, 404, 429, 502, 503])
-    def test_one_text_that_meets_a_trouble_holds_up_no_other(self, branch, gateway, status):
-        """ What a gateway answers to one number concerns that one """
+    def test_one_failed_text_holds_up_no_other(self, branch, gateway, status):
+        """ A failure of one number holds up no other text """
 
         self.by_web_api(branch, gateway)
         gateway.statuses = {"666": status}
@@ -170,7 +169,10 @@ class TestTexts:
                                                (502, 2), (503, 2)])
     def test_a_gateway_that_refuses_all_texts_is_not_asked_for_each(self, branch, gateway,
                                                                     status, asked):
-        """ They are held at no cost of an attempt, and go when that is repaired """
+        """
+            Texts wait without an attempt when the gateway refuses them all, and leave after the
+            repair
+        """
 
         self.by_web_api(branch, gateway)
         gateway.status = status
@@ -188,8 +190,11 @@ class TestTexts:
 
     @pytest.mark.parametrize("answer", ["ERR: 001, Authentication failed",
                                         "ERR: 301, No Credit Left"])
-    def test_a_refused_login_may_be_told_with_status_200(self, branch, gateway, answer):
-        """ As Clickatell does: the texts are held """
+    def test_a_login_refused_with_status_200_trips_the_breaker(self, branch, gateway, answer):
+        """
+            Texts wait when a gateway refuses the login in a reply of status 200, as Clickatell
+            does
+        """
 
         channel = branch.insert("msg_sms_webapi_channel", parameters="user=anne",
                                 url=gateway.url + "?to=clickatell")
@@ -203,8 +208,8 @@ class TestTexts:
         assert [row[:2] for row in branch.outbox()] == 3 * [(UNSENT, 0)]
         assert answer in branch.state("SMS").reason
 
-    def test_a_gateway_that_refuses_all_texts_in_unknown_words(self, branch, gateway):
-        """ Ten refusals in a row hold the rest, and the admin is told """
+    def test_ten_refused_texts_trip_the_breaker(self, branch, gateway):
+        """ Ten refusals in a row in any words hold back the rest, and the admin is told """
 
         self.by_web_api(branch, gateway)
         gateway.status = 500
@@ -216,7 +221,7 @@ class TestTexts:
         assert branch.state("SMS").status == "tripped"
 
     def test_a_repaired_gateway_is_asked_at_once(self, branch, gateway):
-        """ A new password is a new configuration: nobody waits for the next probe """
+        """ A new password has the gateway asked before the next probe """
 
         self.by_web_api(branch, gateway)
         gateway.status = 401
@@ -233,7 +238,7 @@ class TestTexts:
 
     @pytest.mark.parametrize("trouble", ["refuses the login", "is away"])
     def test_the_gateway_of_one_organisation_holds_up_no_other(self, branch, gateway, trouble):
-        """ Each organisation's texts go by its own gateway """
+        """ A gateway that is away delays the texts of its own organisation only """
 
         with FakeGateway() as broken:
             organisations = []
@@ -257,8 +262,8 @@ class TestTexts:
 
         assert sorted(number for number, _ in gateway.texts) == ["491", "493", "495"]
 
-    def test_a_text_by_mail_that_the_mail_server_goes_away_over(self, branch):
-        """ It holds up no other, as with mail """
+    def test_a_text_by_mail_that_fails_holds_up_no_other(self, branch):
+        """ A text by mail over which the mail server goes away holds up no other """
 
         self.by(branch, "msg_sms_smtp_channel", address="sms.example.org")
         branch.relay.answer("RCPT", "421 4.3.0 Go away", to="666@sms.example.org")
@@ -270,8 +275,8 @@ class TestTexts:
             ["491@sms.example.org", "492@sms.example.org"]
         assert branch.statuses()[1:] == [SENT, SENT]
 
-    def test_texts_by_mail(self, branch):
-        """ A gateway that takes mail gets it, at the number of the person """
+    def test_texts_by_mail_go_to_the_persons_number(self, branch):
+        """ A gateway that takes mail gets it at the person's number """
 
         self.by(branch, "msg_sms_smtp_channel", address="sms.example.org")
         self.send(branch, "Water is coming")
@@ -283,8 +288,8 @@ class TestTexts:
         assert mail.message.get_payload(decode=True).decode().strip() == "Water is coming"
         assert branch.statuses() == [SENT]
 
-    def test_a_text_to_a_number(self, branch, gateway):
-        """ It needs no person """
+    def test_a_text_to_a_number_needs_no_person(self, branch, gateway):
+        """ A text to a number needs no person """
 
         self.by_web_api(branch, gateway)
         message = branch.insert("msg_sms", body="Water is coming")["message_id"]
@@ -295,7 +300,7 @@ class TestTexts:
         assert gateway.texts == [(NUMBER, "Water is coming")]
 
     def test_texts_and_mails_do_not_wait_for_each_other(self, branch, gateway):
-        """ A relay that is away holds no text """
+        """ A mail server that is away delays no text """
 
         self.by_web_api(branch, gateway)
         branch.relay.stop()
@@ -308,8 +313,8 @@ class TestTexts:
         assert [text for _, text in gateway.texts] == ["Water is coming"]
         assert branch.state().status == "tripped"
 
-    def test_without_a_worker_it_is_tried_at_once(self, branch, gateway):
-        """ In the request, without a commit """
+    def test_a_text_without_a_worker_is_tried_in_the_request(self, branch, gateway):
+        """ Without a worker a text is sent in the request without a commit """
 
         self.by_web_api(branch, gateway)
         branch.configure(fallback=True)
@@ -324,8 +329,8 @@ class TestTexts:
 class TestDailyLimit:
     """ Eden's settings.mail.limit """
 
-    def test_what_is_over_the_limit_waits(self, branch):
-        """ At no cost of an attempt; Eden's own count is right """
+    def test_mail_over_the_daily_limit_waits(self, branch):
+        """ Mail over the limit waits without an attempt, and Eden's own count is right """
 
         branch.configure(limit=3)
         anne = branch.person(ANNE)["pe_id"]
@@ -348,8 +353,8 @@ class TestDailyLimit:
         branch.drain()
         assert set(branch.statuses()) == {SENT}
 
-    def test_what_was_not_sent_does_not_count(self, branch):
-        """ A relay that is away uses up no part of the limit """
+    def test_unsent_mail_uses_no_daily_limit(self, branch):
+        """ Mail that the relay did not take uses no part of the limit """
 
         branch.configure(limit=1)
         branch.relay.stop()
@@ -362,8 +367,8 @@ class TestDailyLimit:
 
         assert branch.statuses() == [SENT]
 
-    def test_what_was_sent_by_process_outbox_counts(self, branch):
-        """ Once for each, though it goes by msg.send_email """
+    def test_process_outbox_counts_each_mail_once(self, branch):
+        """ A mail that process_outbox() sends counts once """
 
         branch.configure(limit=1)
         anne = branch.person(ANNE)["pe_id"]
@@ -378,7 +383,7 @@ class TestDailyLimit:
 
 # =============================================================================
 class TestSites:
-    """ What else depends on the site """
+    """ Differences between sites """
 
     @pytest.fixture
     def branch(self, small_branch):
@@ -386,8 +391,8 @@ class TestSites:
 
         return small_branch
 
-    def test_a_site_without_messages(self, branch):
-        """ Where a template does without them, mail is queued and sent all the same """
+    def test_a_site_without_edens_messages_can_mail(self, branch):
+        """ Mail is queued and sent where the template does without messages """
 
         del branch.eden.settings["modules"]["msg"]
         branch.request()
@@ -399,8 +404,8 @@ class TestSites:
         branch.eden.clear()
 
     @pytest.mark.parametrize("roles, seen", [((), False), (("ADMIN",), True)])
-    def test_our_tables_are_for_admins(self, branch, roles, seen):
-        """ Also where all others are everybody's """
+    def test_our_tables_are_for_admins_only(self, branch, roles, seen):
+        """ Only an admin may read our tables, also where all others are public """
 
         assert branch.mail.send(ANNE, "News", "There is news.")
         branch.request(roles)
@@ -413,8 +418,8 @@ class TestSites:
         assert branch.db(query).count() == int(seen)
         assert branch.auth.s3_has_permission("read", branch.s3db.msg_outbox)
 
-    def test_who_leaves_hands_unsent_mail_back(self, branch):
-        """ As Eden's own messages, to persons; what carries a secret stays ours """
+    def test_uninstall_hands_unsent_mail_back(self, branch):
+        """ Unsent mail becomes messages of Eden's own, secret mail does not """
 
         anne = branch.person(ANNE)
         plan = branch.mail.Attachment(BytesIO(b"Go home"), filename="plan.txt")

@@ -1,10 +1,10 @@
 """
-    What goes by another way than mail, and how much mail may go in a day
+    Texts and the daily limit in a real Eden
 """
 
 import pytest
 
-from host import eventually
+from support.site import eventually
 
 from .fake_gateway import FakeGateway
 
@@ -102,12 +102,12 @@ def channel(site, channel=""):
 
 # =============================================================================
 class TestTexts:
-    """ SMS: new texts go at once, refused ones in the retry pass """
+    """ SMS: new texts go at once, deferred ones in the retry pass """
 
-    def test_a_gateway_may_come_later(self, site, gateway):
+    def test_a_worker_sends_texts_when_a_gateway_is_there(self, site, gateway):
         """
-            Without one the tasks live and the text waits; with one it goes,
-            by the worker alone
+            Tasks live and the text waits without a gateway, and the worker sends it when there
+            is one
         """
 
         site.shell(text(site, "Water is coming"))
@@ -125,8 +125,8 @@ class TestTexts:
                    for status, failed in ours + stock)
         site.stop(worker)
 
-    def test_a_text_that_fails_is_tried_again(self, site, gateway):
-        """ It holds up no other, and goes when the gateway has recovered """
+    def test_a_refused_text_is_tried_again(self, site, gateway):
+        """ A refused text holds up no other, and leaves when the gateway has recovered """
 
         gateway.status = 500
         site.shell(by_web_api(gateway) + text(site, "first") + SEND)
@@ -142,7 +142,7 @@ class TestTexts:
         assert [status for status, *_ in outbox(site)] == [2, 2]
 
     def test_a_gateway_that_is_away_costs_no_attempt(self, site, gateway):
-        """ The texts wait, and go when it is back """
+        """ Texts wait without an attempt while the gateway is away """
 
         gateway.stop()
         site.shell(by_web_api(gateway) + text(site, "first") + text(site, "second") + SEND)
@@ -156,8 +156,8 @@ class TestTexts:
         assert sorted(words for _, words in gateway.texts) == ["first", "second"]
         assert channel(site, " SMS")[0] == "closed"
 
-    def test_a_silent_gateway_holds_no_worker(self, site, gateway):
-        """ It has so long to answer, and no longer """
+    def test_a_silent_gateway_blocks_no_worker(self, site, gateway):
+        """ A worker waits for a silent gateway only until the time-out """
 
         gateway.status = None
         site.configure(mail={"reply_timeout": 1})
@@ -170,8 +170,8 @@ class TestTexts:
         assert channel(site, " SMS")[0] == "tripped"
         assert [row[:2] for row in outbox(site)] == 3 * [(1, 0)]
 
-    def test_texts_by_mail(self, site, relay):
-        """ Eden's SMS-via-SMTP: held while the mail server is away """
+    def test_texts_by_mail_wait_for_the_mail_server(self, site, relay):
+        """ Texts of Eden's SMS-via-SMTP wait while the mail server is away """
 
         site.shell(by_smtp() + text(site, "first") + SEND)
         assert channel(site, " SMS")[0] == "tripped"
@@ -194,8 +194,8 @@ class TestTexts:
 class TestDailyLimit:
     """ Eden's settings.mail.limit """
 
-    def test_what_is_over_the_limit_waits(self, site, relay):
-        """ At no cost of an attempt, until there is room again """
+    def test_mail_over_the_limit_waits_for_the_next_day(self, site, relay):
+        """ Mail over the limit waits without an attempt until there is room again """
 
         site.configure(mail={"server": relay.address, "limit": 3})
         letter = "msg.send_by_pe_id(%s, 'News', 'There is news')\n" % site.pe_id
@@ -227,7 +227,10 @@ class TestUnconfigured:
     """ A site without a sender """
 
     def test_eden_queues_before_there_is_a_sender(self, site, relay):
-        """ msg.send_email refuses no mail for that; it goes once there is one """
+        """
+            msg.send_email takes mail without a configured sender, and the mail leaves when
+            there is one
+        """
 
         site.configure(mail={"server": relay.address, "sender": None})
         site.shell("assert msg.send_email('anne@example.org', 'News', 'There is news')\n"

@@ -1,6 +1,6 @@
 """
-    Every mail that Eden itself sends, in the browser: whatever the relay
-    does, visitors see their page, and the mail goes once the relay is back
+    All mail that Eden itself sends, in the browser, with relays in each
+    condition
 """
 
 import re
@@ -10,8 +10,8 @@ from collections import Counter
 
 import pytest
 
-from host import eventually
-from visitor import SECRET
+from support.site import eventually
+from support.visitor import SECRET
 
 from .host import ADMIN
 from .visitor import EdenVisitor
@@ -143,7 +143,7 @@ def logged(site, since):
 
 # =============================================================================
 class Crowd:
-    """ Those who visit a site, and what they are to get """
+    """ The visitors of a site, and the mail that they are to get """
 
     def __init__(self, site, relay, prefix):
 
@@ -349,14 +349,14 @@ def text_of(mail):
 
 # =============================================================================
 class TestFlows:
-    """ All that sends mail, in each condition, with a worker and without """
+    """ All of Eden's mail, in each condition, with and without a worker """
 
     @pytest.mark.parametrize("worker", (True, False), ids=("worker", "alone"))
     @pytest.mark.parametrize("condition", CONDITIONS)
-    def test_nobody_is_held_up_and_all_mail_arrives(self, site, relay, condition, worker):
+    def test_no_visitor_waits_and_all_mail_arrives(self, site, relay, condition, worker):
         """
-            Each visitor sees the usual page in time; the admin's log has the
-            reason; all mail goes once, by itself, after the repair
+            Each visitor sees the usual page in time, the log has the reason, and all mail
+            leaves once after the repair
         """
 
         since = {path: len(path.read_text(errors="replace")) for path in site.logs.iterdir()}
@@ -387,7 +387,7 @@ class TestFlows:
         else:
             assert relay.mails == []
             reason = CONDITIONS[condition]
-            assert eventually(lambda: re.search("Mail is held: .*(%s)" % reason,
+            assert eventually(lambda: re.search("Sending is suspended: .*(%s)" % reason,
                                                 logged(site, since)), 60), logged(site, since)
             repair(site, relay)
             if not worker:
@@ -417,8 +417,11 @@ class TestFlows:
         assert site.tickets() == []
         print("slowest page %.2f s, %d mails" % (crowd.slowest, total))
 
-    def test_a_group_of_approvers_without_members(self, site, relay):
-        """ Holds up nobody, and lets nobody in: the admins are asked """
+    def test_approvers_without_members_delay_nobody(self, site, relay):
+        """
+            An empty group of approvers delays nobody and lets nobody in, and the admins are
+            asked
+        """
 
         site.configure(mail={"server": relay.address, "sender": SENDER, "approver": "NOBODY"})
         crowd = Crowd(site, relay, "orphan")
@@ -438,11 +441,11 @@ class TestFlows:
 
 # =============================================================================
 class TestFirstUser:
-    """ A new site: who registers first is its admin """
+    """ On a new site the first visitor who registers is the admin """
 
     @pytest.mark.parametrize("condition", ("dead", "unconfigured"))
-    def test_a_welcome_that_can_wait(self, eden, engine, relay, condition):
-        """ The admin is in at once, and can put things right """
+    def test_the_first_admin_does_not_wait_for_mail(self, eden, engine, relay, condition):
+        """ The first admin is logged in although no mail can leave yet """
 
         with eden.new_site(engine, prepopulate_demo=0) as site:
             assert site.sql("SELECT COUNT(*) FROM auth_user") == [(0,)]

@@ -1,5 +1,5 @@
 """
-    The Edens that the other tests are run on
+    The Edens of the other tests work without MailS3
 """
 
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from host import eventually
+from support.site import eventually
 
 from .host import ADMIN
 from .visitor import EdenVisitor
@@ -23,8 +23,8 @@ RUNS = "SELECT times_run FROM scheduler_task WHERE function_name = 'maintenance'
 class TestStock:
     """ A stock Eden works like one that somebody runs """
 
-    def test_the_front_page_is_served(self, stock):
-        """ To whom does not log in """
+    def test_the_front_page_of_stock_eden_is_served(self, stock):
+        """ A visitor without a login sees the front page """
 
         visitor = EdenVisitor(stock)
 
@@ -33,8 +33,8 @@ class TestStock:
         assert visitor.page.select("a[href*='/user/login']") and not visitor.logged_in
         assert stock.tickets() == []
 
-    def test_a_visitor_registers(self, stock):
-        """ Where nobody has to confirm, who registers can log in """
+    def test_a_visitor_of_stock_eden_registers(self, stock):
+        """ A visitor who registers can log in where nobody has to confirm """
 
         stock.configure(auth=CLOSED)
         visitor = EdenVisitor(stock)
@@ -46,8 +46,8 @@ class TestStock:
         assert visitor.logged_in, visitor.reads
         assert stock.tickets() == []
 
-    def test_an_admin_logs_in(self, stock):
-        """ The default template brings one """
+    def test_an_admin_of_stock_eden_logs_in(self, stock):
+        """ The admin of the default template can log in """
 
         visitor = EdenVisitor(stock)
 
@@ -56,8 +56,8 @@ class TestStock:
 
         assert visitor.logged_in and visitor.url.endswith("/admin/user"), visitor.reads
 
-    def test_a_worker_runs_a_task(self, stock):
-        """ One of those which the first run has scheduled """
+    def test_a_worker_of_stock_eden_runs_a_task(self, stock):
+        """ A worker runs a task that the first run has scheduled """
 
         worker = stock.work()
 
@@ -65,8 +65,8 @@ class TestStock:
         assert eventually(lambda: stock.sql(RUNS) == [(1,)], 120)
         stock.stop(worker)
 
-    def test_nothing_is_left(self, eden, engine):
-        """ Of a site that is closed, and nothing in the Eden that was given """
+    def test_a_closed_eden_leaves_nothing(self, eden, engine):
+        """ A closed site leaves nothing behind, and the given Eden has not changed """
 
         given = Path(os.environ["EDEN_PATH"]).parents[1]
         before = listing(given)

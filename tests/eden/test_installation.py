@@ -1,16 +1,16 @@
 """
-    Dropping MailS3 into an Eden, and taking it out again
+    Installation in an Eden, and its removal
 """
 
 import pytest
 
-from host import eventually
+from support.site import eventually
 
 from .visitor import EdenVisitor
 
 # =============================================================================
 class TestInstalled:
-    """ What an admin sees """
+    """ An admin's view of an installation """
 
     @pytest.fixture
     def fresh(self, eden, engine):
@@ -22,7 +22,7 @@ class TestInstalled:
             yield site
 
     def test_a_registration_sends_its_mail(self, fresh, relay):
-        """ The worker sends it, to the visitor who gave the address """
+        """ The worker sends the mail of a registration to the visitor's address """
 
         fresh.configure(mail = {"server": relay.address,
                                 "tls": False,
@@ -42,8 +42,8 @@ class TestInstalled:
         assert mail.recipients == ["anne@example.org"]
         assert fresh.tickets() == []
 
-    def test_uninstalling_gives_the_app_back(self, fresh):
-        """ As it was; and it works """
+    def test_uninstall_gives_eden_back(self, fresh):
+        """ After uninstall each file is as before, and Eden works """
 
         fresh.serve()
         EdenVisitor(fresh).visit("default/index")

@@ -1,5 +1,5 @@
 """
-    What Eden puts into its outbox, and what its own methods promise
+    Rows in the outbox of a real Eden, and Eden's own methods
 """
 
 import json
@@ -8,7 +8,7 @@ from email.header import decode_header, make_header
 
 import pytest
 
-from host import eventually
+from support.site import eventually
 
 from .host import ADMIN
 from .visitor import EdenVisitor
@@ -156,10 +156,10 @@ DRAIN = "db.commit()\nmail.drain()\n"
 
 # =============================================================================
 class TestRows:
-    """ What Eden itself has queued, picked up by the drain """
+    """ The drain picks up rows that Eden itself has queued """
 
-    def test_each_kind_of_entity(self, site, relay):
-        """ Each member once, at the first address by priority """
+    def test_each_kind_of_entity_gets_its_mail(self, site, relay):
+        """ Each member of each kind of entity gets one mail at their first address """
 
         site.shell(ENTITIES + DRAIN)
 
@@ -176,8 +176,11 @@ class TestRows:
         assert site.sql("SELECT COUNT(*) FROM msg_outbox WHERE status <> 2") == [(0,)]
         assert site.sql("SELECT COUNT(*) FROM msg_outbox WHERE system_generated = 'T'") == [(10,)]
 
-    def test_what_cant_be_sent_stops_nothing(self, site, relay):
-        """ It is invalid, with the reason; the rest goes, with its documents """
+    def test_a_rejected_row_stops_no_other(self, site, relay):
+        """
+            Rows that can't be sent are rejected with the reason, and the rest leaves with its
+            documents
+        """
 
         site.shell(TROUBLES + DRAIN)
 
@@ -196,8 +199,8 @@ class TestRows:
 class TestMethods:
     """ Eden's own methods """
 
-    def test_send_email_takes_what_it_takes(self, site, relay):
-        """ It returns True; the mail is as it was called """
+    def test_send_email_takes_all_arguments(self, site, relay):
+        """ msg.send_email returns True and sends the mail with all of its arguments """
 
         print(site.shell("""
 attachment = mail.Attachment(__import__("io").BytesIO(b"content"), filename="report.txt")
@@ -217,8 +220,8 @@ assert msg.send_email("nonsense", "News", "Today") is False
         assert mail["From"] == "Team <team@example.org>"
         assert names(mail) == ["report.txt"]
 
-    def test_messages_to_persons(self, site, relay):
-        """ They return the id of the message, of whatever length its subject is """
+    def test_messages_to_persons_return_their_id(self, site, relay):
+        """ Methods that send to persons return the message's id for a subject of any length """
 
         told = site.shell(WRITERS + """
 one, two = [person(name, name + "@example.org")["pe_id"] for name in ("one", "two")]
@@ -238,8 +241,8 @@ print([bool(s3db.msg_message(s3db.msg_message.message_id == one)) for one in ids
         assert senders["S" * 78] == senders["By the way"] == "Team <team@example.org>"
 
     @pytest.mark.parametrize("dead", (False, True))
-    def test_nobody_is_told_of_smtp(self, site, relay, dead):
-        """ session.error is nobody's but the caller's, also without a worker """
+    def test_no_visitor_is_told_of_smtp(self, site, relay, dead):
+        """ Only the caller sets session.error, also without a worker """
 
         if dead:
             relay.stop()
@@ -261,8 +264,8 @@ print(session.error)
         assert told.strip() == "None"
         assert len(relay.mails) == (0 if dead else 2)
 
-    def test_process_outbox_called_directly(self, site, relay):
-        """ Tries all that is unsent now, by msg.send_email, which may be replaced """
+    def test_process_outbox_tries_all_unsent_mail(self, site, relay):
+        """ process_outbox() tries all unsent mail by msg.send_email, which may be replaced """
 
         told = site.shell(WRITERS + """
 one = person("one", "one@example.org")["pe_id"]
@@ -281,8 +284,8 @@ print(len(calls), len(set(calls)))
         assert relay.mails == []
         assert site.sql("SELECT status FROM msg_outbox") == [(2,)] * 3
 
-    def test_process_outbox_really_sends(self, site, relay):
-        """ By Eden's own msg.send_email, now """
+    def test_process_outbox_sends_by_edens_own_method(self, site, relay):
+        """ process_outbox() sends by Eden's own msg.send_email """
 
         site.shell(WRITERS + """
 msg.send_by_pe_id(person("one", "one@example.org")["pe_id"], "News", "Today")
@@ -294,10 +297,10 @@ msg.process_outbox()
 
 # =============================================================================
 class TestPage:
-    """ msg/process_email_outbox, which whoever may read messages can open """
+    """ msg/process_email_outbox, a page that each reader of messages can open """
 
-    def test_it_can_not_be_used_to_hammer_the_relay(self, site, relay):
-        """ However often it is opened, each mail is tried as often as by the runs """
+    def test_edens_page_can_not_hammer_the_relay(self, site, relay):
+        """ Opening the page often does not try a mail more often than the runs do """
 
         relay.answer("RCPT", "451 4.3.0 Later")
         site.shell("for number in range(3):\n"
@@ -323,7 +326,7 @@ class TestPage:
 
 # =============================================================================
 class TestAdmin:
-    """ What an admin does in Eden's Outbox, and then sees on our page """
+    """ An admin's changes in Eden's Outbox are seen on our page """
 
     @pytest.fixture
     def admin(self, site):
@@ -345,10 +348,10 @@ class TestAdmin:
                                      "print(out.getvalue())\n"))
 
     @pytest.mark.parametrize("tried", [False, True])
-    def test_deleting_a_row_is_cancelling_it(self, site, relay, admin, tried):
+    def test_a_deleted_row_is_cancelled(self, site, relay, admin, tried):
         """
-            Whoever has queued it, before and after a run has tried it: it is
-            not sent, and waits on no page and in no count
+            A deleted row of Eden's or ours is not sent, neither listed nor counted, before and
+            after a run has tried it
         """
 
         relay.stop()
@@ -366,7 +369,7 @@ assert msg.send_by_pe_id(person("bob", "bob@example.org")["pe_id"], "News", "Tod
         admin.visit("mails3")
         assert "waiting, the oldest" not in admin.reads
         admin.visit("mails3/mails")
-        assert "There is none." in admin.reads
+        assert "There are no mails." in admin.reads
         for number in numbers:
             admin.visit("mails3/show/%s" % number)
             assert "It is not sent: somebody has deleted it" in admin.reads
@@ -381,8 +384,11 @@ assert msg.send_by_pe_id(person("bob", "bob@example.org")["pe_id"], "News", "Tod
         assert not any(self.status(site)["counts"].values())
         assert site.tickets() == []
 
-    def test_a_message_to_a_group(self, site, relay, admin):
-        """ It waits under the group's name; then only its members' mails count """
+    def test_a_group_waits_under_its_name(self, site, relay, admin):
+        """
+            A message to a group waits under the group's name, later only its members' mails
+            count
+        """
 
         site.shell(WRITERS + """
 group = entity("pr_group", name="Helpers")
@@ -410,10 +416,10 @@ assert msg.send_by_pe_id(group["pe_id"], "News", "Today")
 
 # =============================================================================
 class TestStock:
-    """ What stock Eden-ASP does wrong on web2py 3 """
+    """ Errors of stock Eden-ASP on web2py 3 """
 
-    def test_a_message_with_a_live_worker(self, site, relay):
-        """ Is queued, and the worker sends it """
+    def test_a_message_with_a_live_worker_is_sent(self, site, relay):
+        """ With a live worker a message is queued and sent """
 
         worker = site.work()
         site.shell(WRITERS + """

@@ -1,13 +1,13 @@
 """
-    The admin's page in an Eden's own look, in a real browser; without scripts, if
-    it is not said
+    The admin's page in Eden's own look, in a real browser, mostly without
+    scripts
 """
 
 import pytest
 import requests
 
-from browser import browser, log_in, steer, stops_nothing_by_one_key
-from conftest import FakeRelay
+from support.browser import browser, log_in, steer, stops_nothing_by_one_key
+from support.fake_relay import FakeRelay
 
 from .host import ADMIN, NORMAL_USER
 
@@ -23,8 +23,8 @@ def office(site):
         yield site
 
 # -----------------------------------------------------------------------------
-def test_an_admin_steers_by_clicking(office):
-    """ As on a plain app """
+def test_an_admin_steers_eden_by_clicking(office):
+    """ An admin can use each verb by clicking, in Eden's own look """
 
     with browser() as driver:
         log_in(driver, office, *ADMIN)
@@ -33,7 +33,7 @@ def test_an_admin_steers_by_clicking(office):
 
 # -----------------------------------------------------------------------------
 def test_enter_stops_no_mail(office):
-    """ Right after a page has loaded, with Eden's scripts, which set the focus """
+    """ Enter right after a page has loaded stops no mail, although Eden's scripts set the focus """
 
     with browser(scripts=True) as driver:
         log_in(driver, office, *ADMIN)
@@ -41,8 +41,8 @@ def test_enter_stops_no_mail(office):
     assert office.tickets() == []
 
 # -----------------------------------------------------------------------------
-def test_a_user_sees_nothing(office):
-    """ Nor does anybody without a login """
+def test_a_user_of_eden_sees_nothing(office):
+    """ Neither a user who is no admin nor a visitor without a login sees our page """
 
     assert "/user/login" in requests.get(office.url + "/mails3").url
     assert requests.get(office.url + "/mails3/metrics").status_code == 403

@@ -1,6 +1,6 @@
 """
-    Who may read what is queued: in Eden's own pages and interfaces, nobody
-    but the admin can see a body, or a link, of a mail of Auth's
+    Access rights: only an admin can read a body or a link of auth's mail in
+    Eden
 """
 
 import pytest
@@ -112,12 +112,12 @@ def log_in(site, who):
 # =============================================================================
 @pytest.mark.parametrize("policy", (1, 3, 5, 7))
 class TestReading:
-    """ Under each kind of Eden's security policies """
+    """ Nobody can read others' mail, under each kind of Eden's security policies """
 
     @pytest.mark.parametrize("who", (None, NORMAL_USER, ORG_ADMIN, MESSENGER),
                              ids = ("anonymous", "user", "ORG_ADMIN", "messenger"))
     def test_nobody_reads_a_link(self, office, policy, who):
-        """ By no page and no interface """
+        """ No page and no interface shows a link of another user's mail """
 
         office.configure(security={"policy": policy})
         visitor = log_in(office, who)
@@ -131,8 +131,8 @@ class TestReading:
             assert answers["msg/outbox"][0] == answers["msg/outbox.xml"][0] == 200
 
     # -------------------------------------------------------------------------
-    def test_the_admin_could(self, office, policy):
-        """ That is, the link is where the others have looked for it """
+    def test_the_link_is_where_it_was_looked_for(self, office, policy):
+        """ The admin can read the link in the places that the other tests search """
 
         office.configure(security={"policy": policy})
         visitor = log_in(office, ADMIN)
@@ -143,10 +143,10 @@ class TestReading:
 @pytest.mark.parametrize("policy", (1, 3, 5, 7))
 @pytest.mark.parametrize("who", (ORG_ADMIN, MESSENGER), ids=("ORG_ADMIN", "messenger"))
 class TestWriting:
-    """ What can't be read can't be had sent to oneself either """
+    """ Nobody can redirect a mail that they can't read """
 
-    def test_nobody_diverts_a_mail(self, office, policy, who, relay):
-        """ By a change of the address in the outbox, whoever may make one """
+    def test_nobody_redirects_a_mail(self, office, policy, who, relay):
+        """ A change of the address in the outbox redirects no mail """
 
         office.configure(security={"policy": policy}, mail={"server": "127.0.0.1:1"})
         EdenVisitor(office).fill_in("default/user/retrieve_password", email=ADMIN[0])
@@ -168,7 +168,7 @@ class TestWriting:
 
     # -------------------------------------------------------------------------
     def test_nobody_writes_our_tables(self, office, policy, who):
-        """ Where who asks may name a table """
+        """ No interface of Eden that takes a table's name writes our tables """
 
         office.configure(security={"policy": policy})
         visitor = log_in(office, who)

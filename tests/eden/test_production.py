@@ -1,6 +1,6 @@
 """
-    Sites as they are run: without migration, compiled, by several processes;
-    that have run for years, are upgraded, and uninstalled
+    Sites in production: compiled, without migration, with several processes,
+    upgraded, uninstalled
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from threading import Thread
 
 import pytest
 
-from host import eventually
+from support.site import eventually
 
 from .visitor import EdenVisitor
 
@@ -108,12 +108,12 @@ def addresses(relay):
 
 # =============================================================================
 class TestProduction:
-    """ As sahana/eden_deploy sets a site up """
+    """ A site as sahana/eden_deploy sets it up """
 
-    def test_a_compiled_site_that_does_not_migrate(self, fresh, relay):
+    def test_a_compiled_site_without_migration_works(self, fresh, relay):
         """
-            Its first visitors, of two web servers at the same time, get
-            their mail, each once; it works without MailS3 as well
+            First visitors on two web servers at the same time get each mail once, and the site
+            works without MailS3 as well
         """
 
         fresh.configure(base={"migrate": False, "prepopulate": 0})
@@ -153,13 +153,12 @@ class TestProduction:
 
 # =============================================================================
 class TestSiteThatHasRun:
-    """ MailS3 is dropped in after years """
+    """ MailS3 is installed in a site that has run for years """
 
-    def test_its_old_mail_goes_out(self, fresh, relay):
+    def test_old_mail_of_a_site_leaves(self, fresh, relay):
         """
-            What was still to be sent, new or tried, to persons and groups,
-            each once; the rest is left alone. The scheduler's own rows may
-            have failed, or be missing.
+            Unsent mail to persons and groups leaves once, the rest is left alone, also with
+            failed or missing scheduler rows
         """
 
         fresh.shell(OLD_ROWS)
@@ -183,8 +182,11 @@ class TestSiteThatHasRun:
 class TestUpgrade:
     """ The installer is run again """
 
-    def test_what_was_queued_before_is_sent_after(self, fresh, relay):
-        """ Also if a column is new; what is no more of MailS3 is removed """
+    def test_mail_queued_before_an_upgrade_is_sent(self, fresh, relay):
+        """
+            Queued mail is sent after an upgrade with a new column, and files that are no longer
+            ours are removed
+        """
 
         fresh.configure(base={"migrate": False, "prepopulate": 0}, mail={"fallback": False})
         fresh.install()
@@ -209,7 +211,7 @@ class TestUpgrade:
 
 # =============================================================================
 class TestUninstall:
-    """ What is unsent, stock Eden sends """
+    """ Stock Eden sends the mail that is unsent at the uninstall """
 
     # Mail of each kind, and what a worker that was lost has left
     MAIL = """
@@ -247,10 +249,10 @@ current.mail.send = lambda *args, encoding=None, **kwargs: send(*args, **kwargs)
 msg.process_outbox()
 """
 
-    def test_stock_eden_sends_what_is_unsent(self, fresh, relay):
+    def test_stock_eden_sends_unsent_mail(self, fresh, relay):
         """
-            Each mail once, in the form that stock Eden sends; but not what
-            carries a secret: that waits for MailS3 to come back
+            Stock Eden sends each unsent mail once, and secret mail waits for MailS3 to come
+            back
         """
 
         fresh.configure(mail={"fallback": False})

@@ -1,6 +1,6 @@
 """
-    What an admin sees of Eden's outbox: deleted rows, rows for many, people
-    without an address; on the stand-in for Eden
+    The report in Eden: deleted rows, rows for many people, people without an
+    address (on the stand-in)
 """
 
 from argparse import Namespace
@@ -8,9 +8,11 @@ from io import StringIO
 
 import pytest
 
+from support.office import begin, claim
+
 from mails3.admin.console import Console
 from mails3.clock import utcnow
-from mails3.states import EMAIL, FAILED, SENT, UNSENT
+from mails3.states import FAILED, SENT, UNSENT
 from mails3.admin.metrics import exposition
 from mails3.admin.operator import Operator
 from mails3.admin.status import Status, next_step
@@ -46,7 +48,7 @@ def told(branch, verb, number=None):
 
 # =============================================================================
 class TestDeleted:
-    """ Deleting a row in Eden's Outbox is cancelling it """
+    """ Deleting a row in Eden's Outbox cancels it """
 
     @staticmethod
     def queued_by_send(branch):
@@ -93,8 +95,8 @@ class TestDeleted:
         branch.delete(number)
         return number
 
-    def test_a_deleted_mail_is_not_sent(self, branch, deleted):
-        """ Whoever has queued it, wherever it waited, and whoever sends """
+    def test_a_mail_deleted_in_eden_is_not_sent(self, branch, deleted):
+        """ Nobody sends a deleted mail, in any queue, queued by Eden or by us """
 
         branch.drain()
         branch.retry()
@@ -102,8 +104,11 @@ class TestDeleted:
 
         assert branch.relay.mails == []
 
-    def test_a_deleted_mail_is_counted_nowhere(self, branch, deleted):
-        """ Not before a run has noticed, and not afterwards """
+    def test_a_mail_deleted_in_eden_is_counted_nowhere(self, branch, deleted):
+        """
+            A deleted mail is not counted, neither before nor after a run has noticed the
+            deletion
+        """
 
         for _ in range(2):
             report = branch.mail.report()
@@ -112,14 +117,14 @@ class TestDeleted:
             assert report.waiting(1) == report.waiting(2) == 0
             assert report.recent() == []
             assert listed(branch) == []
-            assert not branch.mail._outbox(EMAIL).neglected(utcnow())
+            assert not branch.mail.channel().claims.is_neglected(utcnow())
             assert "oldest_unsent_age_seconds 0" in exposition(Status(branch.mail, utcnow()))
             assert "oldest" not in told(branch, "status")
             branch.drain()
             branch.retry()
 
     def test_the_page_of_a_deleted_mail_says_so(self, branch, deleted):
-        """ Who has its number is told that it is not sent, and can't change that """
+        """ The page of a deleted mail says that it is not sent, and no verb applies to it """
 
         report = branch.mail.report()
         entry = report.entry(deleted)
@@ -131,8 +136,11 @@ class TestDeleted:
         _, refused = Operator(branch.mail, "admin").requeue([deleted])
         assert refused == {deleted: "There is no such mail."}
 
-    def test_the_content_of_a_deleted_mail_is_not_kept_for_ever(self, branch, deleted):
-        """ It goes like that of a mail that was given up; Eden keeps its row """
+    def test_the_content_of_a_deleted_mail_is_purged(self, branch, deleted):
+        """
+            The content of a deleted mail is purged like that of a failed one, and Eden's row
+            stays
+        """
 
         branch.configure(keep_failed=30)
         branch.drain()
@@ -149,21 +157,21 @@ class TestDeleted:
         assert branch.db(branch.db.mails3_message.body != None).count() == 0
         assert branch.numbers() == [deleted]
 
-    def test_a_mail_that_is_deleted_while_it_is_claimed(self, branch):
-        """ It is not sent, if its turn has not come yet """
+    def test_a_claimed_mail_that_is_deleted_is_not_sent(self, branch):
+        """ A mail that is deleted after the claim and before its turn is not sent """
 
         number = self.queued_by_send(branch)
         other = self.queued_by_send(branch)
-        outbox, now = branch.mail._outbox(EMAIL), utcnow()
-        deliveries = outbox.claimed(outbox.claim(1, 10, now, now.replace(year=now.year + 1)))
+        worker = branch.mail.channel().worker()
+        deliveries = claim(worker)
         branch.delete(number)
 
-        begun = outbox.begin(deliveries, now, now)
+        begun = begin(worker, deliveries)
 
-        assert [delivery.outbox for delivery in begun] == [other]
+        assert [delivery.outbox_id for delivery in begun] == [other]
 
     def test_others_do_not_wait_for_a_deleted_mail(self, branch):
-        """ It takes no turn, and no probe """
+        """ A deleted mail takes no turn and is no probe """
 
         numbers = [self.queued_by_send(branch) for _ in range(3)]
         for number in numbers[:2]:
@@ -175,8 +183,8 @@ class TestDeleted:
         assert branch.addresses() == [ANNE, BOB]
         assert branch.statuses() == [FAILED, FAILED, SENT, SENT]
 
-    def test_a_sent_mail_that_is_deleted_stays_counted_for_the_monitor(self, branch):
-        """ A counter never counts down; the page shows it no more """
+    def test_a_sent_mail_that_is_deleted_stays_counted(self, branch):
+        """ The metrics still count a sent mail after its deletion, the page does not show it """
 
         number = self.queued_by_send(branch)
         branch.drain()
@@ -197,15 +205,15 @@ class TestGroups:
         branch.db.commit()
         return branch.numbers()[0]
 
-    def test_before_it_is_expanded_it_waits_under_its_name(self, branch, group):
-        """ It stands for the mails to come """
+    def test_a_group_row_waits_under_its_name(self, branch, group):
+        """ A row of a group stands for the mails to come until it is expanded """
 
         assert listed(branch) == ["Helpers (group)"]
         assert counted(branch) == {"new": 1}
         assert branch.mail.report().entry(group)["subject"] == "News"
 
     def test_an_expanded_row_is_counted_and_listed_nowhere(self, branch, group):
-        """ Each member's mail is, once """
+        """ After the expansion, each member's mail is counted once and the group's row is not """
 
         branch.drain()
 
@@ -215,8 +223,8 @@ class TestGroups:
         assert sum(sent for _, sent, _ in report.hours(utcnow())) == 2
         assert "mails3_sent_total 2" in exposition(Status(branch.mail, utcnow()))
 
-    def test_its_page_says_whom_it_was_expanded_to(self, branch, group):
-        """ And not that a mail server has accepted it """
+    def test_the_page_of_a_group_names_its_members(self, branch, group):
+        """ The page of a group's row names its members and says nothing of a mail server """
 
         branch.drain()
 
@@ -230,7 +238,7 @@ class TestGroups:
         assert "expanded to %s: sent" % ANNE in shown
 
     def test_of_two_groups_each_has_its_own_members(self, branch):
-        """ Though they got the same message """
+        """ Two groups that got the same message have their own members on their pages """
 
         one, two = branch.group(ANNE, BOB), branch.group(CARL)
         branch.msg.send_by_pe_id([one, two], "News", "There is news.")
@@ -241,8 +249,8 @@ class TestGroups:
                    for number in branch.numbers()[:2]]
         assert [sorted(each) for each in members] == [[ANNE, BOB], [CARL]]
 
-    def test_a_row_that_stock_eden_has_expanded(self, branch):
-        """ It is no mail either; persons whom stock has sent to have a name """
+    def test_a_row_that_stock_eden_has_expanded_is_no_mail(self, branch):
+        """ A row that stock Eden has expanded is not counted, and its members have names """
 
         message, group = branch.message(), branch.group(ANNE)
         person = branch.db(branch.s3db.pr_person.id > 0).select().first().pe_id
@@ -256,7 +264,7 @@ class TestGroups:
         assert [entry["recipient"] for entry in expanded] == ["Anne"]
 
     def test_a_row_that_can_not_be_expanded_is_seen(self, branch):
-        """ With its reason: somebody has to know of it """
+        """ A row that can't be expanded is listed with its reason """
 
         pe_id = branch.s3db.pr_pentity.insert(instance_type="org_office")
         branch.msg.send_by_pe_id(pe_id, "News", "There is news.")
@@ -266,7 +274,7 @@ class TestGroups:
         assert listed(branch) == ["no name (org_office)"]
 
     def test_a_large_group_leaves_with_one_drain(self, small_branch):
-        """ However many members have been expanded and not picked up yet """
+        """ All members of a large group get their mail with one drain """
 
         addresses = ["user%04d@example.org" % number for number in range(1300)]
         small_branch.msg.send_by_pe_id(small_branch.group(*addresses), "News", "There is news.")
@@ -276,7 +284,7 @@ class TestGroups:
         assert small_branch.addresses() == addresses
 
     def test_the_purge_counts_no_group_as_sent(self, branch, group):
-        """ What is removed stays counted as it was """
+        """ The counters do not change when the purge removes a group's row """
 
         branch.configure(keep_sent=1)
         branch.drain()
@@ -293,10 +301,10 @@ class TestGroups:
 
 # =============================================================================
 class TestNames:
-    """ Who has no address yet has a name """
+    """ A person without an address yet is shown by name """
 
-    def test_a_person_whom_no_run_has_seen(self, branch):
-        """ The list, the page and the log say who that is """
+    def test_a_person_whom_no_run_has_seen_has_a_name(self, branch):
+        """ List, page and log show the person's name before a run has found the address """
 
         pe_id = branch.person(ANNE, last_name="Example")["pe_id"]
         branch.msg.send_by_pe_id(pe_id, "News", "There is news.")
@@ -306,16 +314,16 @@ class TestNames:
         assert "None" not in told(branch, "list")
         assert branch.statuses() == [UNSENT]
 
-    def test_an_address_that_no_run_has_seen(self, branch):
-        """ It stays what it is, and has the subject of its message """
+    def test_an_address_that_no_run_has_seen_has_a_subject(self, branch):
+        """ A row with an address has the subject of its message before a run has seen it """
 
         branch.entry(branch.message(), address=ANNE, pe_id=branch.person(BOB)["pe_id"])
 
         entry, = branch.mail.report().page()[0]
         assert (entry["recipient"], entry["subject"]) == (ANNE, "News")
 
-    def test_a_verb_names_them_in_the_log(self, branch, caplog):
-        """ Not None """
+    def test_a_verb_names_the_person_in_the_log(self, branch, caplog):
+        """ A verb for a row without an address logs the person's name, not None """
 
         branch.msg.send_by_pe_id(branch.group(ANNE), "News", "There is news.")
         branch.db.commit()

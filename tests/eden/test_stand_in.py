@@ -98,8 +98,8 @@ class TestTables:
     """ Each table of the stand-in is one of Eden's """
 
     @pytest.mark.parametrize("name", TABLES)
-    def test_fields_are_edens(self, name, ours, real):
-        """ Their types, lengths, defaults; Eden may have more of each """
+    def test_fields_of_the_stand_in_are_edens(self, name, ours, real):
+        """ Types, lengths and defaults of the stand-in's fields are Eden's """
 
         if real[name] is None and name.startswith("deploy_"):
             pytest.skip("Sahana Eden has it in some templates only")
@@ -110,15 +110,15 @@ class TestTables:
                 if key != "default" or value is not None:
                     assert real[name][field][key] == value, (field, key)
 
-    def test_super_entities_are_edens(self, real):
-        """ What has such a key is an instance, and no other """
+    def test_super_entities_of_the_stand_in_are_edens(self, real):
+        """ The tables with a super key are the instances of that entity, and no other """
 
         for key, instances in SUPER_TABLES.values():
             for name in instances:
                 assert real[name] is None or key in real[name]
 
-    def test_the_real_one_has_no_other_fields_that_must_be_given(self, ours, real):
-        """ So that what the tests write could be written there """
+    def test_eden_requires_no_further_fields(self, ours, real):
+        """ Eden requires no field that the stand-in does not have """
 
         for name in TABLES:
             for field, values in (real[name] or {}).items():
@@ -129,8 +129,11 @@ class TestTables:
 class TestMethods:
     """ Each method of the stand-in is one of Eden's """
 
-    def test_signatures_are_edens(self, ours, real):
-        """ Names, order and defaults; Sahana Eden lacks some at the end """
+    def test_signatures_of_the_stand_in_are_edens(self, ours, real):
+        """
+            Methods have Eden's argument names, order and defaults, of which Sahana Eden lacks
+            some at the end
+        """
 
         for name, parameters in ours.items():
             if "." not in name:
@@ -143,15 +146,15 @@ class TestMethods:
             else:
                 assert real[name] == parameters, name
 
-    def test_what_takes_their_place_takes_what_they_take(self, real):
-        """ By position or by name """
+    def test_our_methods_take_edens_arguments(self, real):
+        """ Methods that replace Eden's take its arguments by position and by name """
 
         parameters = inspect.signature(EdenMail.process_outbox).parameters
         assert [name for name in parameters if name != "self"] == \
                [name for name, _ in real["msg.process_outbox"]]
 
-    def test_adopted_signatures_are_edens(self, request_of_web2py, tmp_path, real):
-        """ MailS3 in the stand-in answers to the real one's arguments """
+    def test_installed_signatures_are_edens(self, request_of_web2py, tmp_path, real):
+        """ MailS3 in the stand-in answers to Eden's arguments """
 
         before = dict(vars(current))
         eden = StandIn(tmp_path, "sqlite://storage.sqlite")

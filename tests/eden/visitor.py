@@ -1,8 +1,8 @@
 """
-    Somebody who visits an Eden
+    A visitor of an Eden, with a browser
 """
 
-from visitor import Visitor
+from support.visitor import Visitor
 
 # =============================================================================
 class EdenVisitor(Visitor):

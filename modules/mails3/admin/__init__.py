@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    What an admin sees and steers: page, command line, status, alerts
+    What an admin sees and does: status, page, command line, alerts, metrics
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT

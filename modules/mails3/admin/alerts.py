@@ -1,8 +1,8 @@
 # -*- coding: utf-8 -*-
 
 """
-    The alarm: one per incident, and one when it is over, however many mails
-    wait meanwhile, and however many processes notice
+    Alerts: one when an incident begins, and one when it is over, however many
+    mails wait and however many processes notice the incident
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -17,32 +17,33 @@ import urllib.request
 from datetime import timedelta
 
 from ..clock import utcnow
-from ..states import words
-from ..queue.schema import savepoint
+from ..states import brief, stored_text
+from ..queue.database import savepoint
 from .status import Status
 
 __all__ = ("Alerts",)
 
 log = logging.getLogger("web2py.mails3")
 
-# What is told of. A pause is no incident: who made it knows.
-INCIDENTS = {"worker": "Mail is looked after again",
-             "suspended": "Mail is not held any more",
+# Which kinds of Problem are incidents, and the text when one is over. A pause is
+# not an incident: an admin wants it.
+INCIDENTS = {"worker": "Queued mail is sent again",
+             "suspended": "Sending is not suspended any more",
              }
 
-# The longest that a hook may take, and the wait after one that failed (seconds)
-PATIENCE = 10
-SHORTEST, LONGEST = 300, 3600
+# The longest time that a hook may take; the wait before a failed hook is called again
+HOOK_TIMEOUT_S = 10
+MIN_WAIT_S, MAX_WAIT_S = 300, 3600
 
 # =============================================================================
 class Alerts:
-    """ Watches over the mail of a site; commits are the caller's """
+    """ The incidents of a site; its methods do not commit """
 
     def __init__(self, mail, now=utcnow):
         """
             Args:
                 mail: the MailS3
-                now: tells the time
+                now: function that returns the time (datetime, UTC)
         """
 
         self.mail = mail
@@ -51,28 +52,48 @@ class Alerts:
         self.now = now
 
     # -------------------------------------------------------------------------
-    def watch(self):
-        """ Notice what has begun or is over; once, whoever asks """
+    def run(self):
+        """ Note incidents and call the hooks; commits, never raises: no mail depends on it """
 
-        now = self.now()
-        status = Status(self.mail, now)
-        problems = {problem.kind: problem for problem in status.problems}
-        for kind in INCIDENTS:
-            problem = problems.get(kind)
-            self._notice(kind, problem, now)
+        try:
+            self.watch()
+            self.db.commit()
+            self.tell(self.db.commit)
+        except Exception as error:
+            self.db.rollback()
+            log.error("Alerts do not work (%s).", brief(error))
 
     # -------------------------------------------------------------------------
-    def _notice(self, kind, problem, now):
-        """ Keep whether an incident is under way """
+    def watch(self):
+        """
+            Note which incidents have begun or are over
+            - the database decides: of several processes, one notes it
+        """
+
+        now = self.now()
+        problems = {problem.kind: problem for problem in Status(self.mail, now).problems}
+        for kind in INCIDENTS:
+            self._note(kind, problems.get(kind), now)
+
+    # -------------------------------------------------------------------------
+    def _note(self, kind, problem, now):
+        """
+            Note the state of one kind of incident
+
+            Args:
+                kind: one of INCIDENTS
+                problem: the Problem; None = no problem
+                now: the time (datetime, UTC)
+        """
 
         table, name = self.table, self._name(kind)
         row = self._row(name)
-        reason = words("%s. %s" % (problem.title, problem.detail)) if problem else None
+        reason = stored_text("%s. %s" % (problem.title, problem.detail)) if problem else None
         if row.is_active == bool(problem):
             if problem and row.reason != reason:
                 self.db(table.name == name).update(reason=reason)
                 if kind == "worker" and not (row.reason or "").startswith(problem.title):
-                    # The cause is another one now
+                    # One incident has followed another: the cause is new
                     log.error("%s", reason)
             return
 
@@ -82,7 +103,7 @@ class Alerts:
             changes["reason"] = reason
         if self.db((table.name == name) &
                    (table.is_active == row.is_active)).update(**changes) and kind == "worker":
-            # The runs tell of the relay's incidents themselves
+            # The worker that trips the breaker logs "suspended" itself
             if problem:
                 log.error("%s", reason)
             else:
@@ -90,7 +111,7 @@ class Alerts:
 
     # -------------------------------------------------------------------------
     def is_active(self, kind):
-        """ Whether an incident is known to be under way """
+        """ Whether an incident of this kind is noted and not over (bool) """
 
         row = self.db(self.table.name == self._name(kind)).select().first()
         return bool(row and row.is_active)
@@ -98,11 +119,12 @@ class Alerts:
     # -------------------------------------------------------------------------
     def tell(self, commit):
         """
-            Tell the hooks, in the settings alert_url and alert_command, what
-            has lasted for long enough; not to be done while a visitor waits
+            Call the hooks (settings alert_url and alert_command) about each
+            change that has lasted for alert_delay
+            - this may take a while: not for a request with a visitor
 
             Args:
-                commit: commits, before a hook is called
+                commit: function that commits; called before a hook is called
         """
 
         options, table, now = self.mail.options, self.table, self.now()
@@ -112,30 +134,29 @@ class Alerts:
             row = self._row(self._name(kind))
             if row.is_active == row.told or row.tell_on and row.tell_on > now:
                 continue
-            # One of several workers
-            claimed = self.db((table.id == row.id) &
+            # Of several workers, one calls the hooks
+            is_ours = self.db((table.id == row.id) &
                               (table.told == row.told)).update(told=row.is_active)
             commit()
-            if claimed and not self._call_hooks(kind, row):
-                # Again after as long as it has lasted, for what is broken may
-                # be the network
-                wait = min(max((now - row.since).total_seconds(), SHORTEST), LONGEST)
+            if is_ours and not self._call_hooks(kind, row):
+                # The network may be the problem: wait as long again as it has lasted
+                wait_s = min(max((now - row.since).total_seconds(), MIN_WAIT_S), MAX_WAIT_S)
                 self.db(table.id == row.id).update(
                                         told = row.told,
-                                        tell_on = now + timedelta(seconds=wait))
+                                        tell_on = now + timedelta(seconds=wait_s))
                 commit()
 
     # -------------------------------------------------------------------------
     def _call_hooks(self, kind, row):
-        """ Tell of an incident; False if that failed """
+        """ Call the hooks about an incident (row: as from _row()); False if one failed """
 
-        told = row.reason if row.is_active else "%s." % INCIDENTS[kind]
+        text = row.reason if row.is_active else "%s." % INCIDENTS[kind]
         notice = json.dumps({"site": self.mail.site,
                              "incident": kind,
                              "event": "began" if row.is_active else "ended",
                              "since": "%sZ" % row.since.isoformat(),
-                             # Under the name by which chat servers know it
-                             "text": "%s: %s" % (self.mail.site, told),
+                             # Chat servers show the field of this name
+                             "text": "%s: %s" % (self.mail.site, text),
                              }).encode("utf-8")
         options = self.mail.options
         return all([call(hook, notice) for call, hook in
@@ -143,7 +164,7 @@ class Alerts:
 
     # -------------------------------------------------------------------------
     def _row(self, name):
-        """ The row of an incident, made if need be """
+        """ The row of an incident; it is inserted if it does not exist """
 
         for _ in range(2):
             row = self.db(self.table.name == name).select(limitby=(0, 1)).first()
@@ -153,36 +174,36 @@ class Alerts:
                 with savepoint(self.db, "mails3_incident"):
                     self.table.insert(name=name, is_active=False, told=False)
             except Exception:
-                # Another process was faster, or it can't be made
+                # Another process has inserted it, or the database refuses it
                 pass
         raise LookupError("mails3_incident")
 
     # -------------------------------------------------------------------------
     def _name(self, kind):
-        """ The name of an incident's row """
+        """ The name of an incident's row in mails3_incident """
 
         return "%s/%s" % (self.mail.site, kind)
 
 # -----------------------------------------------------------------------------
 def post(url, notice):
-    """ POST a notice to a URL; False if that failed; never raises """
+    """ POST a notice (bytes of JSON) to a URL; returns False if that failed """
 
     try:
         request = urllib.request.Request(url, notice, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=PATIENCE):
+        with urllib.request.urlopen(request, timeout=HOOK_TIMEOUT_S):
             return True
     except Exception as error:
-        # Its text may have the URL in it, and that a token
+        # The text of the error may contain the URL, and the URL a token
         log.warning("The alert could not be posted to alert_url (%s).",
                     type(error).__name__)
         return False
 
 # -----------------------------------------------------------------------------
 def run(command, notice):
-    """ Run a command with a notice as its input; False if that failed """
+    """ Run a command, the notice is its input; returns False if that failed """
 
     try:
-        subprocess.run(shlex.split(command), input=notice, timeout=PATIENCE,
+        subprocess.run(shlex.split(command), input=notice, timeout=HOOK_TIMEOUT_S,
                        stdout=subprocess.DEVNULL, check=True)
         return True
     except Exception as error:

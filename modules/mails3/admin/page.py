@@ -1,8 +1,10 @@
 # -*- coding: utf-8 -*-
 
 """
-    What the admin's page needs beside its templates: who asks, forms that
-    nobody else can send, times and sizes in words, a chart, mail made harmless
+    The admin's page, beside its templates: who may see it, forms and their
+    keys, rendering in the look of the host
+
+    The only file of admin/ that imports gluon.
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -14,44 +16,35 @@ import re
 
 from email import message_from_bytes
 from hmac import compare_digest
-from html import escape
-from html.parser import HTMLParser
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from gluon import HTTP, URL, XML, current, redirect
 
 from ..message.address import BadInput
-from ..mail import brief
+from ..states import brief
 from ..states import one_line
+from .chart import chart_svg
 from .operator import OperatorError
 
-__all__ = ("admins_only", "visitor", "form_key", "posted", "values_of", "text_of",
-           "attempted", "over", "rendered", "number_of", "entry_asked_for", "content_of",
-           "parts_of", "harmless")
+__all__ = ("admins_only", "visitor",
+           "form_key", "posted", "values_of", "text_of", "integer_of", "attempted",
+           "redirect_back",
+           "requested_entry", "content_of", "parts_of",
+           "rendered")
 
 log = logging.getLogger("web2py.mails3")
 
-# Where a form may lead back to: the pages of ours
+# The pages that a form may lead back to
 PAGES = re.compile(r"(index|mails|show)(?:/(\w+))?(?:\?(.*))?")
 
-# What people call the states whose names they would not understand
-TITLES = {}
-
-# What steers a terminal or turns the direction of a text: a page of ours has
-# none, whatever is in the database
+# Control characters, and characters that change the direction of a text: a sender or
+# a mail server may have put them into the database, so each page is without them
 CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f"
                       "\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
-# Of html in a mail: no image, or its sender would know who looks at it
-TAGS = ("b", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "h4", "hr",
-        "i", "li", "ol", "p", "pre", "span", "strong", "table", "tbody", "td", "th",
-        "thead", "tr", "u", "ul")
-EMPTY_TAGS = ("br", "hr")
-UNREAD = ("script", "style", "title", "head")
-
-# For apps without a layout of their own
-PLAIN = """<!DOCTYPE html>
+# The layout for apps that have none
+PLAIN_LAYOUT = """<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Outbound mail</title></head>
@@ -61,8 +54,10 @@ PLAIN = """<!DOCTYPE html>
 </html>"""
 
 # -----------------------------------------------------------------------------
+# Who asks
+#
 def admins_only(action):
-    """ An action of the controller, for admins and nobody else """
+    """ Decorate an action of the controller: only admins may call it """
 
     mail = current.mail
 
@@ -76,14 +71,16 @@ def admins_only(action):
 
 # -----------------------------------------------------------------------------
 def visitor():
-    """ Who that is, for the log """
+    """ Who is logged in, for the log (str) """
 
     user = current.mail.auth.user
     return user.get("email") or user.get("username") or "user %s" % user.id
 
 # -----------------------------------------------------------------------------
+# Forms
+#
 def form_key():
-    """ What makes a form one of this session's """
+    """ The CSRF token of this session (str) """
 
     session = current.session
     if not session.mails3_key:
@@ -93,30 +90,33 @@ def form_key():
 # -----------------------------------------------------------------------------
 def posted():
     """
-        The fields of a form of ours
+        The fields of a form of this session
+
+        Returns:
+            gluon.storage.Storage
 
         Raises:
-            HTTP: it was not posted, or from somewhere else
+            HTTP: the request is no POST (405), or has no valid form key (403)
     """
 
     request = current.request
     if request.env.request_method != "POST":
-        raise HTTP(405, "This is done by its form.", Allow="POST")
+        raise HTTP(405, "Use the form for this.", Allow="POST")
     if not compare_digest(str(request.post_vars._formkey).encode("utf-8"),
                           form_key().encode("ascii")):
-        raise HTTP(403, "This form is not valid any more. Go back, load the page anew, "
+        raise HTTP(403, "This form is not valid any more. Go back, load the page again, "
                         "and try again.")
     return request.post_vars
 
 # -----------------------------------------------------------------------------
 def values_of(fields, name):
     """
-        The values that a form or an address has for a name
+        The values of a field of a form or a URL
 
         Args:
-            fields: as web2py has read them: a list where there are several, an
-                    object where a file was sent
-            name: the name
+            fields: as parsed by web2py: the value of a field is a str, a list if
+                    the field is repeated, another object if it is a file
+            name: the name of the field
 
         Returns:
             list of str, without control characters
@@ -127,47 +127,54 @@ def values_of(fields, name):
             (values if isinstance(values, list) else [values]) if isinstance(value, str)]
 
 # -----------------------------------------------------------------------------
-def text_of(fields, name, longest=300):
-    """ The value that a form or an address has for a name; the first, "" without """
+def text_of(fields, name, max_length=300):
+    """ The first value of a field, cut to so many characters; "" if it has none """
 
-    return "".join(values_of(fields, name)[:1])[:longest]
+    return "".join(values_of(fields, name)[:1])[:max_length]
+
+# -----------------------------------------------------------------------------
+def integer_of(text):
+    """ A number in a URL or a form (int); None if it is not a number """
+
+    text = str(text or "")
+    return int(text) if text.isdigit() and text.isascii() and len(text) < 10 else None
 
 # -----------------------------------------------------------------------------
 def attempted(verb):
     """
-        Do what an admin has asked for; what fails is told, and in the log
+        Do a verb and commit, or roll back and say what has failed
 
         Args:
-            verb: function that does it, and returns what is to be said
+            verb: function that does it, and returns a message for the admin
 
         Returns:
-            what is to be said
+            the message
     """
 
     db = current.mail.db
     try:
-        told = verb()
+        message = verb()
         db.commit()
-    except (OperatorError, BadInput) as why:
+    except (OperatorError, BadInput) as error:
         db.rollback()
-        return str(why)
+        return str(error)
     except Exception as error:
         db.rollback()
-        log.exception("What an admin asked for could not be done.")
+        log.exception("A verb on the admin's page failed.")
         return "This could not be done (%s)." % brief(error)
-    return told
+    return message
 
 # -----------------------------------------------------------------------------
-def over(fields, told):
+def redirect_back(fields, message):
     """
-        Say what was done, on the page on which it was asked for
+        Redirect to the page that the form is on, and show a message there
 
         Args:
-            fields: of the form
-            told: what is to be said
+            fields: of the form; "back" names the page
+            message: the message
     """
 
-    current.session.mails3_told = str(told)
+    current.session.mails3_message = str(message)
     page = PAGES.fullmatch(text_of(fields, "back")) or PAGES.fullmatch("index")
     function, argument, query = page.groups()
     redirect(URL("mails3", function,
@@ -175,44 +182,12 @@ def over(fields, told):
                  vars = dict(parse_qsl(query or ""))))
 
 # -----------------------------------------------------------------------------
-def rendered(view, **data):
-    """
-        Render a page of ours in the look of its host
+# The mail that the URL names
+#
+def requested_entry():
+    """ The entry whose number is in the URL; raises HTTP 404 if it does not exist """
 
-        Args:
-            view: its template in views/mails3
-            data: what is shown
-
-        Returns:
-            what an action returns
-    """
-
-    request, response = current.request, current.response
-    told, current.session.mails3_told = current.session.mails3_told, None
-    data.update(told = told,
-                key = form_key(),
-                titles = TITLES,
-                age = age,
-                chart = chart,
-                )
-    content = CONTROLS.sub(" ", response.render("mails3/%s.html" % view, data))
-    if not os.path.exists(os.path.join(request.folder, "views", "layout.html")):
-        return PLAIN % content
-    response.view = "mails3/page.html"
-    return {"content": XML(content)}
-
-# -----------------------------------------------------------------------------
-def number_of(text):
-    """ A number in an address or a form, None if it is none """
-
-    text = str(text or "")
-    return int(text) if text.isdigit() and text.isascii() and len(text) < 10 else None
-
-# -----------------------------------------------------------------------------
-def entry_asked_for():
-    """ The entry whose number is in the address; raises HTTP if there is none """
-
-    number = number_of(current.request.args(0))
+    number = integer_of(current.request.args(0))
     entry = number is not None and current.mail.report().entry(number)
     if not entry:
         raise HTTP(404, "There is no such mail.")
@@ -220,75 +195,30 @@ def entry_asked_for():
 
 # -----------------------------------------------------------------------------
 def content_of(entry):
-    """ The content of a mail (Message); raises HTTP if it is not there """
+    """ The Message of an entry; raises HTTP 404 if its content does not exist """
 
     try:
-        submission = current.mail.report().content(entry)
+        message = current.mail.report().content(entry)
     except ValueError as error:
-        raise HTTP(404, "It can not be read: %s" % error)
-    if submission is None:
-        raise HTTP(404, "Its content has been dropped.")
-    return submission
+        raise HTTP(404, "The content of this mail can not be read: %s" % error)
+    if message is None:
+        raise HTTP(404, "The content of this mail has been dropped.")
+    return message
 
 # -----------------------------------------------------------------------------
-def age(seconds):
-    """ A time span in words, as coarse as people think of it """
-
-    seconds = max(int(seconds), 0)
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= length:
-            number = seconds // length
-            return "%d %s%s" % (number, unit, "s" if number > 1 else "")
-    return "%d second%s" % (seconds, "" if seconds == 1 else "s")
-
-# -----------------------------------------------------------------------------
-def chart(hours):
-    """
-        A chart of what became of the deliveries, hour by hour (svg)
-
-        Args:
-            hours: as from Report.hours()
-    """
-
-    width, height, base = 720, 130, 105
-    most = max(max(sent + lost for _, sent, lost in hours), 1)
-    step = width / len(hours)
-    marks = []
-    for number, (start, sent, lost) in enumerate(hours):
-        left, top = number * step, base
-        for name, value in (("sent", sent), ("lost", lost)):
-            if value:
-                # The smallest can be seen as well
-                tall = max(value * (base - 18) / most, 2)
-                top -= tall
-                marks.append('<rect class="%s" x="%.1f" y="%.1f" width="%.1f" '
-                             'height="%.1f"/>' % (name, left + 2, top, step - 4, tall))
-        marks.append('<rect class="hour" x="%.1f" y="0" width="%.1f" height="%d">'
-                     '<title>%s:00 UTC: %d sent, %d not</title></rect>' %
-                     (left, step, base, start.strftime("%H"), sent, lost))
-        if not start.hour % 3:
-            marks.append('<text x="%.1f" y="%d" text-anchor="middle">%s</text>' %
-                         (left + step / 2, height - 8, start.strftime("%H:00")))
-    return XML('<svg viewBox="0 0 %d %d" role="img" aria-label="%d sent and %d not, in '
-               'the last 24 hours"><line x1="0" x2="%d" y1="%d" y2="%d"/>%s'
-               '<text x="2" y="12">%d per hour</text></svg>' %
-               (width, height, sum(hour[1] for hour in hours),
-                sum(hour[2] for hour in hours), width, base, base, "".join(marks), most))
-
-# -----------------------------------------------------------------------------
-def parts_of(submission):
+def parts_of(message):
     """
         The attachments of a message
 
         Args:
-            submission: the Message
+            message: the Message
 
         Returns:
-            list of (name, type, content as bytes)
+            list of tuples (file name, MIME type, content as bytes)
     """
 
     parts = []
-    for number, content in enumerate(submission.attachments, 1):
+    for number, content in enumerate(message.attachments, 1):
         part = message_from_bytes(content)
         payload = part.get_payload(decode=True)
         parts.append((part.get_filename() or "attachment-%d" % number,
@@ -297,52 +227,44 @@ def parts_of(submission):
     return parts
 
 # -----------------------------------------------------------------------------
-def harmless(html):
-    """ The html of a mail (str): its text and its tags, but no attribute of them """
+# Rendering
+#
+def rendered(view, **data):
+    """
+        Render a page in the look of its host
 
-    reader = Reader()
-    reader.feed(html)
-    reader.close()
-    return "".join(reader.kept + ["</%s>" % tag for tag in reversed(reader.inside)])
+        Args:
+            view: name of its template in views/mails3
+            data: variables of the template
 
-# =============================================================================
-class Reader(HTMLParser):
-    """ Reads html, keeps what can do no harm """
+        Returns:
+            the result of an action: dict for views/mails3/page.html, or the
+            whole page (str) if the app has no layout
+    """
 
-    def __init__(self):
+    request, response = current.request, current.response
+    session = current.session
+    message, session.mails3_message = session.mails3_message, None
+    data.update(message = message,
+                key = form_key(),
+                age = age,
+                chart = lambda hours: XML(chart_svg(hours)),
+                )
+    content = CONTROLS.sub(" ", response.render("mails3/%s.html" % view, data))
+    if not os.path.exists(os.path.join(request.folder, "views", "layout.html")):
+        return PLAIN_LAYOUT % content
+    response.view = "mails3/page.html"
+    return {"content": XML(content)}
 
-        super().__init__(convert_charrefs=True)
-        self.kept = []
-        self.inside = [] # tags that are open
-        self.unread = 0
+# -----------------------------------------------------------------------------
+def age(seconds):
+    """ A time span in words: in the largest unit of which it has one or more """
 
-    # -------------------------------------------------------------------------
-    def handle_starttag(self, tag, attrs):
-
-        if tag in UNREAD:
-            self.unread += 1
-        elif tag in TAGS and not self.unread:
-            self.kept.append("<%s>" % tag)
-            if tag not in EMPTY_TAGS:
-                self.inside.append(tag)
-
-    # -------------------------------------------------------------------------
-    def handle_endtag(self, tag):
-
-        if tag in UNREAD:
-            self.unread = max(self.unread - 1, 0)
-        elif tag in self.inside:
-            # What is open within ends with it; nothing of the page does
-            while True:
-                ended = self.inside.pop()
-                self.kept.append("</%s>" % ended)
-                if ended == tag:
-                    break
-
-    # -------------------------------------------------------------------------
-    def handle_data(self, data):
-
-        if not self.unread:
-            self.kept.append(escape(data))
+    seconds = max(int(seconds), 0)
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = seconds // length
+            return "%d %s%s" % (count, unit, "s" if count > 1 else "")
+    return "%d second%s" % (seconds, "" if seconds == 1 else "s")
 
 # END =========================================================================

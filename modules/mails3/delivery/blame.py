@@ -1,8 +1,8 @@
 # -*- coding: utf-8 -*-
 
 """
-    Whose fault a trouble is: the relay's, the configuration's, or that of the
-    one message over which it came up; no database, no connection
+    The cause of a failure: the relay, the configuration, or the one message
+    over which it came up; no database, no connection
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -17,146 +17,169 @@ __all__ = ("Blame",)
 # =============================================================================
 class Blame:
     """
-        What a run has seen of the relay. What the relay answers about one
-        message concerns that message, until another one meets the same before
-        any is accepted.
+        What a run has seen of the relay. A failure that the relay reports about
+        one message concerns that message, until another message meets a
+        failure before the relay accepts one.
     """
 
     def __init__(self):
 
-        # The message that has met a trouble since the relay last accepted one
-        self.suspect = None
-        self.trouble = None
-        # Refusals since then, over all workers; by message in this run
+        # The message that has met a failure since the relay last accepted one
+        self.suspect_id = None
+        self.failure = None
+        # Refusals since then, by all workers; by message in this run
         self.refusals = 0
         self.refused = {}
-        # When the relay last accepted a message after a trouble
+        # When the relay accepted a message after the breaker had tripped
         self.accepted_on = None
-        self.is_held = False # others have met a trouble, and none was accepted since
-        self.is_refuted = False # it has accepted one beside a trouble: to be noted
+        self.is_tripped = False # other messages have met a failure, none was accepted since
+        self.is_refuted = False # a message was accepted beside a failure: to be noted
+        self.accepted = 0       # how many times the relay has accepted messages in this run
 
     # -------------------------------------------------------------------------
-    def read(self, state):
-        """
-            Take over what all workers have seen
+    def read(self, row):
+        """ Take over what all workers have seen (row: as from Breaker.read()) """
 
-            Args:
-                state: as from Relay.read()
-        """
-
-        self.refusals = state.refusals or 0
-        self.accepted_on = state.accepted_on
-        self.is_held = state.tripped_on is not None
+        self.refusals = row.refusals or 0
+        self.accepted_on = row.accepted_on
+        self.is_tripped = row.tripped_on is not None
 
     # -------------------------------------------------------------------------
     @property
     def unexplained(self):
         """
-            The trouble of a message after which no other could be tried, if it
-            is about the site in the relay's own words; else None
+            The failure of a message after which there was no other message to
+            try, if the relay's words are about the site; else None
         """
 
-        return self.trouble if concerns_the_site(self.trouble) else None
+        return self.failure if concerns_the_site(self.failure) else None
 
     # -------------------------------------------------------------------------
-    def weigh(self, round):
+    def weigh(self, finished):
         """
-            Weigh the outcomes of messages that were handed over side by side
+            Weigh the outcomes of messages
 
             Args:
-                round: list of (deliveries, outcome), each of one message; a
-                       Trouble in an outcome becomes a refusal of the message
-                       where that is to blame
+                finished: list of Finished; where the message is the cause, a
+                          ChannelFailure in its outcome is replaced by a
+                          refusal of the message
 
             Returns:
-                tuple (works, tripped): whether the relay has shown that it
-                works; list of the Troubles for which the breaker has to trip
+                tuple (works, failures): whether the relay has shown that it
+                works; list of the ChannelFailures for which the breaker has to trip
         """
 
-        accepted = any(None in outcome.values() for _, outcome in round)
-        if accepted:
-            self.suspect = self.trouble = None
+        has_accepted = any(None in each.outcome.values() for each in finished)
+        if has_accepted:
+            # A failure before that is to be known as refuted
+            self.is_refuted = self.is_refuted or self.suspect_id is not None
+            self.suspect_id = self.failure = None
             self.refusals, self.refused = 0, {}
-            self.is_held = False
-        works, tripped = accepted, []
-        for deliveries, outcome in round:
-            answers = [error for error in outcome.values() if error and error.phase]
-            if answers and not accepted:
-                self._count(deliveries[0].message,
-                            sum(not concerns_the_recipient(error) for error in answers))
+            self.is_tripped = False
+            self.accepted += 1
+        works, failures = has_accepted, []
+        for each in finished:
+            # Another message was accepted while this one was handed over
+            is_refuted = self.accepted > each.since
+            answers = [error for error in each.outcome.values() if error and error.phase]
+            if answers and not is_refuted:
+                self._count(each.outgoing.deliveries[0].message_id, answers)
                 works = works or not all(isinstance(error, ChannelFailure) for error in answers)
-            tripped += self._blame(deliveries, outcome, accepted)
-            if self.refusals >= REFUSALS_IN_A_ROW and answers and not tripped:
-                # If the relay's own words say what it is, those are for the admin
-                tripped.append(answers[-1] if isinstance(answers[-1], ChannelFailure) else
-                               RelayUnavailable("%s mails in a row were refused and none was "
-                                                "accepted, the last one with: %s" %
-                                                (self.refusals, answers[-1])))
-        return works and (accepted or self.refusals < REFUSALS_IN_A_ROW), tripped
+            failures += self._blame(each.outgoing.deliveries, each.outcome, is_refuted)
+            if answers and not failures and self.refusals >= REFUSALS_IN_A_ROW:
+                failures.append(self._all_refused(answers[-1]))
+        return works and (has_accepted or self.refusals < REFUSALS_IN_A_ROW), failures
 
     # -------------------------------------------------------------------------
-    def _count(self, message, number):
+    def _count(self, message_id, answers):
         """
-            Count refusals in a row whose words do not tell; those of one message
-            alone, which may be to a list of dead addresses, are not enough
+            Count refusals in a row whose words do not tell the cause; those of
+            one message alone, which may be to a list of dead addresses, are
+            not enough
         """
 
-        before = self.refused.get(message, 0)
-        self.refused[message] = min(before + number, REFUSALS_IN_A_ROW - 1)
-        self.refusals += self.refused[message] - before
+        before = self.refused.get(message_id, 0)
+        count = sum(not concerns_the_recipient(error) for error in answers)
+        self.refused[message_id] = min(before + count, REFUSALS_IN_A_ROW - 1)
+        self.refusals += self.refused[message_id] - before
 
     # -------------------------------------------------------------------------
-    def _blame(self, deliveries, outcome, accepted):
+    def _all_refused(self, last):
+        """ The ChannelFailure after too many refusals in a row (last: the last of them) """
+
+        if isinstance(last, ChannelFailure):
+            # The relay's own words say more
+            return last
+        return RelayUnavailable("%s mails in a row were refused and none was accepted, "
+                                "the last one with: %s" % (self.refusals, last))
+
+    # -------------------------------------------------------------------------
+    def _blame(self, deliveries, outcome, is_refuted):
         """
-            Blame the message, or the relay, for the troubles of one message
+            Find the cause of the ChannelFailures of one message
 
             Args:
                 deliveries: of the message
-                outcome: as for weigh()
-                accepted: the relay has accepted another message meanwhile
+                outcome: of the message (dict), see weigh()
+                is_refuted: the relay has accepted another message meanwhile
 
             Returns:
-                list of the Troubles for which the breaker has to trip
+                list of the ChannelFailures for which the breaker has to trip
         """
 
-        troubled = [delivery for delivery in deliveries
-                    if isinstance(outcome.get(delivery.address), ChannelFailure)]
-        if not troubled:
+        failed = [delivery for delivery in deliveries
+                  if isinstance(outcome.get(delivery.address), ChannelFailure)]
+        if not failed:
             return []
-        message, trouble = deliveries[0].message, outcome[troubled[0].address]
-        about_site = concerns_the_site(trouble)
-        own = [delivery for delivery in troubled
-               if self._is_its_own(delivery, outcome[delivery.address], accepted)]
-        if accepted:
-            self.is_refuted = self.is_refuted or len(own) < len(troubled)
-        else:
-            suspect, self.suspect = self.suspect, message
-            self.trouble = None if own and about_site else trouble
-            # The envelope's sender is the site's own; or another message has met
-            # the same; or the words are clear, and there is no other message
-            if about_site and trouble.phase == MAIL or suspect not in (None, message) or \
-               about_site and suspect == message and not own:
-                return [trouble]
+        own = [delivery for delivery in failed
+               if self._is_its_own(delivery, outcome[delivery.address], is_refuted)]
+        failure = outcome[failed[0].address]
+        if is_refuted:
+            self.is_refuted = self.is_refuted or len(own) < len(failed)
+        elif self._concerns_all(deliveries[0].message_id, failure, own):
+            return [failure]
         for delivery in own:
-            outcome[delivery.address] = as_message_failure(outcome[delivery.address], accepted)
+            outcome[delivery.address] = as_message_failure(outcome[delivery.address],
+                                                           is_refuted)
         return []
 
     # -------------------------------------------------------------------------
-    def _is_its_own(self, delivery, trouble, accepted):
+    def _concerns_all(self, message_id, failure, own):
         """
-            Whether a trouble counts as an attempt of the delivery: it has met
-            one before; if it is about the site in the relay's own words, only
-            when others have been accepted since. While others have met the same
-            and none was accepted, however long, it does not, unless content was
-            handed over, which may cost something each time.
+            Whether a failure concerns all messages: another message has met one
+            as well; or the relay's words are about the site, and it is about
+            the sender, or there is no other message to try
+
+            Args:
+                message_id: of the message
+                failure: the ChannelFailure
+                own: the deliveries of the message that have caused theirs
         """
 
-        if delivery.put_back_on is None or is_in_doubt(trouble):
+        concerns_site = concerns_the_site(failure)
+        suspect_id, self.suspect_id = self.suspect_id, message_id
+        self.failure = None if own and concerns_site else failure
+        # The envelope's sender is the site's own
+        return concerns_site and failure.phase == MAIL or \
+            suspect_id not in (None, message_id) or \
+            concerns_site and suspect_id == message_id and not own
+
+    # -------------------------------------------------------------------------
+    def _is_its_own(self, delivery, failure, is_refuted):
+        """
+            Whether a delivery has caused its failure, which then counts as an
+            attempt: it has met one before; and if the relay's words are about
+            the site, others were accepted since. While the breaker is tripped,
+            no delivery has caused its failure, unless content was handed over,
+            which may cost something each time.
+        """
+
+        if delivery.put_back_on is None or is_in_doubt(failure):
             return False
-        about_site = concerns_the_site(trouble)
-        if self.is_held and (about_site or trouble.phase in (MAIL, RCPT)):
+        concerns_site = concerns_the_site(failure)
+        if self.is_tripped and (concerns_site or failure.phase in (MAIL, RCPT)):
             return False
-        return accepted or not about_site or \
+        return is_refuted or not concerns_site or \
             self.accepted_on is not None and delivery.put_back_on <= self.accepted_on
 
 # END =========================================================================

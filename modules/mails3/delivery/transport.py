@@ -11,237 +11,206 @@ import logging
 import time
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
-from ..message.address import BadInput, read_mailbox
 from ..message.composition import compose
+from ..message.stored import Message
+from ..policy import ChannelFailure, DeliveryError, PermanentFailure, TransientFailure
 from ..smtp.dialogue import Envelope
-from ..policy import ChannelFailure, ConfigurationFailure, DeliveryError, PermanentFailure
-from ..smtp.session import Server, Session
+from ..smtp.session import Session
+from ..smtp.wire import run
+from .configuration import Configuration, is_native
 
-__all__ = ("Transport", "is_native")
+__all__ = ("Direct", "Transport", "send_directly")
 
 log = logging.getLogger("web2py.mails3")
 
-# Mail.send delivers by itself when settings.server is one of these
-NATIVE = ("logging", "gae", "aws")
+# Which part of a message's time may be spent with further sessions
+OPENING_PART = 1 / 4
+
+# How many replies a message may wait for in all that is sent directly
+DIRECT_REPLIES = 6
+
+# =============================================================================
+class Direct(NamedTuple):
+    """ A message that is sent without the queue; as Outgoing, for Transport """
+
+    message: Message
+    message_id_header: str
+    recipients: list
 
 # =============================================================================
 class Transport:
-    """ Has mail composed, and sessions hand it over """
+    """
+        Hands over the messages of a channel. A host with channels of its own
+        has transports of its own, with the same methods.
+    """
 
-    def __init__(self, mail, timeout, remote_server=None, clock=time.monotonic):
+    def __init__(self, mail, timeout_s, remote_server=None, clock=time.monotonic):
         """
             Args:
                 mail: the MailS3
-                timeout: the longest wait for one reply (seconds)
+                timeout_s: the longest wait for one reply (seconds)
                 remote_server: a live connection of the caller's, to be used
                 clock: tells the time (seconds)
         """
 
         self.mail = mail
-        self.timeout = timeout
+        self.configuration = Configuration(mail)
+        self.timeout_s = timeout_s
         self.remote_server = remote_server
         self.clock = clock
         self.sessions = []
-        self.most = None # sessions that the relay puts up with
-        self.composed = {} # by session: (message, Envelope) of the next one
+        self.max_sessions = None # how many the relay takes at a time; None = unknown
+        self.composed = {}       # by session: (Outgoing, Envelope) of its next message
 
     # -------------------------------------------------------------------------
-    def send(self, submission, message_id_header, recipients, within):
+    def sending(self, session, outgoing, within_s, following=None):
         """
-            Compose a message and hand it over
+            Compose a message and hand it over by one of the sessions
 
             Args:
-                submission: the Message
-                message_id_header: its Message-ID
-                recipients: those of its recipients to send it to
-                within: the time it may take in all (seconds)
+                session: the number of the session, from 0; less than open()
+                         has returned
+                outgoing: the Outgoing or Direct
+                within_s: the time that it may take in all (seconds)
+                following: the Outgoing that is most likely the next one in
+                           that session, or None
+
+            Yields:
+                a Wait while the relay has to answer; None to go on at once
 
             Returns:
                 dict {recipient: None if accepted, else the DeliveryError that
-                is about that recipient}; without those that are to be handed
-                over again
+                is about that recipient}; without the recipients that are to be
+                handed over again
 
             Raises:
                 ChannelFailure: there is no session, the message was not handed over
                 DeliveryError: the message can not be composed
         """
 
-        sending = self.sending(0, (submission, message_id_header, recipients), within)
-        while True:
-            try:
-                next(sending)
-            except StopIteration as end:
-                return end.value
-
-    # -------------------------------------------------------------------------
-    def sending(self, number, message, within, following=None):
-        """
-            Compose a message and hand it over by one of the sessions: a
-            generator, which pauses while the relay is to answer, so that
-            others can go on meanwhile
-
-            Args:
-                number: of the session, from 0; less than open() has said
-                message: tuple (submission, message_id_header, recipients), as for send()
-                within: the time it may take in all (seconds)
-                following: the message that is most likely the next one for
-                           that session, likewise; None = there is none
-
-            Returns, raises:
-                as send()
-        """
-
-        submission, message_id_header, recipients = message
         if is_native(self.mail.settings):
-            compose(self.mail, submission.only_to(recipients), message_id_header,
-                    str(self._sender(submission)))
-            return dict.fromkeys(recipients)
+            compose(self.mail, outgoing.message.only_to(outgoing.recipients),
+                    outgoing.message_id_header, str(self.configuration.sender_of(outgoing.message)))
+            return dict.fromkeys(outgoing.recipients)
 
-        mail = self._mail_object(number, message)
+        envelope = self._envelope(session, outgoing)
         if self.remote_server:
-            return self._send_by(self.remote_server, mail)
+            return send_by(self.remote_server, envelope)
 
         ahead = None
         if following:
             try:
-                ahead = self._mail_object(number, following)
-                self.composed[number] = following, ahead
+                ahead = self._envelope(session, following)
+                self.composed[session] = following, ahead
             except DeliveryError:
-                # For its own turn
+                # Handled when it is its turn
                 pass
-        return (yield from self._session(number).transmitting(mail, within, ahead))
+        return (yield from self._session(session).transmitting(envelope, within_s, ahead))
 
     # -------------------------------------------------------------------------
-    def _mail_object(self, number, message):
-        """ Compose the Envelope of a message, if it is not yet; see sending() """
+    def _envelope(self, session, outgoing):
+        """ The Envelope of a message, composed if it is not yet """
 
-        composed, mail = self.composed.pop(number, (None, None))
-        if composed == message:
-            return mail
+        composed, envelope = self.composed.pop(session, (None, None))
+        if composed == outgoing:
+            return envelope
 
-        submission, message_id_header, recipients = message
-        if not submission.to:
-            # A mail of their own
-            submission = submission.only_to(recipients)
-        sender = self._sender(submission)
+        message, recipients = outgoing.message, outgoing.recipients
+        if not message.to:
+            # Each recipient gets a mail of their own
+            message = message.only_to(recipients)
+        sender = self.configuration.sender_of(message)
         return Envelope(sender.address, recipients,
-                        compose(self.mail, submission, message_id_header, str(sender)),
-                        submission.sender is None or self._is_own(sender.address))
+                        compose(self.mail, message, outgoing.message_id_header, str(sender)),
+                        self.configuration.is_own_sender(message))
 
     # -------------------------------------------------------------------------
-    def _sender(self, submission):
-        """ The sender of a message (Mailbox); raises ConfigurationFailure if there is none """
-
-        sender = submission.sender or self.mail.configured("sender")
-        if not sender:
-            raise ConfigurationFailure("No sender configured")
-        try:
-            return read_mailbox(sender)
-        except BadInput:
-            raise ConfigurationFailure("The configured sender is no address") from None
-
-    # -------------------------------------------------------------------------
-    def _is_own(self, address):
-        """ Whether an address is that of the configured sender """
-
-        try:
-            return read_mailbox(self.mail.configured("sender")).address == address
-        except BadInput:
-            return False
-
-    # -------------------------------------------------------------------------
-    def open(self, number, within):
+    # Sessions
+    #
+    def open(self, count, within_s):
         """
-            Have sessions ready
+            Open sessions
 
             Args:
-                number: how many at most
-                within: the time for that and the next messages (seconds)
+                count: how many at most
+                within_s: the time for that and the next messages (seconds)
 
             Returns:
-                how many there are
+                how many are open
 
             Raises:
-                ChannelFailure: not one can be had
+                ChannelFailure: not one can be opened
         """
 
-        if self.remote_server or is_native(self.mail.settings):
+        if self.is_local():
             return 1
         start = self.clock()
-        self._session(0).open(within)
-        number = min(number, self.most or number)
-        if number == 1 or self.clock() - start > within / 4:
-            # What there is must do
+        self._session(0).open(within_s)
+        count = min(count, self.max_sessions or count)
+        if count == 1 or self.clock() - start > within_s * OPENING_PART:
+            # Continue with one session
             return 1
 
         def is_opened(session):
             try:
-                session.open(min(self.timeout, within / 4))
-            except ChannelFailure as trouble:
-                log.info("The mail server takes no more sessions (%s).", trouble)
+                session.open(min(self.timeout_s, within_s * OPENING_PART))
+            except ChannelFailure as failure:
+                log.info("The mail server takes no more sessions (%s).", failure)
                 return False
             return True
 
-        # All that this does is to wait
-        with ThreadPoolExecutor(number - 1) as pool:
+        # The threads only wait for the relay
+        with ThreadPoolExecutor(count - 1) as pool:
             opened = list(pool.map(is_opened, [self._session(each)
-                                               for each in range(1, number)]))
+                                               for each in range(1, count)]))
         if not all(opened):
-            self.most = number = 1 + opened.index(False)
-        return number
+            self.max_sessions = count = 1 + opened.index(False)
+        return count
 
     # -------------------------------------------------------------------------
-    def ready(self, number):
+    def ready(self, count):
         """
-            How many sessions there are already
+            How many sessions are open already
 
             Args:
-                number: as for open()
+                count: as for open()
 
             Returns:
-                what open() would return; 0 if that would have something to do
+                what open() would return; 0 if it would have to open one
         """
 
-        if self.remote_server or is_native(self.mail.settings):
+        if self.is_local():
             return 1
-        number = min(number, self.most or number)
-        is_ready = len(self.sessions) >= number and \
-            all(session.is_ready() for session in self.sessions[:number])
-        return number if is_ready else 0
+        count = min(count, self.max_sessions or count)
+        return count if all(self.is_ready(each) for each in range(count)) else 0
+
+    # -------------------------------------------------------------------------
+    def is_ready(self, session):
+        """ Whether a session (its number) is open, and takes one more message """
+
+        if self.is_local():
+            return session == 0
+        return session < len(self.sessions) and self.sessions[session].is_ready()
+
+    # -------------------------------------------------------------------------
+    def is_local(self):
+        """ Whether no session is needed """
+
+        return bool(self.remote_server) or is_native(self.mail.settings)
 
     # -------------------------------------------------------------------------
     def _session(self, number):
         """ One of the sessions; a new one is not open yet """
 
         while len(self.sessions) <= number:
-            self.sessions.append(Session(self._server(), self.timeout))
+            self.sessions.append(Session(self.configuration.server(), self.timeout_s))
         return self.sessions[number]
 
     # -------------------------------------------------------------------------
-    def fingerprint(self, salt):
-        """ Tell this configuration from another (see Server.fingerprint) """
-
-        return self._any_server().fingerprint(self.mail.configured("sender"), salt)
-
-    # -------------------------------------------------------------------------
-    def login_fingerprint(self, salt):
-        """ Tell this login from another (see Server.login_fingerprint) """
-
-        return self._any_server().login_fingerprint(salt)
-
-    # -------------------------------------------------------------------------
-    def _any_server(self):
-        """ The Server as configured; one that can't work, if there is none """
-
-        try:
-            return self._server()
-        except ConfigurationFailure as error:
-            return Server(str(error), 0)
-
-    # -------------------------------------------------------------------------
     def close(self):
-        """ Close the sessions, all at once """
+        """ Close the sessions, all at the same time """
 
         for session in self.sessions:
             session.leave()
@@ -250,30 +219,52 @@ class Transport:
         self.composed.clear()
 
     # -------------------------------------------------------------------------
-    def _server(self):
-        """ The Server as configured """
+    def fingerprint(self, salt):
+        """ Tell this configuration from another, see Configuration """
 
-        options = self.mail.options
-        return Server.read(self.mail.settings,
-                           verify = options.verify_tls,
-                           cafile = options.cafile or None,
-                           )
+        return self.configuration.fingerprint(salt)
 
     # -------------------------------------------------------------------------
-    @staticmethod
-    def _send_by(remote_server, mail):
-        """ Hand a Envelope over by a connection of the caller's """
+    def login_fingerprint(self, salt):
+        """ Tell this login from another, see Configuration """
 
-        refused = dict.fromkeys(mail.recipients)
-        for recipient, reply in remote_server.sendmail(mail.sender, mail.recipients,
-                                                       mail.content).items():
-            refused[recipient] = PermanentFailure("%s %s" % reply)
-        return refused
+        return self.configuration.login_fingerprint(salt)
 
 # -----------------------------------------------------------------------------
-def is_native(settings):
-    """ Whether Mail.send delivers by itself, with those settings of a Mail object """
+def send_by(remote_server, envelope):
+    """ Hand an Envelope over by a connection of the caller's """
 
-    return str(settings.server).partition(":")[0] in NATIVE
+    outcome = dict.fromkeys(envelope.recipients)
+    for recipient, reply in remote_server.sendmail(envelope.sender, envelope.recipients,
+                                                   envelope.content).items():
+        outcome[recipient] = PermanentFailure("%s %s" % reply)
+    return outcome
+
+# -----------------------------------------------------------------------------
+def send_directly(mail, direct, timeout_s, remote_server=None):
+    """
+        Send a message now, without the queue
+
+        Args:
+            mail: the MailS3
+            direct: the Direct
+            timeout_s: the longest wait for one reply (seconds)
+            remote_server: a live connection of the caller's, to be used
+
+        Returns:
+            dict {recipient: None if accepted, else the DeliveryError}
+
+        Raises:
+            Exception: the message was not handed over
+    """
+
+    transport = Transport(mail, timeout_s, remote_server)
+    try:
+        outcome = run(transport.sending(0, direct, DIRECT_REPLIES * timeout_s))
+    finally:
+        transport.close()
+    for address in direct.recipients:
+        outcome.setdefault(address, TransientFailure("Time ran short"))
+    return outcome
 
 # END =========================================================================

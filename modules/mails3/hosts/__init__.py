@@ -1,7 +1,14 @@
 # -*- coding: utf-8 -*-
 
 """
-    The apps that MailS3 is installed in: plain web2py, and Eden
+    The hosts: the apps that MailS3 is installed in
+
+    web2py      a plain web2py app
+    eden/       Sahana Eden
+    self_repair creates missing tables and tasks, repairs stuck tasks
+    scheduler   our tasks in the host's scheduler
+    task_rows   the rows of these tasks
+    notice      tells an admin on each page that mail is not sent
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT

@@ -1,10 +1,8 @@
 # -*- coding: utf-8 -*-
 
 """
-    Our tasks in the host's scheduler: their rows, the kick, the workers
-
-    Rows are inserted directly: queue_task() refuses tasks that were added
-    after the scheduler was made, and any application_name on web2py 3.x.
+    Our tasks in the host's scheduler: the periodic tasks, the wake tasks, the
+    workers
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -16,25 +14,36 @@ import time
 from datetime import time as daytime, timedelta
 from uuid import uuid4
 
+from gluon import current
+
 from ..states import EMAIL
-from ..queue.schema import execute, text
+from ..queue.database import execute, sql_time
+from .task_rows import TaskRows
 
-__all__ = ("Tasks",)
+__all__ = ("Tasks", "app_scheduler_of")
 
-# Where a task of ours must not stay (gluon/scheduler.py)
+# States in which the scheduler runs a task no more (gluon/scheduler.py)
 ENDED = ("FAILED", "TIMEOUT", "STOPPED", "EXPIRED", "COMPLETED")
 
-# When few want to write to the database, by the clock of the server
-NIGHT = daytime(3, 20)
+# When the purge runs, each day: few visitors write to the database at that time
+# (clock of the server)
+PURGE_TIME = daytime(3, 20)
+PURGE_PERIOD_S = 86400
+
+# How much later than expected a task may be before it counts as stuck
+TOLERANCE_S = 60
 
 # =============================================================================
 class Tasks:
-    """ The drain and the retry pass as tasks of one application """
+    """ The tasks of MailS3 in the scheduler of one application """
 
+    # Their names, which are also the names of their functions
     DRAIN = "mails3_drain"
     RETRY = "mails3_retry"
-    CHANNELS = "mails3_channels" # what goes by another way than mail
+    CHANNELS = "mails3_channels" # drain and retry pass of the other channels
     PURGE = "mails3_purge"
+
+    # The uuid of a wake task begins with this
     WAKE = "mails3_wake"
 
     def __init__(self, scheduler, mail):
@@ -46,33 +55,34 @@ class Tasks:
 
         self.scheduler = scheduler
         self.mail = mail
+        self.rows = TaskRows(scheduler, mail)
 
     # -------------------------------------------------------------------------
     def register(self, functions):
         """
-            Make the functions known to the workers
+            Tell the scheduler which functions to run
 
             Args:
-                functions: dict {name: function}
+                functions: dict {name of the task: function}
         """
 
-        # Without a dict, the scheduler finds them in the model environment
+        # A scheduler without a dict reads the functions from the models
         if self.scheduler.tasks:
             self.scheduler.tasks.update(functions)
 
     # -------------------------------------------------------------------------
     def poll_faster(self):
         """
-            Have a worker look for tasks twice in a heartbeat
-            - its heartbeat asks the loop to assign tasks, and withdraws that
-              with the next beat: at one and the same pace, the loop looks at
-              the wrong moment once in a while, then often several times in a
-              row, and no task is run for a minute
+            Make a worker look for tasks twice per heartbeat
+            - the heartbeat thread asks the worker's loop to assign tasks, and
+              withdraws this request with the next heartbeat. If both run at the
+              same pace, the loop looks at the wrong moment again and again, and
+              no task runs for a minute.
         """
 
         scheduler = self.scheduler
         if scheduler.max_empty_runs:
-            # It counts its looks, to end after so many
+            # This worker counts how often it looks, and then ends
             return
 
         def sleep():
@@ -82,177 +92,180 @@ class Tasks:
         scheduler.sleep = sleep
 
     # -------------------------------------------------------------------------
-    def establish(self, db):
+    # The periodic tasks
+    #
+    def ensure_rows(self, db):
         """
-            Make our rows, and repair them: the scheduler itself leaves a
-            task that failed, or whose worker was lost, as it is
+            Insert the rows of our periodic tasks, or repair them: the scheduler
+            does not restart a task that failed or whose worker was lost
 
             Args:
-                db: a connection of our own to the scheduler's database,
-                    with its tables defined
+                db: a connection of our own to the scheduler's database, with
+                    its tables defined
         """
 
         options = self.mail.options
-        self._establish(db, self.DRAIN, options.drain_interval)
-        self._establish(db, self.RETRY, options.retry_interval)
         now = self.scheduler.now()
-        self._establish(db, self.PURGE, 86400,
-                        now.combine(now + timedelta(days=1), NIGHT))
-        if len(self.mail.channels) > 1:
-            self._establish(db, self.CHANNELS, options.drain_interval)
+        tonight = now.combine(now + timedelta(days=1), PURGE_TIME)
+
+        self._ensure_row(db, self.DRAIN, options.drain_interval, now)
+        self._ensure_row(db, self.RETRY, options.retry_interval, now)
+        self._ensure_row(db, self.PURGE, PURGE_PERIOD_S, tonight)
+        if len(self.mail.channel_names) > 1:
+            self._ensure_row(db, self.CHANNELS, options.drain_interval, now)
 
     # -------------------------------------------------------------------------
-    def _establish(self, db, function, period, first=None):
-        """ Make or repair the row of one periodic task, first due now """
+    def _ensure_row(self, db, function, period_s, first_run):
+        """ Insert or repair the row of one periodic task """
 
-        now = self.scheduler.now()
         table = db.scheduler_task
-        wanted = self._row(function, self._uuid(function), period=period, repeats=0)
+        wanted = self.rows.values(function, self.rows.uuid(function), period=period_s, repeats=0)
 
         row = db(table.uuid == wanted["uuid"]).select(limitby=(0, 1)).first()
         if row is None:
-            try:
-                table.insert(start_time = first or now,
-                             next_run_time = first or now,
-                             **wanted)
-                db.commit()
-            except Exception:
-                db.rollback()
-                if db(table.uuid == wanted["uuid"]).isempty():
-                    raise
-                # Another process was faster
+            self._insert_once(db, dict(wanted,
+                                       start_time = first_run,
+                                       next_run_time = first_run,
+                                       ))
             return
 
-        lost = now - timedelta(seconds = self.mail.options.task_timeout + 60)
-        late = now + timedelta(seconds = 2 * period + 60)
-        if row.status in ENDED or \
-           row.status == "RUNNING" and (row.last_run_time or lost) <= lost or \
-           row.status == "QUEUED" and row.next_run_time > late:
-            wanted.update(status="QUEUED", next_run_time=now, assigned_worker_name="")
-
+        if self._is_stuck(row, period_s):
+            wanted.update(status = "QUEUED",
+                          next_run_time = self.scheduler.now(),
+                          assigned_worker_name = "",
+                          )
         changes = {key: value for key, value in wanted.items() if row[key] != value}
         if changes:
             db(table.id == row.id).update(**changes)
 
     # -------------------------------------------------------------------------
+    @staticmethod
+    def _insert_once(db, values):
+        """ Insert a row, unless another process inserts it at the same time """
+
+        table = db.scheduler_task
+        try:
+            table.insert(**values)
+            db.commit()
+        except Exception:
+            db.rollback()
+            if db(table.uuid == values["uuid"]).isempty():
+                raise
+
+    # -------------------------------------------------------------------------
+    def _is_stuck(self, row, period_s):
+        """ Whether the scheduler will not run a periodic task in time """
+
+        now = self.scheduler.now()
+        if row.status == "RUNNING":
+            lost = now - timedelta(seconds = self.mail.options.task_timeout + TOLERANCE_S)
+            return (row.last_run_time or lost) <= lost
+        if row.status == "QUEUED":
+            return row.next_run_time > now + timedelta(seconds = 2 * period_s + TOLERANCE_S)
+        return row.status in ENDED
+
+    # -------------------------------------------------------------------------
+    def remove_rows(self):
+        """ Remove all our rows: MailS3 leaves the app; to be committed """
+
+        db = self.scheduler.db
+        for function in (self.DRAIN, self.CHANNELS):
+            db(self.rows.wakes(self._wake_name(function))).delete()
+        uuids = [self.rows.uuid(function) for function in
+                 (self.DRAIN, self.RETRY, self.PURGE, self.CHANNELS)]
+        db(db.scheduler_task.uuid.belongs(uuids)).delete()
+
+    # -------------------------------------------------------------------------
+    # The wake tasks
+    #
     def wake(self, channel=EMAIL):
         """
-            Have the drain of a channel run soon; part of the caller's transaction
-            - a row of its own, which no other transaction has to wait for,
-              and which a worker sees at the very moment when it sees the mail
-            - none if one is waiting already: once per burst
+            Make a worker run the drain of a channel soon; part of the caller's
+            transaction
+            - inserts a row of its own: no other transaction has to wait for
+              this row, and a worker sees this row at the same moment as the mail
+            - inserts no row if one is waiting already: one per burst
+
+            Args:
+                channel: the channel (str)
         """
 
         db = self.scheduler.db
         now = self.scheduler.now()
         function = self._function(channel)
-        first, last = self._wake_uuids(function)
+        first, last = self.rows.wake_uuids(self._wake_name(function))
         if not execute(db, "SELECT 1 FROM scheduler_task WHERE uuid > ? AND uuid < ? AND "
                            "application_name = ? AND status = 'QUEUED' AND "
                            "next_run_time <= ? LIMIT 1",
-                       first, last, self._application(), text(now)).fetchone():
+                       first, last, self.rows.application(), sql_time(now)).fetchone():
             uuid = first + uuid4().hex
-            row = self._row(function, uuid, repeats=1)
-            # A worker takes what is due for longest first, one in two seconds
-            before = now - timedelta(days=1)
-            db.scheduler_task.insert(start_time=before, next_run_time=before, **row)
+            row = self.rows.values(function, uuid, repeats=1)
+            # A worker takes one task every two seconds, the longest due first
+            yesterday = now - timedelta(days=1)
+            db.scheduler_task.insert(start_time=yesterday, next_run_time=yesterday, **row)
 
     # -------------------------------------------------------------------------
-    def forget_wakes(self, channel=EMAIL):
-        """ Remove the kicks that are done, or that the running drain answers """
+    def remove_wakes(self, channel=EMAIL):
+        """
+            Remove the wake tasks that are done or queued: the drain that runs
+            now does their work; to be committed
+
+            Args:
+                channel: the channel (str)
+        """
 
         db = self.scheduler.db
-        # Not those assigned to a worker: it would stumble over the gap
-        db(self._wakes(db, self._function(channel)) &
+        # An assigned row stays: its worker fails if the row is missing
+        db(self.rows.wakes(self._wake_name(self._function(channel))) &
            db.scheduler_task.status.belongs(ENDED + ("QUEUED",))).delete()
 
     # -------------------------------------------------------------------------
-    def workers(self):
-        """
-            The workers that are alive and would run our tasks
+    def _wake_name(self, function):
+        """ The name by which the wake tasks of a function are found """
 
-            Returns:
-                how many
-        """
-
-        db = self.scheduler.db
-        table = db.scheduler_worker
-        silence = timedelta(seconds=self.mail.options.worker_timeout)
-        since = self.scheduler.now() - silence
-        rows = db((table.last_heartbeat > since) &
-                  table.status.belongs(("ACTIVE", "PICK", "STOP_TASK"))
-                  ).select(table.group_names)
-        return sum(self._group() in (row.group_names or ()) for row in rows)
-
-    # -------------------------------------------------------------------------
-    def remove(self):
-        """ Remove our rows, for good """
-
-        db = self.scheduler.db
-        for function in (self.DRAIN, self.CHANNELS):
-            db(self._wakes(db, function)).delete()
-        db(db.scheduler_task.uuid.belongs((self._uuid(self.DRAIN),
-                                           self._uuid(self.RETRY),
-                                           self._uuid(self.PURGE),
-                                           self._uuid(self.CHANNELS)))).delete()
-
-    # -------------------------------------------------------------------------
-    def _uuid(self, name):
-        """ The fixed uuid by which a row is found """
-
-        return "%s-%s" % (name.replace("_", "-"), self.mail.site)
+        return self.WAKE if function == self.DRAIN else "%s_%s" % (self.WAKE, function)
 
     # -------------------------------------------------------------------------
     def _function(self, channel):
-        """ The task that drains a channel """
+        """ The name of the task that drains a channel """
 
         return self.DRAIN if channel == EMAIL else self.CHANNELS
 
     # -------------------------------------------------------------------------
-    def _wake_uuids(self, function):
+    # The workers
+    #
+    def count_workers(self):
         """
-            Between which the uuids of the kicks of a task lie: a range, for
-            uuid is what is indexed; the first is how they all begin
+            How many workers are alive and would run our tasks
+
+            Returns:
+                the count (int)
         """
 
-        name = self.WAKE if function == self.DRAIN else "%s_%s" % (self.WAKE, function)
-        return self._uuid(name) + "-", self._uuid(name) + "-g"
+        db = self.scheduler.db
+        table = db.scheduler_worker
+        silence = timedelta(seconds = self.mail.options.worker_timeout)
+        rows = db((table.last_heartbeat > self.scheduler.now() - silence) &
+                  table.status.belongs(("ACTIVE", "PICK", "STOP_TASK"))
+                  ).select(table.group_names)
+        return sum(self.rows.group() in (row.group_names or ()) for row in rows)
 
-    # -------------------------------------------------------------------------
-    def _wakes(self, db, function):
-        """ Query for the kicks of a task """
+# -----------------------------------------------------------------------------
+def app_scheduler_of(db):
+    """
+        The app's own Scheduler
 
-        table = db.scheduler_task
-        first, last = self._wake_uuids(function)
-        return (table.uuid > first) & (table.uuid < last) & \
-               (table.application_name == self._application())
+        Args:
+            db: the DAL of the app
 
-    # -------------------------------------------------------------------------
-    def _application(self):
-        """ Where a worker runs our tasks """
+        Returns:
+            the Scheduler, None if the app has none
+    """
 
-        # Its request is anonymous: it needs a public controller
-        return "%s/default" % self.mail.site
-
-    # -------------------------------------------------------------------------
-    def _group(self):
-        """ The group whose workers run our tasks """
-
-        return self.scheduler.group_names[0]
-
-    # -------------------------------------------------------------------------
-    def _row(self, function, uuid, **values):
-        """ The values of a row that do not depend on the time """
-
-        return dict(values,
-                    uuid = uuid,
-                    application_name = self._application(),
-                    task_name = function,
-                    function_name = function,
-                    group_name = self._group(),
-                    timeout = self.mail.options.task_timeout,
-                    # For ever: a task that failed once must not stay so
-                    retry_failed = -1,
-                    )
+    scheduler = getattr(current, "_scheduler", None)
+    # In a shell, current may still have the Scheduler of another app
+    if scheduler and scheduler.db._adapter.folder == db._adapter.folder:
+        return scheduler
+    return None
 
 # END =========================================================================

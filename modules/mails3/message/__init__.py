@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    What one send() call hands over: read, stored, and composed
+    A message: the call that hands it over, its stored form, its composition
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT

@@ -1,8 +1,8 @@
 # -*- coding: utf-8 -*-
 
 """
-    Composition: how a stored message becomes a mail is Mail.send's own work,
-    in both dialects, with stand-ins for what it would connect by
+    Composition: Mail.send makes a mail of a stored message, in each version of
+    web2py; a stand-in for smtplib takes the mail in place of a server
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -18,37 +18,38 @@ from types import FunctionType
 
 from gluon.tools import Mail
 
-from .header import FOLDED, LONGEST_LINE
+from .header import FOLDED, MAX_LINE_CHARS
 from ..policy import InternalFailure, PermanentFailure, TransientFailure
 
 __all__ = ("compose", "substitute")
 
-# What the email package raises over a message that it can not write, and what
-# it raises over a fault of its own, of Mail.send's or of ours
-UNFIT = (MessageError, UnicodeError)
-FAULTS = (ValueError, TypeError, AttributeError, LookupError)
+# Errors of the email package about a message that it can not write; and errors
+# that come from a mistake in its code, in Mail.send or in ours
+MESSAGE_ERRORS = (MessageError, UnicodeError)
+CODE_ERRORS = (ValueError, TypeError, AttributeError, LookupError)
 
 # -----------------------------------------------------------------------------
-def compose(mail, submission, message_id_header, sender):
+def compose(mail, message, message_id_header, sender):
     """
-        Compose a message: Mail.send's own work, with a stand-in for
-        smtplib that takes what it would send
+        Have Mail.send compose a message
 
         Args:
             mail: the MailS3
-            submission: the Message
-            message_id_header: its Message-ID
-            sender: the header text
+            message: the Message
+            message_id_header: its Message-ID, unless its headers have one
+            sender: the sender, as header text
 
         Returns:
-            the message (str or bytes), or None if Mail.send has
-            delivered it by itself
+            the mail (str or bytes); None if Mail.send has delivered it
+            itself (see mail.settings.server)
 
         Raises:
-            TransientFailure, Never, InternalFailure: it can't be composed
+            PermanentFailure: it can not become a mail
+            TransientFailure: gpg or x509 failed
+            InternalFailure: a mistake in the code
     """
 
-    arguments = submission.arguments()
+    arguments = message.arguments()
     arguments["sender"] = sender
     headers = arguments["headers"]
     if not any(name.lower() == "message-id" for name in headers):
@@ -61,36 +62,40 @@ def compose(mail, submission, message_id_header, sender):
     except Exception as failure:
         composed, error = False, failure
     if not composed:
-        if isinstance(error, UNFIT):
+        if isinstance(error, MESSAGE_ERRORS):
             raise PermanentFailure("The message can not be composed (%s)" % type(error).__name__)
-        if isinstance(error, FAULTS):
+        if isinstance(error, CODE_ERRORS):
             raise InternalFailure("The message can not be composed (%s)" % type(error).__name__)
-        # About gpg or x509, which the admin may repair
+        # An error of gpg or x509, which an admin can repair
         raise TransientFailure("The message can not be composed: %s" % error)
     return composer.content
 
 # -----------------------------------------------------------------------------
 def substitute(function, **names):
     """
-        The same function, with stand-ins for names of its module
-        - it is itself left alone: other threads and other apps use it, too
+        A copy of a function, with other values for some names of its module
+        - the function itself is not changed: other threads and apps use it
+
+        Args:
+            function: the function
+            names: the values, by name
+
+        Returns:
+            the copy
     """
 
-    same = FunctionType(function.__code__,
+    copy = FunctionType(function.__code__,
                         dict(function.__globals__, **names),
                         function.__name__,
                         function.__defaults__,
                         function.__closure__,
                         )
-    same.__kwdefaults__ = function.__kwdefaults__
-    return same
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
 
 # =============================================================================
 class Composer:
-    """
-        Stands for smtplib while Mail.send composes: catches what it would
-        send
-    """
+    """ A stand-in for smtplib: keeps the mail that Mail.send would send """
 
     SMTPException = Exception
 
@@ -100,24 +105,28 @@ class Composer:
 
     # -------------------------------------------------------------------------
     def SMTP(self, *args, **kwargs):
+        """ The connection is this object as well """
 
         return self
 
     SMTP_SSL = SMTP
 
+    # -------------------------------------------------------------------------
     def sendmail(self, sender, recipients, content):
+        """ Keep the mail; no recipient is refused """
 
         self.content = content
         return {}
 
+    # -------------------------------------------------------------------------
     def ehlo(self, *args):
-        pass
+        """ Nothing to do without a server """
 
     starttls = login = quit = close = ehlo
 
 # =============================================================================
 class Once:
-    """ A mail: what may be there only once (RFC 5322 section 3.6), is """
+    """ A mail that has each of these headers only once (RFC 5322 section 3.6) """
 
     ONCE = ("date", "from", "sender", "reply-to", "to", "cc", "bcc", "message-id",
             "in-reply-to", "references", "subject")
@@ -125,7 +134,7 @@ class Once:
     def __setitem__(self, name, value):
 
         if name.lower() in self.ONCE:
-            # The additional headers come last: to refine the others, web2py says
+            # Mail.send adds the argument headers last: they replace its own
             del self[name]
         super().__setitem__(name, value)
 
@@ -136,21 +145,21 @@ class Text(Once, MIMEText):
     """ A mail that is a text """
 
 class Parsed(Once, MimePart):
-    """ A mail that was read anew, after x509 """
+    """ A mail that Mail.send has parsed again, after x509 """
 
 # -----------------------------------------------------------------------------
 def text_part(text, subtype="plain", _charset=None):
-    """ MIMEText, also for what web2py makes of a raw message """
+    """ In place of MIMEText; also takes the raw message of web2py 2.x, which is bytes """
 
     if isinstance(text, bytes):
-        # In 2.x
         text = text.decode("utf-8")
-    if _charset is None and any(len(line) > LONGEST_LINE for line in text.split("\n")):
-        # Else it would be sent as it is, and refused
+    if _charset is None and any(len(line) > MAX_LINE_CHARS for line in text.split("\n")):
+        # Without an encoding the long line would be sent, and refused
         _charset = "utf-8"
     return Text(text, subtype, _charset, policy=FOLDED)
 
-# What Mail.send makes a mail of, for lines as short as they must be
+# The classes and functions with which Mail.send makes a mail: their header lines
+# have the permitted length
 MAKERS = {"MIMEText": text_part,
           "MIMEMultipart": partial(Multipart, policy=FOLDED),
           "message_from_string": partial(message_from_string, _class=Parsed, policy=FOLDED),

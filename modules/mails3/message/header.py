@@ -1,8 +1,8 @@
 # -*- coding: utf-8 -*-
 
 """
-    Header lines: other scripts as encoded-words (RFC 2047), folded (RFC 5322),
-    in a time that grows with their length and not with its square
+    Header lines: encoded if they are not ASCII (RFC 2047), and folded (RFC 5322);
+    the time for that grows with the length of a line, not with its square
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -14,64 +14,65 @@ from base64 import b64encode
 from email.header import Header
 from email.policy import Compat32
 
-__all__ = ("FOLDED", "LONGEST_LINE", "encoded_words")
+__all__ = ("FOLDED", "MAX_LINE_CHARS", "encoded_words")
 
-# RFC 5322 section 2.1.1, without the line's end
-LONGEST_LINE = 998
+# RFC 5322 section 2.1.1, without the end of the line
+MAX_LINE_CHARS = 998
 
-# RFC 2047 section 2: a line with an encoded-word in it, "=?utf-8?q?" and "?="
-LINE = 76
-MARKS = 12
+# RFC 2047 section 2: the longest line with an encoded-word, and what "=?utf-8?q?"
+# and "?=" take of it
+FOLDED_LINE_CHARS = 76
+MARKS_CHARS = 12
 
-# RFC 2047 section 5 (3): what may stand for itself wherever an encoded-word may be
-AS_ITSELF = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/"
-QUOTED = {byte: chr(byte) if byte in AS_ITSELF else "_" if byte == 32 else "=%02X" % byte
+# RFC 2047 section 5 (3): the characters that need no quoting in any encoded-word
+UNQUOTED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/"
+QUOTED = {byte: chr(byte) if byte in UNQUOTED else "_" if byte == 32 else "=%02X" % byte
           for byte in range(256)}
 
 # A header text that needs no change
-AS_IT_IS = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+UNCHANGED = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 PRINTABLE = re.compile(r"[\t -~]*")
 
-# Where a line may be folded: before white space that is followed by something,
-# but not in a quoted name, where some readers are confused
+# A line may be folded before a token: white space with a text after it. A quoted
+# name is one token, because some mail readers do not unfold it.
 TOKEN = re.compile(r"[ \t]*(?:\"(?:[^\"\\]|\\.){1,200}\"|[^ \t])+")
 LINE_END = re.compile(r"\r\n|\r|\n")
 
-# A folded header text: the lines after the first begin with white space
+# A header text that is folded: the lines after the first begin with white space
 FOLDED_ALREADY = re.compile(r"[\t -~]{0,900}(?:(?:\r\n|\r|\n)[ \t]{1,8}[!-~][\t -~]{0,980})+")
 
-# RFC 2231 section 4: name*=charset'language'text, and how much of the text goes
-# into each of the parts of section 3
+# RFC 2231 section 4: name*=charset'language'text, and how much of the text each
+# of the parts of section 3 gets
 EXTENDED = re.compile(r"([\w-]+)\*=([\w-]*'[\w-]*')((?:%[0-9A-Fa-f]{2}|[^%;\s\"'])+)")
 OCTET = re.compile(r"%..|.")
-READ_BYTES = 60
+MAX_PART_CHARS = 60
 
 # -----------------------------------------------------------------------------
-def encoded_words(text, first=LINE):
+def encoded_words(text, first_chars=FOLDED_LINE_CHARS):
     """
         A text as encoded-words (RFC 2047)
 
         Args:
             text: the text
-            first: how long the first of them may be
+            first_chars: the greatest length of the first word (characters)
 
         Returns:
-            list of them, each at most 75 characters long, with no character
-            divided between two
+            list of str, each at most 75 characters long; no character of the
+            text is divided between two words
     """
 
     octets = text.encode("utf-8")
     is_quoted = sum(len(QUOTED[octet]) for octet in octets) <= len(octets) * 4 / 3
 
     words, part, size = [], [], 0
-    # The longest character is twelve octets, when it is quoted
-    room = max(min(first, LINE - 1) - MARKS, 12)
+    # The longest character takes twelve characters when it is quoted
+    room = max(min(first_chars, FOLDED_LINE_CHARS - 1) - MARKS_CHARS, 12)
     for char in text:
         octets = char.encode("utf-8")
         piece = "".join(QUOTED[octet] for octet in octets) if is_quoted else octets
         if size + len(piece) > (room if is_quoted else room // 4 * 3):
             words.append(part)
-            part, size, room = [], 0, LINE - 1 - MARKS
+            part, size, room = [], 0, FOLDED_LINE_CHARS - 1 - MARKS_CHARS
         part.append(piece)
         size += len(piece)
     words.append(part)
@@ -82,28 +83,29 @@ def encoded_words(text, first=LINE):
 # =============================================================================
 class Folding(Compat32):
     """
-        The email package's policy, with header lines as short as the RFCs ask
-        for, and the same whether the message is written as text or as bytes:
-        what is signed is what is sent
+        The email package's policy, with header lines no longer than the RFCs
+        allow, and the same lines in a text as in bytes: a signature is made
+        over the text, and the bytes are sent
     """
 
     def fold(self, name, value):
         """ A header as lines, ASCII only """
 
-        if isinstance(value, str) and len(name) + len(value) <= LINE - 2 and \
-           AS_IT_IS.fullmatch(value):
+        if isinstance(value, str) and len(name) + len(value) <= FOLDED_LINE_CHARS - 2 and \
+           UNCHANGED.fullmatch(value):
             # Nearly always
             return "%s: %s%s" % (name, value, self.linesep)
-        text = plain(value)
+        text = decoded(value)
         if FOLDED_ALREADY.fullmatch(text):
-            # It may be signed: each line remains as it is
+            # A signature may cover it: each line is kept
             text = LINE_END.sub(self.linesep, text)
             space = "" if text.startswith(self.linesep) else " "
             return "%s:%s%s%s" % (name, space, text, self.linesep)
         lines = [name + ":"]
-        for number, token in enumerate(tokens(name, text)):
-            # With nothing but the name in it, a line confuses some readers
-            if len(lines[-1]) + len(token) > LINE and (number or token.startswith(" =?")):
+        for index, token in enumerate(tokens(name, text)):
+            # Some mail readers do not take a first line that has only the name
+            if len(lines[-1]) + len(token) > FOLDED_LINE_CHARS and \
+               (index or token.startswith(" =?")):
                 lines.append(token)
             else:
                 lines[-1] += token
@@ -111,15 +113,16 @@ class Folding(Compat32):
 
     # -------------------------------------------------------------------------
     def fold_binary(self, name, value):
+        """ A header as lines (bytes) """
 
         return self.fold(name, value).encode("ascii")
 
-# Parts in 8 bit would be written in two ways as well
+# 7bit, because text and bytes of an 8bit part differ
 FOLDED = Folding(cte_type="7bit")
 
 # -----------------------------------------------------------------------------
-def plain(value):
-    """ A header as text; octets that the email package could not read are UTF-8 """
+def decoded(value):
+    """ A header as text; octets that the email package could not read become UTF-8 """
 
     text = str(value) if isinstance(value, Header) else value
     if not text.isascii():
@@ -129,31 +132,31 @@ def plain(value):
 # -----------------------------------------------------------------------------
 def tokens(name, text):
     """
-        What the lines of a header may be made of
+        The tokens of a header text, of which its lines are made
 
         Args:
-            name: the header's name
+            name: the name of the header
             text: its text
 
         Returns:
             list of texts, each with the white space before it
     """
 
-    room = LONGEST_LINE - len(name) - 2
-    # Lines that are no proper ones become one
+    room = MAX_LINE_CHARS - len(name) - 2
+    # Lines that are not folded correctly become one
     text = " ".join(line.strip(" \t") for line in LINE_END.split(text)) \
         if LINE_END.search(text) else text
     if PRINTABLE.fullmatch(text):
         found = cut(text)
         if max(map(len, found)) > room:
-            found = cut(EXTENDED.sub(divided, text))
+            found = cut(EXTENDED.sub(in_parts, text))
         if max(map(len, found)) <= room:
             return found
-    return [" " + word for word in encoded_words(text, LINE - len(name) - 2)]
+    return [" " + word for word in encoded_words(text, FOLDED_LINE_CHARS - len(name) - 2)]
 
 # -----------------------------------------------------------------------------
 def cut(text):
-    """ Cut a text before its white space; what it ends with stays where it is """
+    """ Cut a text before its white space; the last token keeps the one at the end """
 
     text = " " + text.lstrip(" \t")
     found = TOKEN.findall(text.rstrip(" \t")) or [""]
@@ -161,14 +164,14 @@ def cut(text):
     return found
 
 # -----------------------------------------------------------------------------
-def divided(found):
-    """ A parameter that is too long for a line, as several (RFC 2231 section 3) """
+def in_parts(found):
+    """ A parameter that is too long for one line, in parts (RFC 2231 section 3) """
 
     name, charset, text = found.groups()
     octets = OCTET.findall(text)
-    parts = ["".join(octets[start:start + READ_BYTES // 3])
-             for start in range(0, len(octets), READ_BYTES // 3)]
-    return "; ".join("%s*%s*=%s%s" % (name, number, "" if number else charset, part)
-                     for number, part in enumerate(parts))
+    parts = ["".join(octets[start:start + MAX_PART_CHARS // 3])
+             for start in range(0, len(octets), MAX_PART_CHARS // 3)]
+    return "; ".join("%s*%s*=%s%s" % (name, index, "" if index else charset, part)
+                     for index, part in enumerate(parts))
 
 # END =========================================================================

@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    Housekeeping: what has come to its end is removed after a while
+    The purge: deliveries that have come to their end are removed after a set time
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -10,49 +10,63 @@
 import time
 
 from datetime import timedelta
+from typing import NamedTuple, Optional
 
 from ..states import EMAIL, FAILED, INVALID, SENT
-from .outbox import Outbox
+from .transitions import Transitions
 
-__all__ = ("Purge",)
+__all__ = ("BATCH", "Purge")
 
-# How many deliveries are removed in one transaction, and the pause after it
-# (seconds): others want to write as well
-BATCH, PAUSE = 500, 0.05
+# How many deliveries are removed in one transaction, and the pause after it:
+# others want to write as well
+BATCH, PAUSE_S = 500, 0.05
+
+# =============================================================================
+class Old(NamedTuple):
+    """ A delivery to be removed """
+
+    outbox_id: Optional[int]
+    delivery_id: int
+    message_id: Optional[int]
+    is_hosts: bool # the row in msg_outbox is the host's own
 
 # =============================================================================
 class Purge:
     """
-        Removes old deliveries that are sent, invalid or failed; never one
-        that is unsent or on hold
-
-        Of a host's own rows in msg_outbox, that is those which no send() of
-        ours has made, the companions alone are removed: the row is the host's.
+        Removes old deliveries that are sent, rejected or failed; never one
+        that is unsent or held
+        - of a row that the host itself has queued, only the companions are
+          removed: the row is the host's
     """
 
-    def __init__(self, db, settings, commit, now, site=None,
+    def __init__(self, tables, settings, commit, now, channel_row=None,
                  clock=time.monotonic, sleep=time.sleep):
         """
             Args:
-                db: the DAL, with the tables of schema.py
+                tables: the Tables
                 settings: see settings.py
                 commit: commits a batch
                 now: the time
-                site: the name of the app, whose counters keep what was removed
+                channel_row: the ChannelRow, which counts what was removed
                 clock: tells the time (seconds)
                 sleep: waits (seconds)
         """
 
-        self.db = db
-        self.outbox = Outbox(db)
-        self.settings = settings
+        self.tables = tables
+        self.db = tables.db
+        self.transitions = Transitions(tables)
+        # The terminal statuses, and how long each is kept (days); 0 = without end
+        self.days = [(status, days) for status, days in
+                     ((SENT, settings.keep_sent),
+                      (INVALID, settings.keep_rejected),
+                      (FAILED, settings.keep_failed)) if days]
         self.commit = commit
         self.now = now
-        self.site = site
+        self.channel_row = channel_row
         self.clock = clock
         self.sleep = sleep
 
-        self.stopped = False
+        self.is_stopped = False
 
     # -------------------------------------------------------------------------
     def purge(self, deadline=None, tell=None):
@@ -61,170 +75,160 @@ class Purge:
 
             Args:
                 deadline: stop after that (seconds, as the clock tells them)
-                tell: function that is called with the number removed so far
+                tell: function that is called with the count removed so far
 
             Returns:
                 how many deliveries were removed
         """
 
-        settings = self.settings
         removed = self._remove_deleted()
-        for status, days in ((SENT, settings.keep_sent),
-                             (INVALID, settings.keep_rejected),
-                             (FAILED, settings.keep_failed)):
-            if not days:
-                continue
+        for status, days in self.days:
             before, last = self.now - timedelta(days=days), 0
-            while not self.stopped and (deadline is None or self.clock() < deadline):
-                batch = self._old(status, before, last)
+            while not self.is_stopped and (deadline is None or self.clock() < deadline):
+                batch = self._read(status, before, last)
                 if not batch:
                     break
-                last = batch[-1][0]
+                last = batch[-1].outbox_id
                 removed += self._remove(batch, status, before)
                 self.commit()
                 if tell:
                     tell(removed)
-                self.sleep(PAUSE)
+                self.sleep(PAUSE_S)
         return removed
 
     # -------------------------------------------------------------------------
     def stop(self):
         """ End after this batch """
 
-        self.stopped = True
+        self.is_stopped = True
 
     # -------------------------------------------------------------------------
     def old(self):
         """ How many deliveries have been kept for long enough """
 
-        settings, outbox = self.settings, self.db.msg_outbox
-        number = self.db.mails3_delivery.id.count()
-        orphans = self._orphans(number).first()[number]
-        return orphans + \
-            sum(self.db(self._query(status, self.now - timedelta(days=days)) &
-                        (outbox.id == self.db.mails3_delivery.outbox_id)).count()
-                for status, days in ((SENT, settings.keep_sent),
-                                     (INVALID, settings.keep_rejected),
-                                     (FAILED, settings.keep_failed)) if days)
+        count = self.tables.delivery.id.count()
+        orphans = self._orphans(count).first()[count]
+        return orphans + sum(self.db(self._is_old(status, self.now - timedelta(days=days)) &
+                                     (self.tables.outbox.id == self.tables.delivery.outbox_id)
+                                     ).count()
+                             for status, days in self.days)
 
     # -------------------------------------------------------------------------
+    # Rows that somebody has deleted in the outbox
+    #
     def _orphans(self, *fields, **options):
-        """ Read deliveries whose row somebody has deleted in the outbox (Rows) """
+        """ Read deliveries that no longer have a row in msg_outbox (Rows) """
 
-        outbox, table = self.db.msg_outbox, self.db.mails3_delivery
+        outbox, table = self.tables.outbox, self.tables.delivery
         return self.db((outbox.id == None) & (table.lease == None)).select(
                         *fields, left=outbox.on(outbox.id == table.outbox_id), **options)
 
     # -------------------------------------------------------------------------
     def _remove_deleted(self):
         """
-            Remove what belongs to rows that somebody has deleted; where the
-            host keeps those, it is kept like all that was given up
+            Remove the companions of rows that somebody has deleted. Where the
+            host keeps such rows, they fail, and are kept like others that failed.
 
             Returns:
                 how many deliveries were removed
         """
 
-        table, removed = self.db.mails3_delivery, 0
-        while self.outbox.cancel_deleted(table.lease == None):
+        table, removed = self.tables.delivery, 0
+        while self.transitions.cancel_deleted(table.lease == None):
             self.commit()
-        while not self.stopped:
+        while not self.is_stopped:
             rows = self._orphans(table.id, table.message_id, limitby=(0, BATCH))
             if not rows:
                 break
-            self._remove_companions([(row.id, row.message_id, False) for row in rows])
+            self._remove_companions([Old(None, row.id, row.message_id, False)
+                                     for row in rows])
             self.commit()
             removed += len(rows)
-            self.sleep(PAUSE)
+            self.sleep(PAUSE_S)
         return removed
 
     # -------------------------------------------------------------------------
-    def _query(self, status, before):
-        """ Query for what has been settled before a time """
+    # Old rows
+    #
+    def _is_old(self, status, before):
+        """ Query for the rows that have been in a terminal status since before a time """
 
-        outbox = self.db.msg_outbox
+        outbox = self.tables.outbox
         return (outbox.status == status) & (outbox.modified_on < before) & \
                (outbox.contact_method == EMAIL)
 
     # -------------------------------------------------------------------------
-    def _old(self, status, before, last):
-        """
-            A batch of them
+    def _read(self, status, before, last):
+        """ A batch of old deliveries (list of Old), after the row with the id last """
 
-            Returns:
-                list of (outbox id, delivery id, message id, whether the row
-                in msg_outbox is the host's)
-        """
-
-        outbox, table = self.db.msg_outbox, self.db.mails3_delivery
-        rows = self.db(self._query(status, before) & (outbox.id > last) &
+        outbox, table = self.tables.outbox, self.tables.delivery
+        rows = self.db(self._is_old(status, before) & (outbox.id > last) &
                        (table.outbox_id == outbox.id)
                        ).select(outbox.id, outbox.message_id, table.id, table.message_id,
                                 orderby = outbox.id,
                                 limitby = (0, BATCH))
-        return [(row.msg_outbox.id, row.mails3_delivery.id, row.mails3_delivery.message_id,
-                 row.msg_outbox.message_id is not None) for row in rows]
+        # Rows of a send() of ours have no message of Eden's
+        return [Old(row.msg_outbox.id, row.mails3_delivery.id, row.mails3_delivery.message_id,
+                    row.msg_outbox.message_id is not None) for row in rows]
 
     # -------------------------------------------------------------------------
     def _remove(self, batch, status, before):
         """ Remove a batch; returns how many deliveries """
 
-        db = self.db
-        outbox = db.msg_outbox
-
-        # Only what is so still: an admin may just be requeueing it. What a host
-        # keeps though it is deleted, it keeps.
-        numbers = [number for number, *_ in batch]
-        ours = (outbox.message_id == None) & self.outbox.undeleted
-        db(outbox.id.belongs(numbers) & ours & self._query(status, before)).delete()
-        kept = {row.id for row in db(outbox.id.belongs(numbers) &
-                                     (ours | (outbox.status != status))
-                                     ).select(outbox.id)}
-        gone = [entry[1:] for entry in batch if entry[0] not in kept]
+        # Only rows that are old still: an admin may be requeueing one of them.
+        # A row that the host keeps though it is deleted stays as well.
+        outbox = self.tables.outbox
+        is_in_batch = outbox.id.belongs([old.outbox_id for old in batch])
+        is_ours = (outbox.message_id == None) & self.tables.not_deleted
+        self.db(is_in_batch & is_ours & self._is_old(status, before)).delete()
+        kept = {row.id for row in self.db(is_in_batch & (is_ours | (outbox.status != status))
+                                          ).select(outbox.id)}
+        gone = [old for old in batch if old.outbox_id not in kept]
         # The row of a group is no mail
-        self._remove_companions(gone, sum(message_id is not None for _, message_id, _ in gone)
+        self._remove_companions(gone, sum(old.message_id is not None for old in gone)
                                 if status == SENT else 0)
         return len(gone)
 
     # -------------------------------------------------------------------------
     def _remove_companions(self, gone, sent=0):
         """
-            Remove deliveries with all that belongs to them
+            Remove the rows of our own tables
 
             Args:
-                gone: list of (delivery id, message id, whether it is the host's)
-                sent: how many of them were sent
+                gone: list of Old
+                sent: how many of them were mails that were sent
         """
 
-        db = self.db
-        table, mail = db.mails3_delivery, db.mails3_message
-
-        deliveries = [delivery for delivery, *_ in gone]
-        attempts = db(db.mails3_attempt.delivery_id.belongs(deliveries)).delete()
-        db(table.id.belongs(deliveries)).delete()
-
-        copies = {message_id: is_host for _, message_id, is_host in gone if message_id}
-        for row in db(table.message_id.belongs(list(copies))).select(table.message_id,
-                                                                     distinct=True):
-            # Of another recipient, who is not done with it
-            del copies[row.message_id]
-        messages = list(copies)
-        db(db.mails3_attachment.message_id.belongs(messages)).delete()
-        # A caller's key is good for ever; nothing else of that message is
-        keyed = (mail.idempotency_key != None) & \
-            mail.id.belongs([message_id for message_id in messages if not copies[message_id]])
-        db(keyed).update(head=None, body=None, stored_bytes=0)
-        db(mail.id.belongs(messages) & ~keyed).delete()
-
-        self._count(sent, attempts)
+        db, tables = self.db, self.tables
+        delivery_ids = [old.delivery_id for old in gone]
+        attempts = db(tables.attempt.delivery_id.belongs(delivery_ids)).delete()
+        db(tables.delivery.id.belongs(delivery_ids)).delete()
+        self._remove_messages({old.message_id: old.is_hosts for old in gone
+                               if old.message_id})
+        if self.channel_row:
+            # A counter of the metrics never goes back
+            table = self.channel_row.table
+            self.channel_row.update(
+                        purged_sent = table.purged_sent.coalesce_zero() + sent,
+                        purged_attempts = table.purged_attempts.coalesce_zero() + attempts)
 
     # -------------------------------------------------------------------------
-    def _count(self, sent, attempts):
-        """ What a counter has counted stays counted """
+    def _remove_messages(self, messages):
+        """ Remove messages without deliveries (dict {message id: is the host's}) """
 
-        table = self.db.mails3_channel
-        self.db((table.site == self.site)).update(
-                    purged_sent = table.purged_sent.coalesce_zero() + sent,
-                    purged_attempts = table.purged_attempts.coalesce_zero() + attempts)
+        db, tables = self.db, self.tables
+        others = db(tables.delivery.message_id.belongs(list(messages))).select(
+                        tables.delivery.message_id, distinct=True)
+        for row in others:
+            # Another recipient's delivery is kept
+            del messages[row.message_id]
+        message_ids = list(messages)
+        db(tables.attachment.message_id.belongs(message_ids)).delete()
+        # A caller's idempotency key holds without end, so its row stays
+        has_key = (tables.message.idempotency_key != None) & tables.message.id.belongs(
+                        [message_id for message_id in message_ids
+                         if not messages[message_id]])
+        db(has_key).update(head=None, body=None, stored_bytes=0)
+        db(tables.message.id.belongs(message_ids) & ~has_key).delete()
 
 # END =========================================================================

@@ -1,7 +1,16 @@
 # -*- coding: utf-8 -*-
 
 """
-    The dialogue with the relay
+    SMTP, from the settings to the socket:
+
+    session       open, reuse, transmit, close
+    dialogue      which commands, and what the replies mean; no connection
+    client        commands and replies over one connection, with deadlines
+    login         the mechanisms of AUTH
+    errors        what the errors of smtplib and of the socket mean
+    wire          reading and writing without blocking
+    reply_buffer  the bytes received, until they are a whole reply
+    server        the settings of the relay
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT

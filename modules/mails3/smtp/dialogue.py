@@ -1,8 +1,8 @@
 # -*- coding: utf-8 -*-
 
 """
-    The dialogue about one message: which commands, in which groups, and what
-    the replies to them mean; without a connection
+    The dialogue about one message, without a connection: which commands to
+    give, in which groups, and what the replies mean for each recipient
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -16,18 +16,18 @@ from ..policy import BODY, DATA, MAIL, RCPT, ChannelFailure, PermanentFailure, \
 
 __all__ = ("Dialogue", "Envelope")
 
-# How many commands are given together: so few that a relay that takes its time
-# over each recipient has answered them all before the time is over; and they
-# fit into the buffers on the way (RFC 2920 section 3.1)
-GROUP = 6
+# How many commands are given together: so few that a relay that is slow with
+# each recipient has answered them all in time, and that they fit into the
+# buffers on the way (RFC 2920 section 3.1)
+MAX_COMMANDS = 6
 
-# Largest content that is sent along with the envelope, before it is known
-# whether anybody wants it (bytes)
-SMALL = 50000
+# The largest content that is sent along with the envelope, before it is known
+# whether the relay accepts any recipient (bytes)
+MAX_WHOLE_BYTES = 50000
 
 # =============================================================================
 class Envelope(NamedTuple):
-    """ An envelope and its content (RFC 5321 section 2.3.1) """
+    """ Sender and recipients of one transaction, with the content (RFC 5321 section 2.3.1) """
 
     sender: str              # a bare address
     recipients: list         # bare addresses
@@ -37,243 +37,250 @@ class Envelope(NamedTuple):
 # =============================================================================
 class Dialogue:
     """
-        The dialogue about one mail object
-        - with PIPELINING (RFC 2920) commands are given in groups, the first
-          of them already along with the content of the mail before
-        - with CHUNKING as well (RFC 3030) a small mail goes all in one
+        The dialogue about one message
+        - with PIPELINING (RFC 2920), commands are given in groups, the first
+          group already along with the content of the message before
+        - with CHUNKING as well (RFC 3030), a small message is one group
     """
 
-    def __init__(self, mail, extensions):
+    def __init__(self, envelope, extensions):
         """
             Args:
-                mail: the Envelope
-                extensions: what the relay offers (names in lower case)
+                envelope: the Envelope
+                extensions: the names of the relay's extensions (lower case)
 
             Raises:
-                PermanentFailure: the mail can not be encoded
+                PermanentFailure: the message can't be encoded
         """
 
         try:
-            lines = as_lines(mail.content)
-            envelope = [(MAIL, command("MAIL FROM", mail.sender, options(lines, extensions)))]
-            envelope.extend((RCPT, command("RCPT TO", recipient))
-                            for recipient in mail.recipients)
+            lines = as_lines(envelope.content)
+            commands = [(MAIL, command("MAIL FROM", envelope.sender,
+                                       parameters(lines, extensions)))]
+            commands.extend((RCPT, command("RCPT TO", recipient))
+                            for recipient in envelope.recipients)
         except ValueError:
             raise PermanentFailure("The message can not be encoded") from None
 
-        self.mail = mail
+        self.envelope = envelope
         self.lines = lines
-        self.pipelining = "pipelining" in extensions
-        size = GROUP if self.pipelining else 1
-        # All in one, with the content
-        self.whole = "chunking" in extensions and len(envelope) < size and \
-            len(lines) <= SMALL
-        self.last = (BODY, b"BDAT %d LAST\r\n" % len(lines) + lines) if self.whole else \
-            (DATA, b"DATA\r\n")
-        self.groups = [envelope[start:start + size] for start in range(0, len(envelope), size)]
-        if self.pipelining:
+        self.has_pipelining = "pipelining" in extensions
+        size = MAX_COMMANDS if self.has_pipelining else 1
+        # Whether the content goes along with the envelope
+        self.is_whole = "chunking" in extensions and len(commands) < size and \
+            len(lines) <= MAX_WHOLE_BYTES
+        if self.is_whole:
+            self.last = BODY, b"BDAT %d LAST\r\n" % len(lines) + lines
+        else:
+            self.last = DATA, b"DATA\r\n"
+        self.groups = [commands[start:start + size] for start in range(0, len(commands), size)]
+        if self.has_pipelining:
             self.groups[-1].append(self.last)
         self.replies = None # to the first group, if it has been given already
 
     # -------------------------------------------------------------------------
     def may_be_opened_ahead(self):
         """
-            Whether the first group may be given before it is this one's turn:
-            it is of no consequence as long as the content is not
+            Whether the first group may be given while the relay still takes the
+            message before: this has no effect until the content is given
         """
 
-        return self.pipelining and not self.whole
+        return self.has_pipelining and not self.is_whole
 
     # -------------------------------------------------------------------------
     def is_answered(self):
-        """ Whether the first group has been given, and answered """
+        """ Whether the first group has been given already, and answered """
 
         return bool(self.replies) and all(reply.code is not None for reply in self.replies)
 
     # -------------------------------------------------------------------------
     def hand_over(self, is_late, following=None):
         """
-            Hand the mail over
+            Hand the message over; a generator
 
             Args:
-                is_late: function that tells whether it is time to hand it over
-                         to those who were accepted so far
-                following: the Dialogue to be opened along with the content
-                           (see may_be_opened_ahead); None = there is none.
-                           Its replies are set if that was done.
+                is_late: function that tells whether to name no further
+                         recipients, and to hand the message over to those that
+                         are accepted
+                following: the Dialogue to open along with the content (see
+                           may_be_opened_ahead); None = no next one. If this is
+                           done, its replies are set.
 
             Yields:
-                list of (phase, command) to be given at once; to be sent the list
-                of the replies to them
+                list of tuples (phase, command) to give at once; to be sent the
+                list of the Replies to them
 
             Returns:
-                dict {recipient: None if accepted, else the DeliveryError that
-                is about that recipient}; without those that are to be handed
-                over again, because they were not asked for, or were accepted
-                before the relay broke off
+                dict {recipient: None if accepted, else the DeliveryError about
+                that recipient}; without the recipients that the next
+                transaction has to try, because they were not named, or were
+                accepted before the relay broke off
         """
 
-        whole, last, groups = self.whole, self.last, list(self.groups)
-        own_sender, recipients = self.mail.own_sender, self.mail.recipients
-        answers, reply = [], None
+        is_whole, groups = self.is_whole, list(self.groups)
+        own_sender, recipients = self.envelope.own_sender, self.envelope.recipients
+        answers, last_reply = [], None
         while groups and not (None in answers and is_late()):
             group = groups.pop(0)
             replies = self.replies or (yield group)
             self.replies = None
-            if whole:
-                # The relay may have got all of it, whatever it did not answer
-                replies = [Reply(BODY, None, each.text) if each.code is None else each
-                           for each in replies]
-            if group[-1] is last:
-                reply = replies.pop()
-            taken = whole and classify(reply) is None
+            if is_whole:
+                # Without an answer, the relay may still have all of the message
+                replies = [Reply(BODY, None, reply.text) if reply.code is None else reply
+                           for reply in replies]
+            if group[-1] is self.last:
+                last_reply = replies.pop()
+            is_taken = is_whole and classify(last_reply) is None
             if group[0][0] == MAIL:
                 error = classify(replies.pop(0), own_sender)
-                if error and not taken:
-                    # Else it has taken the message, whatever it said before
+                if error and not is_taken:
+                    # A relay that has taken the message has agreed to the sender
                     return dict.fromkeys(recipients, error)
-            answers.extend(answer(each, taken, own_sender) for each in replies)
-            if any(breaks_off(error) for error in answers):
-                return broken_off(dict(zip(recipients, answers)), whole,
-                                  classify(reply) if whole else None)
+            answers.extend(answer(reply, is_taken, own_sender) for reply in replies)
+            if any(isinstance(error, RelayUnavailable) for error in answers):
+                return broken_off(dict(zip(recipients, answers)), is_whole,
+                                  classify(last_reply) if is_whole else None)
 
         outcome = dict(zip(recipients, answers))
         if None in answers:
-            error = yield from self._content(reply, following)
+            error = yield from self._content(last_reply, following)
             outcome = {recipient: answer or error for recipient, answer in outcome.items()}
-        elif not whole and reply and classify(reply) is None:
-            # It waits for content all the same, and gets none (section 3.1)
+        elif not is_whole and last_reply and classify(last_reply) is None:
+            # RFC 2920 section 3.1: the relay waits for content although it has
+            # accepted no recipient; it gets an empty one
             yield [(BODY, b".\r\n")]
         return without_too_many(outcome)
 
     # -------------------------------------------------------------------------
     def _content(self, reply, following):
         """
-            Hand the content over, to those who were accepted
+            Hand the content over, to the recipients that were accepted
 
             Args:
-                reply: the Reply to the command for the content, if that was
-                       given along with the envelope; else None
+                reply: the Reply to the last command of the envelope's groups, if
+                       that was the command for the content; else None
                 following: as for hand_over()
 
             Returns:
-                the DeliveryError that is about the content, None if it was taken
+                the DeliveryError about the content, None if the relay has taken it
         """
 
         if reply is None:
             reply, = yield [self.last]
-        if self.whole:
-            return classify(reply, self.mail.own_sender)
-        error = classify(reply, self.mail.own_sender)
-        if error:
+        error = classify(reply, self.envelope.own_sender)
+        if error or self.is_whole:
             return error
 
         group = [(BODY, dotted(self.lines))]
         if following:
-            # RFC 2920 section 3.1 allows for that
+            # RFC 2920 section 3.1 allows this
             group += following.groups[0]
         reply, *ahead = yield group
         if following:
             following.replies = ahead
-        return classify(reply, self.mail.own_sender)
+        return classify(reply, self.envelope.own_sender)
 
 # -----------------------------------------------------------------------------
-def answer(reply, taken, own_sender):
+def answer(reply, is_taken, own_sender):
     """
         What a reply to RCPT means
 
         Args:
             reply: the Reply
-            taken: the content has been sent along, and the relay has taken it
-            own_sender: as for judge()
+            is_taken: the content was sent along, and the relay has taken it
+            own_sender: as for classify()
 
         Returns:
             the DeliveryError, None if the recipient was accepted
     """
 
     error = classify(reply, own_sender)
-    if taken and isinstance(error, ChannelFailure):
-        # It has taken the message: for others; or for this one as well, if that
-        # was a preliminary yes, which SMTP does not know (RFC 821, appendix E)
+    if is_taken and isinstance(error, ChannelFailure):
+        # The relay has taken the message, for other recipients: so neither the
+        # relay nor the site fails. A preliminary yes (RFC 821, appendix E), which
+        # SMTP does not use, means that it has taken it for this one as well.
         return None if reply.code is not None and reply.code < 200 else TransientFailure(reply)
     return error
 
 # -----------------------------------------------------------------------------
-def breaks_off(error):
-    """ Whether nothing can follow after that in this session """
-
-    return isinstance(error, RelayUnavailable)
-
-# -----------------------------------------------------------------------------
-def broken_off(outcome, whole, content_error=None):
+def broken_off(outcome, is_whole, content_error=None):
     """
-        What becomes of a message when the relay broke off at a recipient:
-        what it has answered before counts, and the recipient at which it broke
-        off is the one that the trouble is about
+        What becomes of a message when the relay breaks off at a recipient
+        - the answers before that count
+        - the failure is about the recipient at which the relay broke off
+        - if the content was sent along, the failure is about all recipients
+          without an answer, because they may have the message
 
         Args:
             outcome: dict {recipient: DeliveryError or None}
-            whole: the content had been sent along: then the trouble is about
-                   all that have no answer, for they may have it
-            content_error: the DeliveryError about that content: those who were
-                           accepted may have it as well
+            is_whole: the content was sent along
+            content_error: the DeliveryError about that content: in doubt, it is
+                           about the recipients that were accepted as well
 
         Returns:
             the dict for hand_over()
     """
 
-    kept, found = {}, False
+    kept, is_found = {}, False
     for recipient, error in outcome.items():
         if error is None and content_error and is_in_doubt(content_error):
             error = content_error
+        is_break = isinstance(error, RelayUnavailable)
         if error is None or isinstance(error, TooManyRecipients) or \
-           breaks_off(error) and found and not whole:
+           is_break and is_found and not is_whole:
             continue
-        found = found or breaks_off(error)
+        is_found = is_found or is_break
         kept[recipient] = error
     return kept
 
 # -----------------------------------------------------------------------------
 def without_too_many(outcome):
     """
-        Leave out those for whom there was no room in this transaction, if it
-        has settled others: with the next one they get on as well. If it has
-        not, smaller ones would be of no use.
+        Leave out the recipients for which this transaction had no room: the
+        next transaction names them
+        - if it had no room for any recipient, a smaller transaction would not
+          help: then they are refused for now
+
+        Args:
+            outcome: dict {recipient: DeliveryError or None}
+
+        Returns:
+            the dict for hand_over()
     """
 
     beyond = [recipient for recipient, error in outcome.items()
               if isinstance(error, TooManyRecipients)]
     if len(beyond) == len(outcome):
-        return {recipient: TransientFailure(error.args[0]) for recipient, error in outcome.items()}
+        return {recipient: TransientFailure(error.reason) for recipient, error in outcome.items()}
     return {recipient: error for recipient, error in outcome.items()
             if recipient not in beyond}
 
 # -----------------------------------------------------------------------------
-def command(words, address, parameters=""):
-    """ A command with an address; raises ValueError if that can't be sent """
+def command(verb, address, options=""):
+    """ A command with an address; raises ValueError if the address can't be sent """
 
     if "\r" in address or "\n" in address:
         raise ValueError("address")
-    return ("%s:<%s>%s\r\n" % (words, address, parameters)).encode("ascii")
+    return ("%s:<%s>%s\r\n" % (verb, address, options)).encode("ascii")
 
 # -----------------------------------------------------------------------------
-def options(lines, extensions):
-    """ What the relay wants to know of the content in advance """
+def parameters(lines, extensions):
+    """ The parameters of MAIL: properties of the content, as far as the relay takes them """
 
-    parameters = ""
+    text = ""
     if "size" in extensions:
-        # RFC 1870 section 6: too large is refused before it is sent
-        parameters += " SIZE=%s" % len(lines)
+        # RFC 1870 section 6: the relay refuses a large message before it is sent
+        text += " SIZE=%s" % len(lines)
     if "8bitmime" in extensions and not lines.isascii():
-        parameters += " BODY=8BITMIME"
-    return parameters
+        text += " BODY=8BITMIME"
+    return text
 
 # -----------------------------------------------------------------------------
 def as_lines(content):
-    """ The content as bytes; lines end with CRLF, the last one as well """
+    """ The content as bytes; each line ends with CRLF; raises ValueError if not ASCII """
 
     if isinstance(content, str):
-        # Mail.send composes ASCII; what is not can not be sent as it is
+        # Mail.send composes ASCII; other text can't be sent as it is
         content = content.encode("ascii")
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not content.endswith(b"\n"):
@@ -282,7 +289,7 @@ def as_lines(content):
 
 # -----------------------------------------------------------------------------
 def dotted(lines):
-    """ As DATA wants it: a leading dot is doubled, a dot ends it all """
+    """ The content for DATA: leading dots doubled, ended by a dot (RFC 5321 section 4.5.2) """
 
     if lines.startswith(b"."):
         lines = b"." + lines

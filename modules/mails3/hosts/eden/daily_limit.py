@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    How much mail Eden may send
+    The daily limit of mails (Eden's settings.mail.limit)
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -11,36 +11,57 @@ from datetime import timedelta
 
 from gluon import current
 
+from ...delivery.limits import Limiter
 from ...policy import RelayUnavailable
 
 __all__ = ("DailyLimit",)
 
-# =============================================================================
-class DailyLimit:
-    """ Eden's settings.mail.limit, counted where Eden counts (msg_channel_limit) """
+PERIOD = timedelta(hours = 24)
 
-    def __init__(self, db, limit):
+# =============================================================================
+class DailyLimit(Limiter):
+    """ A Limiter that counts mails in Eden's own table, msg_channel_limit """
+
+    counts_messages = True
+
+    def __init__(self, row, settings, mails_per_day):
         """
             Args:
-                db: the DAL
-                limit: how many messages may be sent in 24 hours
+                row: the ChannelRow
+                settings: see settings.py
+                mails_per_day: how many mails may be sent within 24 hours
         """
 
-        self.db = db
-        self.limit = limit
+        super().__init__(row, settings)
+        self.db = row.db
+        self.mails_per_day = mails_per_day
         self.table = current.s3db.msg_channel_limit
 
     # -------------------------------------------------------------------------
     def check(self, now):
-        """ Whether one more may be sent; raises RelayUnavailable if not """
+        """
+            Check whether one more mail may be sent
 
-        since = now - timedelta(hours=24)
-        if self.db(self.table.created_on > since).count() >= self.limit:
-            raise RelayUnavailable("The daily limit of %s mails is reached" % self.limit)
+            Args:
+                now: the time (datetime, UTC)
+
+            Raises:
+                RelayUnavailable: the limit is reached
+        """
+
+        count = self.db(self.table.created_on > now - PERIOD).count()
+        if count >= self.mails_per_day:
+            raise RelayUnavailable("The daily limit of %s mails is reached" %
+                                   self.mails_per_day)
 
     # -------------------------------------------------------------------------
     def spend(self, now):
-        """ Note down that one is sent """
+        """
+            Count one mail
+
+            Args:
+                now: the time (datetime, UTC)
+        """
 
         self.table.insert(created_on=now)
 

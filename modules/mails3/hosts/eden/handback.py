@@ -1,8 +1,8 @@
 # -*- coding: utf-8 -*-
 
 """
-    When MailS3 leaves Eden: unsent mail becomes Eden's own, so that stock
-    Eden sends it
+    Handback: MailS3 leaves Eden, and unsent mail becomes Eden's own, so that
+    stock Eden sends it
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -14,38 +14,44 @@ from io import BytesIO
 from gluon import current
 
 from ...states import EMAIL, UNSENT
-from ...message.stored import texts_of
+from ...message.content import texts_of
 
 __all__ = ("HandBack",)
 
+# The length of the columns msg_email.subject, doc_document.name (characters)
+MAX_SUBJECT = 78
+MAX_DOCUMENT_NAME = 128
+
 # =============================================================================
 class HandBack:
-    """ Writes unsent mail into Eden's own tables; does not commit """
+    """ Copies unsent mail to Eden's own tables; does not commit """
 
-    def __init__(self, mail, outbox):
+    def __init__(self, mail):
         """
             Args:
                 mail: the EdenMail
-                outbox: the Outbox of the channel EMAIL
         """
 
         self.mail = mail
-        self.outbox = outbox
-        self.db = outbox.db
-        self.messages = {} # of Eden, by the id in mails3_message
+        self.db = mail.db
+        channel = mail.channel()
+        self.tables, self.contents = channel.tables, channel.contents
+        self.eden_message_ids = {} # by message_id; None: not readable
 
     # -------------------------------------------------------------------------
     def run(self):
         """
-            Hand back what is unsent
-            - not what carries a secret: in Eden's tables, whoever may read
-              the outbox could read it
+            Copy the unsent mail
+            - except mail that carries a secret: each user who may read the
+              outbox can read Eden's tables
 
             Returns:
-                tuple (handed, withheld): how many deliveries
+                tuple (handed, withheld): how many deliveries Eden has now, how
+                many stay with MailS3
         """
 
-        table, delivery, stored = self.outbox.outbox, self.outbox.delivery, self.outbox.mail
+        tables = self.tables
+        table, delivery, stored = tables.outbox, tables.delivery, tables.message
         rows = self.db((table.status == UNSENT) &
                        (table.deleted == False) &
                        (table.contact_method == EMAIL) &
@@ -59,65 +65,79 @@ class HandBack:
         for row in rows:
             eden_message_id = None
             if not row.mails3_message.secret:
-                eden_message_id = self._message(row.mails3_message.id)
+                eden_message_id = self._eden_message_id(row.mails3_message.id)
             if eden_message_id is None:
                 withheld += 1
                 continue
             entry = row.msg_outbox
             self.db(table.id == entry.id).update(message_id = eden_message_id,
-                                                 pe_id = self._entity(entry.address),
+                                                 pe_id = self._pe_id(entry.address),
                                                  )
             handed += 1
         return handed, withheld
 
     # -------------------------------------------------------------------------
-    def _message(self, message_id):
-        """ Make a message of Eden's, once for all its recipients; None if unreadable """
+    def _eden_message_id(self, message_id):
+        """ Copy a message, once for all its recipients; None if it is not readable """
 
-        if message_id not in self.messages:
+        if message_id not in self.eden_message_ids:
             try:
-                submission, _ = self.outbox.content(message_id)
+                message, _ = self.contents.load(message_id)
             except ValueError:
-                self.messages[message_id] = None
+                self.eden_message_ids[message_id] = None
             else:
-                self.messages[message_id] = self._write(submission)
-        return self.messages[message_id]
+                self.eden_message_ids[message_id] = self._write(message)
+        return self.eden_message_ids[message_id]
 
     # -------------------------------------------------------------------------
-    def _write(self, submission):
-        """ Write a message as S3Msg.send_by_pe_id() does; the text, if it has html as well """
+    def _write(self, message):
+        """
+            Write a message as S3Msg.send_by_pe_id() does; only the text, if the
+            message has text and html
+
+            Args:
+                message: the Message
+
+            Returns:
+                the message_id in msg_outbox
+        """
 
         s3db = current.s3db
         table = s3db.msg_email
-        sender = submission.sender or self.mail.settings.sender
-        record = {"id": table.insert(body = next(filter(None, texts_of(submission.body)), ""),
-                                     # As long as the column is
-                                     subject = submission.subject[:78],
+        sender = message.sender or self.mail.settings.sender
+        record = {"id": table.insert(body = next(filter(None, texts_of(message.body)), ""),
+                                     subject = message.subject[:MAX_SUBJECT],
                                      from_address = sender,
                                      inbound = False,
                                      )}
         s3db.update_super(table, record)
-
-        for content in submission.attachments:
-            part = message_from_bytes(content)
-            name = part.get_filename() or "attachment"
-            document = s3db.doc_document
-            document_id = document.insert(
-                            name = name[:128],
-                            file = document.file.store(BytesIO(part.get_payload(decode=True)),
-                                                       name),
-                            )
-            s3db.update_super(document, {"id": document_id})
+        for content in message.attachments:
             s3db.msg_attachment.insert(message_id = record["message_id"],
-                                       document_id = document_id,
+                                       document_id = self._write_document(content),
                                        )
         return record["message_id"]
 
     # -------------------------------------------------------------------------
-    def _entity(self, address):
+    @staticmethod
+    def _write_document(content):
+        """ Write an attachment (bytes, a MIME part) as a document; its id """
+
+        part = message_from_bytes(content)
+        name = part.get_filename() or "attachment"
+        document = current.s3db.doc_document
+        stream = BytesIO(part.get_payload(decode=True))
+        document_id = document.insert(name = name[:MAX_DOCUMENT_NAME],
+                                      file = document.file.store(stream, name),
+                                      )
+        current.s3db.update_super(document, {"id": document_id})
+        return document_id
+
+    # -------------------------------------------------------------------------
+    def _pe_id(self, address):
         """
-            Whom stock Eden sends to if it is to send to an address: a person
-            whose first contact it is, else an entity with nothing but that
+            The entity for which stock Eden uses an address: a person whose
+            first contact this address is; else a new entity with only this
+            contact
         """
 
         s3db = current.s3db

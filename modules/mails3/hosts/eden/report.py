@@ -1,8 +1,8 @@
 # -*- coding: utf-8 -*-
 
 """
-    What an admin sees of Eden's outbox: its rows have recipients that are no
-    addresses, and some of them stand for many people
+    The report of Eden's outbox: some rows have a recipient without an address,
+    and some stand for many recipients
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -12,12 +12,11 @@ from gluon import current
 
 from ...queue.report import Report
 from ...states import SENT
+from .recipients import PERSON
 
 __all__ = ("EdenReport",)
 
-PERSON = "pr_person"
-
-# What people call an entity (pr_pentity.instance_type)
+# What people call an entity, by its pr_pentity.instance_type
 KINDS = {"pr_group": "group",
          "pr_forum": "forum",
          "org_organisation": "organisation",
@@ -25,20 +24,25 @@ KINDS = {"pr_group": "group",
          "deploy_alert": "alert",
          }
 
-# Where the name of an entity is
-NAMES = ("name", "subject")
+# The fields that the name of an entity consists of
+NAME_FIELDS = ("first_name", "last_name", "name", "subject")
 
 # =============================================================================
 class EdenReport(Report):
-    """ The deliveries, with what Eden knows of them """
+    """ The report, with the names of recipients who have no address """
 
-    def __init__(self, outbox):
+    def __init__(self, tables, channel):
+        """
+            Args:
+                tables: the Tables
+                channel: its name
+        """
 
-        super().__init__(outbox)
+        super().__init__(tables, channel)
         self.entity = entity = current.s3db.pr_pentity
 
-        # A group's row is expanded when it is sent, in Eden's words: no mail.
-        # Until then it stands for the mails to come.
+        # A group's row gets the status SENT when it is expanded, and is no mail
+        # then. Before, it stands for the mails to its members.
         groups = self.db(entity.instance_type != PERSON)._select(entity.pe_id)
         is_mail = (self.outbox.status != SENT) | (self.outbox.address != "") | \
             ~self.outbox.pe_id.belongs(groups)
@@ -46,49 +50,17 @@ class EdenReport(Report):
         self.mails &= is_mail
 
     # -------------------------------------------------------------------------
-    def _select(self, query, order, limit):
-        """ As Report._select(); whoever has no address has a name """
-
-        entries = super()._select(query, order, limit)
-        unfinished = {entry["number"]: entry for entry in entries
-                      if entry["mail"] is None or not entry["address"]}
-        if unfinished:
-            self._complete(unfinished)
-        return entries
-
-    # -------------------------------------------------------------------------
-    def _complete(self, entries):
+    def expanded(self, entry, limit=200):
         """
-            Complete the entries of what Eden has queued, and no run has seen yet
-            or a run has expanded
+            The deliveries to the members of a group
 
             Args:
-                entries: dict {number: entry}
+                entry: the entry of the group's row (dict)
+                limit: how many deliveries at most
+
+            Returns:
+                list of entries, empty if the row was not expanded
         """
-
-        outbox, entity = self.outbox, self.entity
-        email = current.s3db.table("msg_email")
-        left = [entity.on(entity.pe_id == outbox.pe_id)]
-        fields = [outbox.id, outbox.pe_id, entity.instance_type]
-        if email:
-            left.append(email.on(email.message_id == outbox.message_id))
-            fields.append(email.subject)
-        rows = self.db(outbox.id.belongs(list(entries))).select(*fields, left=left)
-
-        names = names_of([(row.pr_pentity.instance_type, row.msg_outbox.pe_id)
-                          for row in rows])
-        for row in rows:
-            entry, kind = entries[row.msg_outbox.id], row.pr_pentity.instance_type
-            if not entry["address"] and row.msg_outbox.pe_id in names:
-                entry["recipient"] = names[row.msg_outbox.pe_id]
-            if email and entry["mail"] is None:
-                entry["subject"] = row.msg_email.subject
-            if kind not in (None, PERSON) and entry["state"] == "sent":
-                entry["state"] = "expanded"
-
-    # -------------------------------------------------------------------------
-    def expanded(self, entry, limit=200):
-        """ The entries of the members to whom a row of a group was expanded """
 
         if entry["state"] != "expanded":
             return []
@@ -99,8 +71,55 @@ class EdenReport(Report):
                   (outbox.system_generated == True)
         if entry["delivery"]:
             members &= (delivery.expanded_from == entry["number"])
-        # Else Eden did it, or it was long ago: those of the whole message
-        return self._select(members & self.mails, outbox.id, limit)
+        # Without a delivery, stock Eden has expanded the row, or our record of
+        # it is purged: the members of all groups of this message are returned
+        return self.select(members & self.mails, outbox.id, limit)
+
+    # -------------------------------------------------------------------------
+    def select(self, query, order, limit):
+        """ As Report.select(); a recipient without an address has a name """
+
+        entries = super().select(query, order, limit)
+        incomplete = {entry["number"]: entry for entry in entries
+                      if entry["mail"] is None or not entry["address"]}
+        if incomplete:
+            self._complete(incomplete)
+        return entries
+
+    # -------------------------------------------------------------------------
+    def _complete(self, entries):
+        """
+            Complete the entries of rows that Eden has queued and that our
+            worker has not taken in yet, or has expanded
+
+            Args:
+                entries: dict {number: entry}
+        """
+
+        rows = self._rows(list(entries))
+        names = names_of([(row.pr_pentity.instance_type, row.msg_outbox.pe_id)
+                          for row in rows])
+        for row in rows:
+            entry, instance_type = entries[row.msg_outbox.id], row.pr_pentity.instance_type
+            if not entry["address"] and row.msg_outbox.pe_id in names:
+                entry["recipient"] = names[row.msg_outbox.pe_id]
+            if entry["mail"] is None and "msg_email" in row:
+                entry["subject"] = row.msg_email.subject
+            if instance_type not in (None, PERSON) and entry["state"] == "sent":
+                entry["state"] = "expanded"
+
+    # -------------------------------------------------------------------------
+    def _rows(self, outbox_ids):
+        """ Read rows of msg_outbox with their entity, and Eden's subject if it has any """
+
+        outbox, entity = self.outbox, self.entity
+        email = current.s3db.table("msg_email")
+        left = [entity.on(entity.pe_id == outbox.pe_id)]
+        fields = [outbox.id, outbox.pe_id, entity.instance_type]
+        if email:
+            left.append(email.on(email.message_id == outbox.message_id))
+            fields.append(email.subject)
+        return self.db(outbox.id.belongs(outbox_ids)).select(*fields, left=left)
 
 # -----------------------------------------------------------------------------
 def names_of(entities):
@@ -111,24 +130,25 @@ def names_of(entities):
             entities: list of tuples (instance_type, pe_id)
 
         Returns:
-            dict {pe_id: text}
+            dict {pe_id: name}
     """
 
-    kinds, names = {}, {}
-    for kind, pe_id in entities:
-        if kind:
-            kinds.setdefault(kind, set()).add(pe_id)
-    for kind, pe_ids in kinds.items():
-        table = current.s3db.table(kind)
-        shown = "%s" if kind == PERSON else "%%s (%s)" % KINDS.get(kind, kind)
-        for pe_id in pe_ids:
-            names[pe_id] = shown % "no name"
+    by_type, names = {}, {}
+    for instance_type, pe_id in entities:
+        if instance_type:
+            by_type.setdefault(instance_type, set()).add(pe_id)
+
+    for instance_type, pe_ids in by_type.items():
+        table = current.s3db.table(instance_type)
+        label = "%s"
+        if instance_type != PERSON:
+            label = "%%s (%s)" % KINDS.get(instance_type, instance_type)
+        names.update((pe_id, label % "no name") for pe_id in pe_ids)
         if table:
-            fields = [table[name] for name in ("first_name", "last_name") + NAMES
-                      if name in table.fields]
+            fields = [table[name] for name in NAME_FIELDS if name in table.fields]
             for row in current.db(table.pe_id.belongs(pe_ids)).select(table.pe_id, *fields):
                 name = " ".join(str(row[field.name]) for field in fields if row[field.name])
-                names[row.pe_id] = shown % (name or "no name")
+                names[row.pe_id] = label % (name or "no name")
     return names
 
 # END =========================================================================

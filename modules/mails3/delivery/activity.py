@@ -1,0 +1,56 @@
+# -*- coding: utf-8 -*-
+
+"""
+    When a channel's runs were last at work: started by a worker, by cron or by
+    a person
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from ..queue.channel_row import CLOSED
+
+__all__ = ("Activity",)
+
+# =============================================================================
+class Activity:
+    """ What runs note about themselves; commits are the caller's """
+
+    def __init__(self, row):
+        """
+            Args:
+                row: the ChannelRow
+        """
+
+        self.row = row
+
+    # -------------------------------------------------------------------------
+    def note_run(self, now):
+        """ A run is at work """
+
+        self.row.update(self.row.table.status == CLOSED, drained_on=now)
+
+    # -------------------------------------------------------------------------
+    def note_manual_run(self, now):
+        """ Cron or a person has started a run, where no worker may be alive """
+
+        self.row.update(manual_run_on=now)
+
+    # -------------------------------------------------------------------------
+    def is_idle(self, since):
+        """ Whether no run has been at work since a time, though mail may flow """
+
+        row = self.row.read()
+        if row.status != CLOSED or row.paused_on and row.paused_until is None:
+            return False
+        possible_since = [on for on in (row.drained_on, row.paused_until) if on]
+        return not possible_since or max(possible_since) < since
+
+    # -------------------------------------------------------------------------
+    def has_manual_runs(self, since):
+        """ Whether cron or a person has started a run since a time """
+
+        row = self.row.read()
+        return row.manual_run_on is not None and row.manual_run_on >= since
+
+# END =========================================================================

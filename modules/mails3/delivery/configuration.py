@@ -1,0 +1,103 @@
+# -*- coding: utf-8 -*-
+
+"""
+    Which relay and which sender are configured, at the time of sending
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from ..message.address import BadInput, read_mailbox
+from ..policy import ConfigurationFailure
+from ..smtp.server import Server
+
+__all__ = ("Configuration", "is_native")
+
+# Mail.send delivers by itself if settings.server is one of these
+NATIVE = ("logging", "gae", "aws")
+
+# -----------------------------------------------------------------------------
+def is_native(settings):
+    """ Whether Mail.send delivers by itself with these settings of a Mail object """
+
+    return str(settings.server).partition(":")[0] in NATIVE
+
+# =============================================================================
+class Configuration:
+    """ The mail configuration of an app, read anew each time """
+
+    def __init__(self, mail):
+        """
+            Args:
+                mail: the MailS3
+        """
+
+        self.mail = mail
+
+    # -------------------------------------------------------------------------
+    def server(self):
+        """ The Server; raises ConfigurationFailure if none is configured """
+
+        options = self.mail.options
+        return Server.read(self.mail.settings,
+                           verify = options.verify_tls,
+                           cafile = options.cafile or None,
+                           )
+
+    # -------------------------------------------------------------------------
+    def sender_of(self, message):
+        """
+            The sender of a message
+
+            Args:
+                message: the Message
+
+            Returns:
+                the Mailbox: its own sender, else the configured one
+
+            Raises:
+                ConfigurationFailure: it is missing, or is not an address
+        """
+
+        sender = message.sender or self.mail.configured("sender")
+        if not sender:
+            raise ConfigurationFailure("No sender configured")
+        try:
+            return read_mailbox(sender)
+        except BadInput:
+            raise ConfigurationFailure("The configured sender is no address") from None
+
+    # -------------------------------------------------------------------------
+    def is_own_sender(self, message):
+        """ Whether the sender of a message is the configured one """
+
+        if message.sender is None:
+            return True
+        try:
+            return read_mailbox(self.mail.configured("sender")).address == \
+                self.sender_of(message).address
+        except BadInput:
+            return False
+
+    # -------------------------------------------------------------------------
+    def fingerprint(self, salt):
+        """ Tell this configuration from another (see Server.fingerprint) """
+
+        return self._any_server().fingerprint(self.mail.configured("sender"), salt)
+
+    # -------------------------------------------------------------------------
+    def login_fingerprint(self, salt):
+        """ Tell this login from another (see Server.login_fingerprint); None without one """
+
+        return self._any_server().login_fingerprint(salt)
+
+    # -------------------------------------------------------------------------
+    def _any_server(self):
+        """ The Server; without one, a Server that tells what is wrong """
+
+        try:
+            return self.server()
+        except ConfigurationFailure as failure:
+            return Server(str(failure), 0)
+
+# END =========================================================================

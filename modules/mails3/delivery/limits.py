@@ -1,0 +1,76 @@
+# -*- coding: utf-8 -*-
+
+"""
+    How much a channel may send in which time; a limit that is reached is no
+    trouble with the relay
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from datetime import timedelta
+
+__all__ = ("Limiter",)
+
+# A retry pass that began so far in the future began by a wrong clock (seconds)
+MAX_CLOCK_ERROR_S = 60
+
+# =============================================================================
+class Limiter:
+    """
+        The limits of a channel, enforced in the database for all its workers
+        - a host with limits of its own makes a subclass: see check() and spend()
+    """
+
+    # Whether check() has to be asked for each message: then they are handed
+    # over one after the other
+    counts_messages = False
+
+    def __init__(self, row, settings):
+        """
+            Args:
+                row: the ChannelRow
+                settings: see settings.py
+        """
+
+        self.row = row
+        self.retry_interval = timedelta(seconds=settings.retry_interval)
+        self.max_retries_per_pass = settings.retry_limit
+
+    # -------------------------------------------------------------------------
+    def begin_retry_pass(self, now):
+        """
+            Ask for a retry pass: two of them are at least retry_interval apart,
+            however often and by whatever process they are asked for
+
+            Args:
+                now: the time
+
+            Returns:
+                whether the pass may begin
+        """
+
+        table = self.row.table
+        return self.row.update((table.retried_on == None) |
+                               (table.retried_on <= now - self.retry_interval) |
+                               (table.retried_on > now + timedelta(seconds=MAX_CLOCK_ERROR_S)),
+                               retried_on = now,
+                               )
+
+    # -------------------------------------------------------------------------
+    def check(self, now):
+        """
+            Whether one more message may be handed over
+
+            Args:
+                now: the time
+
+            Raises:
+                ChannelFailure: the limit is reached
+        """
+
+    # -------------------------------------------------------------------------
+    def spend(self, now):
+        """ A message is being handed over """
+
+# END =========================================================================

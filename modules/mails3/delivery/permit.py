@@ -1,0 +1,127 @@
+# -*- coding: utf-8 -*-
+
+"""
+    Whether a run may send: what it knows of the breaker, and tells it
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import logging
+
+from ..policy import REFUSALS_IN_A_ROW
+from .blame import Blame
+from .breaker import TRIPPED, fingerprints_of, is_paused
+
+__all__ = ("Permit",)
+
+log = logging.getLogger("web2py.mails3")
+
+# =============================================================================
+class Permit:
+    """ One run's view of the breaker; commits are the caller's """
+
+    def __init__(self, channel, transport, now, insist=False):
+        """
+            Args:
+                channel: the Channel
+                transport: the Transport, which knows the configuration
+                now: tells the time
+                insist: probe before a probe is due
+        """
+
+        self.breaker = channel.breaker
+        self.transitions = channel.transitions
+        self.transport = transport
+        self.now = now
+        self.insist = insist
+
+        self.blame = Blame()
+        self.is_tripped = False
+        self.is_on_trial = False # by a new configuration, after one that has failed
+        self.has_probe = False   # this run may probe, and has not done so
+        self.noted_refusals = 0  # in a row, as the breaker knows
+
+    # -------------------------------------------------------------------------
+    def may_send(self):
+        """ Whether mail may flow, or the relay may be probed now """
+
+        now, row = self.now(), self.breaker.read()
+        if is_paused(row, now):
+            return False
+        self.is_tripped = row.status == TRIPPED
+        self.is_on_trial = not self.is_tripped and bool(row.fingerprints)
+        self.blame.read(row)
+        self.noted_refusals = self.blame.refusals
+        if not self.is_tripped:
+            return True
+        if row.login_refused and \
+           row.refused_login == self.transport.login_fingerprint(row.salt):
+            # Never log in again with refused credentials, from no machine
+            return False
+        if self.transport.fingerprint(row.salt) not in fingerprints_of(row):
+            self._try_configuration(now)
+            return True
+        self.has_probe = self.has_probe or self.insist or self.breaker.probe(row, now)
+        return self.has_probe
+
+    # -------------------------------------------------------------------------
+    def _try_configuration(self, now):
+        """ The configuration has changed since the breaker tripped """
+
+        if self.breaker.close(now, has_accepted=False):
+            log.warning("Sending is resumed: the configuration has changed.")
+        # Nothing is known of the new one, also not that it works
+        self.is_tripped, self.is_on_trial = False, True
+        self.blame, self.noted_refusals = Blame(), 0
+
+    # -------------------------------------------------------------------------
+    def use(self):
+        """ A message is being handed over: a probe is made """
+
+        self.has_probe = False
+
+    # -------------------------------------------------------------------------
+    def note_working(self):
+        """ The relay has shown that it works """
+
+        # Counts when it is committed, and is written again if the commit fails:
+        # is_tripped changes when the breaker is read again
+        if (self.is_tripped or self.is_on_trial) and \
+           self.breaker.close(self.now()) and self.is_tripped:
+            log.warning("Sending is resumed: the mail server takes mail.")
+
+    # -------------------------------------------------------------------------
+    def note_refusals(self, message_ids):
+        """
+            Keep how many mails in a row were refused, for all workers; the
+            next probe is to take another message than those
+
+            Args:
+                message_ids: of the messages that were handed over
+        """
+
+        refusals, now = self.blame.refusals, self.now()
+        if refusals == self.noted_refusals and not self.blame.is_refuted:
+            return
+        self.breaker.note_refusals(refusals, now)
+        if refusals >= REFUSALS_IN_A_ROW:
+            self.transitions.put_messages_last(message_ids, now)
+
+    # -------------------------------------------------------------------------
+    def note_written(self):
+        """ What was noted is committed """
+
+        self.noted_refusals, self.blame.is_refuted = self.blame.refusals, False
+
+    # -------------------------------------------------------------------------
+    def trip(self, failure):
+        """ Trip the breaker; one log entry for each incident """
+
+        row = self.breaker.read()
+        if self.breaker.trip(failure, self.transport.fingerprint(row.salt),
+                             self.transport.login_fingerprint(row.salt), self.now()):
+            # Whether mail then leaves by itself depends on the workers: see Status
+            log.error("Sending is suspended: %s. Nothing is lost, mail stays queued.", failure)
+
+# END =========================================================================

@@ -1,0 +1,139 @@
+# -*- coding: utf-8 -*-
+
+"""
+    What has become of the messages that were handed over: kept until it is
+    written and committed
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import logging
+
+from datetime import timedelta
+
+from ..policy import ChannelFailure, InternalFailure, PermanentFailure, is_in_doubt, \
+                     next_attempt
+from ..states import times_in_doubt
+from .outgoing import IN_DOUBT_TWICE
+
+__all__ = ("Results",)
+
+log = logging.getLogger("web2py.mails3")
+
+# =============================================================================
+class Results:
+    """ Outcomes of one run; may be written again if a write or a commit fails """
+
+    def __init__(self, channel, permit, settings, now, chance):
+        """
+            Args:
+                channel: the Channel
+                permit: the Permit
+                settings: see settings.py
+                now: tells the time
+                chance: a random number from 0 to 1, for the jitter
+        """
+
+        self.contents = channel.contents
+        self.transitions = channel.transitions
+        self.permit = permit
+        self.settings = settings
+        self.now = now
+        self.chance = chance
+
+        self.finished = [] # tuples (deliveries, outcome, whether the relay works)
+
+    # -------------------------------------------------------------------------
+    def add(self, deliveries, outcome, works=False):
+        """
+            Keep an outcome
+
+            Args:
+                deliveries: list of Delivery, of one message
+                outcome: dict {address: None if accepted, else the DeliveryError};
+                         a delivery that is missing was not attempted
+                works: the relay has shown that it works
+        """
+
+        self.finished.append((deliveries, outcome, works))
+
+    # -------------------------------------------------------------------------
+    def write(self):
+        """ Write all outcomes, to be committed; then call note_written() """
+
+        sent = []
+        for deliveries, outcome, works in self.finished:
+            if works:
+                self.permit.note_working()
+            for delivery in deliveries:
+                error = outcome.get(delivery.address)
+                if delivery.address not in outcome:
+                    self.transitions.put_back(delivery)
+                elif error is None:
+                    sent.append(delivery)
+                elif isinstance(error, ChannelFailure):
+                    self._put_back_last(delivery, error)
+                else:
+                    self._refuse(delivery, error)
+        self.permit.note_refusals({deliveries[0].message_id
+                                   for deliveries, *_ in self.finished})
+        if sent:
+            self.transitions.mark_sent(sent, self.now())
+            self._drop_secrets(sent)
+
+    # -------------------------------------------------------------------------
+    def note_written(self):
+        """ The outcomes are committed """
+
+        self.finished.clear()
+        self.permit.note_written()
+
+    # -------------------------------------------------------------------------
+    def _put_back_last(self, delivery, failure):
+        """ The relay went away over a delivery: others have to show whose fault that is """
+
+        transitions, now = self.transitions, self.now()
+        if not is_in_doubt(failure):
+            transitions.put_back_last(delivery, now)
+        elif self.settings.in_doubt == "hold":
+            transitions.hold(delivery, "In doubt: %s" % failure, now)
+        elif times_in_doubt(delivery):
+            transitions.hold(delivery, IN_DOUBT_TWICE, now)
+        else:
+            # Later, for the relay may still be processing it
+            due_on = now + timedelta(seconds=self.settings.shortest_wait)
+            transitions.defer_in_doubt(delivery, failure, due_on, now)
+
+    # -------------------------------------------------------------------------
+    def _refuse(self, delivery, error):
+        """ A delivery was refused """
+
+        transitions, settings, now = self.transitions, self.settings, self.now()
+        log.warning("Mail to %s (number %s): %s", delivery.address, delivery.outbox_id, error)
+        transitions.note_attempt(delivery, error, now)
+        if isinstance(error, PermanentFailure):
+            transitions.reject(delivery, error, now)
+            return
+
+        due_on = next_attempt(delivery, now, self.chance(),
+                              shortest_s = settings.shortest_wait,
+                              longest_s = settings.longest_wait,
+                              lifetime_s = settings.lifetime,
+                              )
+        if due_on is not None:
+            transitions.defer(delivery, error, due_on, now)
+        elif isinstance(error, InternalFailure):
+            transitions.hold(delivery, error, now)
+        else:
+            transitions.fail(delivery, error, now)
+
+    # -------------------------------------------------------------------------
+    def _drop_secrets(self, sent):
+        """ Drop the content of messages with a secret, once all recipients have them """
+
+        if self.settings.drop_secrets:
+            for message_id in {delivery.message_id for delivery in sent if delivery.is_secret}:
+                self.contents.drop_if_sent(message_id)
+
+# END =========================================================================

@@ -1,0 +1,164 @@
+# -*- coding: utf-8 -*-
+
+"""
+    The messages that are being handed over at this moment, each by a session
+    of its own: each goes on when its own relay has answered
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import selectors
+
+from os.path import basename
+from traceback import extract_tb
+from typing import NamedTuple
+
+from ..policy import ChannelFailure, DeliveryError, InternalFailure
+from .outgoing import Outgoing
+
+__all__ = ("Finished", "Sendings")
+
+# When one message is finished, others share its commit that finish within about
+# the time that a commit takes; the bounds of that (seconds)
+MIN_GATHER_S, MAX_GATHER_S = 0.004, 0.05
+
+# =============================================================================
+class Finished(NamedTuple):
+    """ A message that was handed over, or could not be """
+
+    session: int
+    outgoing: Outgoing
+    since: int    # how many the relay had accepted when this one began
+    outcome: dict # {address: None if accepted, else the DeliveryError}
+    failure: ChannelFailure = None # no session could be had for it
+
+# =============================================================================
+class Sendings:
+    """
+        Runs generators as Transport.sending() makes them: each yields a Wait
+        (smtp/wire.py) when the relay has to answer, None to go on at once, and
+        returns the outcome
+    """
+
+    def __init__(self, clock):
+        """
+            Args:
+                clock: tells the time (seconds)
+        """
+
+        self.clock = clock
+        self.under_way = {} # session: (generator, Outgoing, since)
+        self.waits = {}     # session: Wait, of those that have to wait
+        self.commit_s = 0   # how long the last commit has taken
+
+    # -------------------------------------------------------------------------
+    def __len__(self):
+        """ How many messages are being handed over """
+
+        return len(self.under_way)
+
+    # -------------------------------------------------------------------------
+    def __contains__(self, session):
+        """ Whether a session is at work """
+
+        return session in self.under_way
+
+    # -------------------------------------------------------------------------
+    def start(self, session, generator, outgoing, since):
+        """
+            Begin to hand a message over
+
+            Args:
+                session: the number of the session
+                generator: as from Transport.sending()
+                outgoing: the Outgoing
+                since: for Finished
+        """
+
+        self.under_way[session] = generator, outgoing, since
+
+    # -------------------------------------------------------------------------
+    def wait(self):
+        """
+            Go on until at least one message is finished
+
+            Returns:
+                list of Finished; empty if nothing is under way
+        """
+
+        finished, until = [], None
+        while self.under_way:
+            sessions = self._ready(until)
+            if not sessions and finished:
+                break
+            finished.extend(filter(None, map(self._resume, sessions)))
+            if finished and until is None:
+                until = self.clock() + min(max(self.commit_s, MIN_GATHER_S),
+                                           MAX_GATHER_S)
+        return finished
+
+    # -------------------------------------------------------------------------
+    def _resume(self, session):
+        """ Let a session go on; returns Finished if its message is finished, else None """
+
+        generator, outgoing, since = self.under_way[session]
+        self.waits.pop(session, None)
+        try:
+            wait = next(generator)
+            if wait is not None:
+                self.waits[session] = wait
+            return None
+        except StopIteration as end:
+            outcome, failure = end.value, None
+        except ChannelFailure as error:
+            # No session could be had: the relay was not asked about the message
+            outcome, failure = {}, error
+        except Exception as error:
+            outcome, failure = outcome_of(outgoing, error), None
+        del self.under_way[session]
+        return Finished(session, outgoing, since, outcome, failure)
+
+    # -------------------------------------------------------------------------
+    def _ready(self, until):
+        """
+            The sessions that can go on
+
+            Args:
+                until: wait no longer than that (by the clock); None = until
+                       one session can go on
+
+            Returns:
+                list of their numbers
+        """
+
+        at_once = [session for session in self.under_way if session not in self.waits]
+        if at_once or not self.waits:
+            return at_once
+        first = min(wait.until for wait in self.waits.values())
+        timeout_s = (first if until is None else min(first, until)) - self.clock()
+        with selectors.DefaultSelector() as selector:
+            for session, wait in self.waits.items():
+                selector.register(wait.sock, wait.events, session)
+            ready = [key.data for key, _ in selector.select(max(timeout_s, 0))]
+        now = self.clock()
+        return ready + [session for session, wait in self.waits.items()
+                        if wait.until <= now and session not in ready]
+
+# -----------------------------------------------------------------------------
+def outcome_of(outgoing, error):
+    """ The outcome of a message over which a generator has raised an exception """
+
+    if not isinstance(error, DeliveryError):
+        error = internal_failure(error)
+    return dict.fromkeys(outgoing.recipients, error)
+
+# -----------------------------------------------------------------------------
+def internal_failure(error):
+    """ An exception of this code with its place; its text may quote the message """
+
+    place = extract_tb(error.__traceback__)[-1]
+    return InternalFailure("It can not be sent now (%s, %s:%s)" %
+                           (type(error).__name__, basename(place.filename), place.lineno))
+
+# END =========================================================================

@@ -1,0 +1,89 @@
+# -*- coding: utf-8 -*-
+
+"""
+    New mail wakes a worker; is there one?
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import logging
+
+from datetime import timedelta
+
+from ..clock import utcnow
+from ..queue.database import TransactionLost, savepoint
+from ..states import EMAIL, brief
+
+__all__ = ("Wakeup",)
+
+log = logging.getLogger("web2py.mails3")
+
+# =============================================================================
+class Wakeup:
+    """ Wakes the workers of a site, one per request """
+
+    def __init__(self, mail, is_known_missing):
+        """
+            Args:
+                mail: the MailS3
+                is_known_missing: function that tells whether an admin has been
+                                  told that no worker is at work
+        """
+
+        self.mail = mail
+        self.is_known_missing = is_known_missing
+        self.is_worker_seen = None # None = not looked for yet
+
+    # -------------------------------------------------------------------------
+    def wake(self, channel=EMAIL):
+        """
+            Wake the workers, in the caller's transaction
+
+            Args:
+                channel: its name
+
+            Returns:
+                whether a worker is at work
+
+            Raises:
+                TransactionLost: the caller's transaction is undone
+        """
+
+        tasks = self.mail.tasks
+        if tasks is None:
+            return False
+        try:
+            with savepoint(tasks.scheduler.db, "mails3_wake"):
+                tasks.wake(channel)
+                if self.is_worker_seen is None:
+                    self.is_worker_seen = self._is_worker_at_work()
+        except TransactionLost:
+            raise
+        except Exception as error:
+            # Costs delay only: the periodic drain needs no wake
+            log.error("The workers can't be woken (%s).", brief(error))
+        return bool(self.is_worker_seen)
+
+    # -------------------------------------------------------------------------
+    def _is_worker_at_work(self):
+        """ Whether a worker is alive, and sends """
+
+        if self.is_known_missing():
+            return False
+        mail, channel = self.mail, self.mail.channel()
+        since = utcnow() - timedelta(seconds=mail.options.neglect_timeout)
+        if not mail.tasks.count_workers() and not channel.activity.has_manual_runs(since):
+            mail.log_sometimes("No scheduler worker is alive: %s. Start one: web2py.py -K %s" %
+                               ("each new mail is tried at once while its visitor waits"
+                                if mail.options.fallback else
+                                "mail is queued but nothing sends it", mail.site))
+            return False
+        if channel.claims.is_neglected(since) and channel.activity.is_idle(since):
+            mail.log_sometimes("A scheduler worker is alive, but mail has been waiting since "
+                               "before %s UTC: the worker seems to hang. Restart it." %
+                               since.replace(microsecond=0))
+            return False
+        return True
+
+# END =========================================================================

@@ -1,0 +1,74 @@
+# -*- coding: utf-8 -*-
+
+"""
+    The channels of Eden: what Eden itself has put into msg_outbox is sent by
+    the same workers
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from functools import cached_property
+
+from gluon import current
+
+from ...clock import utcnow
+from ...delivery.channel import Channel
+from ...states import EMAIL
+from .daily_limit import DailyLimit
+from .intake import Intake
+from .transports import ChannelTransport
+
+__all__ = ("EdenChannel",)
+
+# =============================================================================
+class EdenChannel(Channel):
+    """ As Channel, with an intake for Eden's rows """
+
+    def __init__(self, mail, *args, **kwargs):
+
+        if "msg_outbox" not in mail.db.tables:
+            # Eden defines a table at its first use
+            current.s3db.table("msg_outbox")
+        super().__init__(mail, *args, **kwargs)
+        self.intake = Intake(self)
+
+    # -------------------------------------------------------------------------
+    def transport(self):
+        """ As Channel.transport() """
+
+        return super().transport() if self.name == EMAIL \
+            else ChannelTransport(self.mail, self.name)
+
+    # -------------------------------------------------------------------------
+    @cached_property
+    def limiter(self):
+        """ As Channel.limiter; mail has a daily limit """
+
+        mails_per_day = self.mail.mails_per_day
+        if self.name == EMAIL and mails_per_day:
+            return DailyLimit(self.row, self.options, mails_per_day)
+        return super().limiter
+
+    # -------------------------------------------------------------------------
+    def is_idle(self):
+        """ As Channel.is_idle() """
+
+        return self.intake.is_idle(utcnow()) if has_messages() else super().is_idle()
+
+    # -------------------------------------------------------------------------
+    def take_in(self, everything=False):
+        """ As Channel.take_in() """
+
+        if has_messages():
+            self.intake.run(utcnow(), everything)
+        else:
+            super().take_in(everything)
+
+# -----------------------------------------------------------------------------
+def has_messages():
+    """ Whether the template has Eden's messaging: else Eden itself queues nothing """
+
+    return current.deployment_settings.has_module("msg")
+
+# END =========================================================================

@@ -1,0 +1,245 @@
+# -*- coding: utf-8 -*-
+
+"""
+    One call of send(), in the dialect of any web2py: read and checked
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import inspect
+import logging
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from typing import Optional
+
+from gluon.languages import lazyT
+from gluon.tools import Mail
+
+from ..states import FIRST, LAST, NORMAL, URGENT
+from .address import BadInput
+from .stored import Message
+
+__all__ = ("Call",)
+
+log = logging.getLogger("web2py.mails3")
+
+# Arguments that Mail.send has in one version of web2py and not in another
+DIALECTS = ("encoding", "dkim", "list_unsubscribe", "remote_server")
+
+# Arguments for the queue; Mail.send does not have them
+QUEUEING = ("priority", "expires", "idempotency_key", "secret")
+
+# Settings of a Mail object that do not change its mail
+IRRELEVANT = ("timeout", "debug", "lock_keys", "lock_values")
+
+# Settings with three values: None means that another setting decides
+THREE_VALUED = ("sign", "encrypt")
+
+# A bound for callers; the database has a digest of the key
+MAX_KEY_CHARS = 128
+
+# =============================================================================
+@dataclass(frozen = True)
+class Call:
+    """ The message that a call hands over, and the values for the queue """
+
+    message: Message
+    priority: int                  # 0 (first) to 9 (last)
+    expires_on: Optional[datetime] # not to be sent after that (UTC)
+    idempotency_key: Optional[str] # the same key is queued only once
+    is_secret: bool                # its content is dropped once it is sent
+    remote_server: object          # a live connection of the caller's, or None
+    is_storable: bool              # a worker can send it from its stored form
+
+    # -------------------------------------------------------------------------
+    @classmethod
+    def read(cls, mail, args, kwargs, now):
+        """
+            Read a call
+
+            Args:
+                mail: the MailS3
+                args: all positional arguments (list)
+                kwargs: the arguments by keyword (dict); is not changed
+                now: the time (datetime, UTC without a zone)
+
+            Returns:
+                the Call
+
+            Raises:
+                BadInput: it can not become a mail
+                Exception: of the caller's own objects, while they are read
+        """
+
+        arguments = named(args, kwargs)
+        arguments["sender"] = mail.sender_of(arguments.get("sender"))
+
+        is_secret = arguments.pop("secret", None)
+        is_secret = mail.secret if is_secret is None else bool(is_secret)
+        priority = read_priority(arguments.pop("priority", None), is_secret)
+        expires_on = read_expiry(arguments.pop("expires", None), now)
+        key = read_key(arguments.pop("idempotency_key", None))
+
+        remote_server = arguments.pop("remote_server", None)
+        is_storable = add_changed_settings(arguments, mail) and remote_server is None and \
+            not carries_credentials(arguments)
+        return cls(message = Message.read(arguments, mail.options.max_size),
+                   priority = priority,
+                   expires_on = expires_on,
+                   idempotency_key = key,
+                   is_secret = is_secret,
+                   remote_server = remote_server,
+                   is_storable = is_storable,
+                   )
+
+# -----------------------------------------------------------------------------
+def named(args, kwargs):
+    """
+        Name the arguments of a call
+
+        Args:
+            args: the positional arguments
+            kwargs: the arguments by keyword
+
+        Returns:
+            dict; lazy translations have become texts
+
+        Raises:
+            BadInput: there is one that Mail.send does not take
+    """
+
+    names, known = parameters_of(Mail.send)
+    arguments = dict(zip(names, args))
+    if len(args) > len(names) or any(name in arguments for name in kwargs):
+        raise BadInput("Too many arguments")
+    unknown = known and set(kwargs) - known
+    if unknown:
+        raise BadInput("Unknown argument: %s" % ", ".join(sorted(unknown)))
+
+    arguments.update(kwargs)
+    return {name: value if name == "dkim" else translated(value)
+            for name, value in arguments.items()}
+
+# -----------------------------------------------------------------------------
+@lru_cache()
+def parameters_of(method):
+    """
+        The arguments that a Mail.send takes, and so does send()
+
+        Args:
+            method: Mail.send of this web2py
+
+        Returns:
+            tuple (names, known): the names of its positional parameters, in
+            order; all names that are known, None = it takes any name
+    """
+
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    names = [parameter.name for parameter in parameters
+             if parameter.kind == parameter.POSITIONAL_OR_KEYWORD]
+    known = {parameter.name for parameter in parameters}.union(DIALECTS, QUEUEING)
+    takes_any = parameters[-1].kind == parameters[-1].VAR_KEYWORD
+    return names, None if takes_any else known
+
+# -----------------------------------------------------------------------------
+def translated(value):
+    """ Lazy translations in a value become texts, in the language of the request """
+
+    if isinstance(value, lazyT):
+        return str(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [translated(item) for item in value]
+    if isinstance(value, dict):
+        return {translated(key): translated(item) for key, item in value.items()}
+    return value
+
+# -----------------------------------------------------------------------------
+def read_priority(priority, is_secret):
+    """ Read the priority; None: NORMAL, or URGENT for a secret that a person waits for """
+
+    if priority is None:
+        return URGENT if is_secret else NORMAL
+    if not isinstance(priority, int) or not FIRST <= priority <= LAST:
+        raise BadInput("priority is not a number from %s to %s" % (FIRST, LAST))
+    return priority
+
+# -----------------------------------------------------------------------------
+def read_expiry(expires, now):
+    """
+        Read the time after which a message is not to be sent
+
+        Args:
+            expires: datetime (UTC, if it has no zone), timedelta or seconds
+                     from now, or None
+            now: the time (datetime)
+
+        Returns:
+            datetime (UTC without a zone), or None
+
+        Raises:
+            BadInput: it is something else
+    """
+
+    if isinstance(expires, (int, float)) and not isinstance(expires, bool):
+        expires = timedelta(seconds=expires)
+    if isinstance(expires, timedelta):
+        expires = now + expires
+    if isinstance(expires, datetime):
+        if expires.tzinfo:
+            expires = expires.astimezone(timezone.utc).replace(tzinfo=None)
+    elif expires is not None:
+        raise BadInput("expires is not a time")
+    return expires
+
+# -----------------------------------------------------------------------------
+def read_key(key):
+    """ Read the idempotency key, or None """
+
+    if key is not None and not (isinstance(key, str) and key.isascii() and
+                                key.isprintable() and 0 < len(key) <= MAX_KEY_CHARS):
+        raise BadInput("idempotency_key is not a text of up to %s ASCII characters" %
+                       MAX_KEY_CHARS)
+    return key
+
+# -----------------------------------------------------------------------------
+def add_changed_settings(arguments, mail):
+    """
+        Add the settings that this request has changed to its message: the
+        worker knows the settings of the models only
+
+        Args:
+            arguments: the arguments by name; settings that Mail.send takes as
+                       arguments are added, unless the call has its own
+            mail: the MailS3
+
+        Returns:
+            False if the request has changed a setting that is no argument of
+            Mail.send, like the server or the login
+    """
+
+    is_complete = True
+    for name, value in mail.settings.items():
+        if name in IRRELEVANT or value == mail.configured(name):
+            continue
+        if name in parameters_of(Mail.send)[0] and \
+           (value or name in THREE_VALUED and value is not None):
+            if arguments.get(name) is None:
+                arguments[name] = value
+        else:
+            log.info("mail.settings.%s differs from that of the models: the mail is "
+                     "sent at once.", name)
+            is_complete = False
+    return is_complete
+
+# -----------------------------------------------------------------------------
+def carries_credentials(arguments):
+    """ Whether a call has a passphrase or a private key, which must not be stored """
+
+    # dkim has its key with it; an x509 keyfile may be a path or the key itself
+    return bool(arguments.get("sign_passphrase") or arguments.get("dkim") or
+                "PRIVATE KEY" in str(arguments.get("x509_sign_keyfile")))
+
+# END =========================================================================

@@ -1,0 +1,75 @@
+# -*- coding: utf-8 -*-
+
+"""
+    The row of a channel in mails3_channel: what all workers of a site share
+    about it
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from contextlib import nullcontext
+from uuid import uuid4
+
+from .database import own_connection
+
+__all__ = ("CLOSED", "TRIPPED", "ChannelRow")
+
+# mails3_channel.status, the state of the breaker
+CLOSED = "closed"   # mail may flow
+TRIPPED = "tripped" # the relay or the configuration is broken: one probe at a time
+
+# =============================================================================
+class ChannelRow:
+    """ Reads and changes the row; commits are the caller's """
+
+    def __init__(self, db, name, is_apart=False):
+        """
+            Args:
+                db: the DAL, with the tables defined
+                name: of the row: the site's, for other channels than mail with
+                      the channel's. Two sites in one database have each their own.
+                is_apart: use a connection of our own for each read and each
+                          change, and commit it at once: others do not wait for
+                          the end of the caller's transaction
+        """
+
+        self.db = db
+        self.name = name
+        self.table = db.mails3_channel
+        self.connection = own_connection if is_apart else nullcontext
+
+    # -------------------------------------------------------------------------
+    def ensure(self):
+        """ Make the row if it does not exist """
+
+        if self.db(self.table.site == self.name).isempty():
+            self.table.insert(site=self.name, status=CLOSED, salt=uuid4().hex)
+
+    # -------------------------------------------------------------------------
+    def read(self):
+        """ The Row, see schema.py """
+
+        with self.connection(self.db):
+            return self.db(self.table.site == self.name).select(limitby=(0, 1)).first()
+
+    # -------------------------------------------------------------------------
+    def update(self, condition=None, **values):
+        """
+            Change the row, if a condition still holds
+
+            Args:
+                condition: a Query; None = always
+                values: the new values
+
+            Returns:
+                whether the row was changed
+        """
+
+        query = (self.table.site == self.name)
+        if condition is not None:
+            query &= condition
+        with self.connection(self.db):
+            return bool(self.db(query).update(**values))
+
+# END =========================================================================

@@ -1,0 +1,226 @@
+# -*- coding: utf-8 -*-
+
+"""
+    Which deliveries a run may send: a worker's dated right to them, its lease
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from datetime import timedelta
+
+from ..states import NEW, UNSENT, Delivery
+from .database import execute, skip_locked
+
+__all__ = ("Claims", "OWN_LEASE")
+
+# Condition: the lease of a delivery is still ours. The delivery is found by
+# its id, not by the index of the leases: MySQL would lock the gap before the
+# lease as well, and hold up all visitors who queue mail.
+OWN_LEASE = "COALESCE(lease, '') = ?"
+
+# The longest wait beside that of a deferred delivery: the daily limit puts a
+# delivery off to the next day (seconds)
+LONGEST_DELAY_S = 90000
+
+# What a delivery without a lease is like
+RELEASED = {"lease": None, "leased_until": None}
+
+# =============================================================================
+class Claims:
+    """ The claims of one channel; times are UTC and passed in, commits are the caller's """
+
+    def __init__(self, tables, transitions, channel, longest_wait_s=14400):
+        """
+            Args:
+                tables: the Tables
+                transitions: the Transitions
+                channel: its name
+                longest_wait_s: of a deferred delivery (seconds)
+        """
+
+        self.tables = tables
+        self.db = tables.db
+        self.delivery = tables.delivery
+        self.transitions = transitions
+        self.channel = channel
+        # No delivery is put off for longer: jitter included
+        self.horizon = timedelta(seconds = 2 * longest_wait_s + LONGEST_DELAY_S)
+
+    # -------------------------------------------------------------------------
+    def is_empty(self, queue, now):
+        """ Whether no delivery waits to be sent in a queue: one query, no write """
+
+        return self.db(self.waiting(queue, now)).isempty()
+
+    # -------------------------------------------------------------------------
+    def claim(self, queue, limit, now, until, lease):
+        """
+            Claim deliveries that no worker has claimed, or whose lease is over;
+            to be committed before one of them is sent
+
+            Args:
+                queue: NEW or DEFERRED
+                limit: how many at most
+                now: the time
+                until: the end of the lease
+                lease: the worker's own (str)
+
+            Returns:
+                list of Delivery, see claim_these(); None if no delivery waits
+        """
+
+        table = self.delivery
+        select = self.db(self.waiting(queue, now) & self._is_free(now))._select(
+                        table.id,
+                        orderby = table.priority | table.due_on | table.id,
+                        limitby = (0, limit),
+                        )
+        ids = [row[0] for row in self.db.executesql(skip_locked(self.db, select))]
+        return self.claim_these(ids, now, until, lease) if ids else None
+
+    # -------------------------------------------------------------------------
+    def claim_these(self, ids, now, until, lease):
+        """
+            Claim certain deliveries, if no worker has claimed them
+
+            Args:
+                ids: of the deliveries
+                now: the time
+                until: the end of the lease
+                lease: the worker's own (str)
+
+            Returns:
+                list of Delivery, in the order to send them; the deliveries of
+                one message follow each other. A delivery that was deleted,
+                held or settled since leaves the queue, and is not among them.
+        """
+
+        self.db(self.delivery.id.belongs(ids) &
+                self._is_free(now)).update(lease=lease, leased_until=until)
+        deliveries, withdrawn = [], []
+        for row in self._claimed(ids, lease):
+            if row.msg_outbox.id is None or row.msg_outbox.status != UNSENT:
+                withdrawn.append(row.mails3_delivery.id)
+            else:
+                deliveries.append(delivery_of(row))
+        if withdrawn:
+            self.transitions.withdraw(withdrawn)
+        return deliveries
+
+    # -------------------------------------------------------------------------
+    def _claimed(self, ids, lease):
+        """ Read what is needed to send the deliveries that were claimed (Rows) """
+
+        table, outbox, message = self.delivery, self.tables.outbox, self.tables.message
+        return self.db(table.id.belongs(ids) & (table.lease == lease)).select(
+                    table.id, table.outbox_id, table.message_id, table.attempts,
+                    table.deferred_on, table.begun_on, table.in_doubt_count,
+                    table.put_back_on, table.lease,
+                    outbox.id, outbox.address, outbox.status, outbox.retries,
+                    message.expires_on, message.individual, message.secret,
+                    message.stored_bytes,
+                    left = (outbox.on((outbox.id == table.outbox_id) &
+                                      self.tables.not_deleted),
+                            message.on(message.id == table.message_id)),
+                    orderby = table.priority | table.message_id | table.due_on | table.id,
+                    )
+
+    # -------------------------------------------------------------------------
+    def renew(self, lease, until):
+        """ Keep what a lease has claimed: its worker is alive """
+
+        self.db(self.delivery.lease == lease).update(leased_until=until)
+
+    # -------------------------------------------------------------------------
+    def release(self, lease, ids=None):
+        """
+            Give back what is still claimed
+
+            Args:
+                lease: the worker's own (str)
+                ids: of the deliveries that were claimed; None = all that have
+                     the lease, which is not for a visitor's transaction (OWN_LEASE)
+        """
+
+        if ids is None:
+            self.db(self.delivery.lease == lease).update(**RELEASED)
+        elif ids:
+            execute(self.db, "UPDATE %s SET lease = NULL, leased_until = NULL "
+                             "WHERE %s AND id IN (%s)" %
+                    (self.delivery._rname, OWN_LEASE, ", ".join(map(str, ids))), lease)
+
+    # -------------------------------------------------------------------------
+    def release_idle(self):
+        """ Give back what workers have claimed and not begun """
+
+        self.db((self.delivery.lease != None) &
+                (self.delivery.begun_on == None)).update(**RELEASED)
+
+    # -------------------------------------------------------------------------
+    def release_all(self):
+        """ Give up all claims of all workers """
+
+        self.db(self.delivery.lease != None).update(**RELEASED)
+
+    # -------------------------------------------------------------------------
+    # Queries
+    #
+    def waiting(self, queue, now):
+        """
+            Query for the deliveries that may be sent now
+
+            Args:
+                queue: NEW or DEFERRED
+                now: the time
+        """
+
+        table = self.delivery
+        waiting = (table.channel == self.channel) & (table.queue == queue)
+        if queue == NEW:
+            return waiting
+        # Due beyond the horizon: the clock has been put back since
+        return waiting & ((table.due_on <= now) | (table.due_on > now + self.horizon))
+
+    # -------------------------------------------------------------------------
+    def _is_free(self, now):
+        """ Query for the deliveries that no worker has claimed, or whose lease is over """
+
+        table = self.delivery
+        # Leased for days: the clock has been put back since
+        return (table.lease == None) | (table.leased_until < now) | \
+               (table.leased_until > now + timedelta(days=1))
+
+    # -------------------------------------------------------------------------
+    def is_neglected(self, since):
+        """ Whether a new delivery has been waiting since before a time """
+
+        table, outbox = self.delivery, self.tables.outbox
+        # A deleted row leaves the queue with the next run
+        return not self.db((table.channel == self.channel) & (table.queue == NEW) &
+                           (table.due_on < since) & (outbox.id == table.outbox_id) &
+                           self.tables.not_deleted).isempty()
+
+# -----------------------------------------------------------------------------
+def delivery_of(row):
+    """ The Delivery of a row that was claimed """
+
+    own, message = row.mails3_delivery, row.mails3_message
+    return Delivery(id = own.id,
+                    outbox_id = own.outbox_id,
+                    message_id = own.message_id,
+                    is_individual = message.individual,
+                    stored_bytes = message.stored_bytes,
+                    address = row.msg_outbox.address,
+                    attempts = own.attempts,
+                    retries = row.msg_outbox.retries,
+                    deferred_on = own.deferred_on,
+                    expires_on = message.expires_on,
+                    begun_on = own.begun_on,
+                    in_doubt_count = own.in_doubt_count or 0,
+                    put_back_on = own.put_back_on,
+                    lease = own.lease,
+                    is_secret = bool(message.secret),
+                    )
+
+# END =========================================================================

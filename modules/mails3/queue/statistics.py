@@ -1,0 +1,144 @@
+# -*- coding: utf-8 -*-
+
+"""
+    How many deliveries there are, in which states, since when; reads only
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from datetime import timedelta
+
+from ..states import DEFERRED, FAILED, INVALID, SENT, STATES, UNSENT, state_of
+
+__all__ = ("Statistics",)
+
+# How far back the hours go
+HOURS = 24
+
+# =============================================================================
+class Statistics:
+    """ The deliveries of a channel, in numbers """
+
+    def __init__(self, tables, channel):
+        """
+            Args:
+                tables: the Tables
+                channel: its name
+        """
+
+        self.tables = tables
+        self.db = tables.db
+        self.channel = channel
+        self.outbox = tables.outbox
+        self.delivery = tables.delivery
+        self.message = tables.message
+
+        # Queries for the rows that are mails, and for those that nobody has
+        # deleted; a host may narrow both
+        self.all_mails = (self.outbox.contact_method == channel)
+        self.mails = self.all_mails & tables.not_deleted
+
+    # -------------------------------------------------------------------------
+    def counts(self):
+        """
+            How many deliveries there are in each state
+
+            Returns:
+                dict {state: count}
+        """
+
+        outbox = self.outbox
+        count = outbox.id.count()
+        rows = self.db(self.mails).select(outbox.status, count, groupby=outbox.status)
+        counts = dict.fromkeys(STATES, 0)
+        for row in rows:
+            state = state_of(row.msg_outbox.status, None)
+            if state in counts:
+                counts[state] = row[count]
+
+        counts["deferred"] = self.db(self.is_in("deferred") & self.mails &
+                                     (self.delivery.outbox_id == outbox.id)).count()
+        counts["new"] -= counts["deferred"]
+        return counts
+
+    # -------------------------------------------------------------------------
+    def is_in(self, state):
+        """ Query for the deliveries in a state; for "new" and "deferred" with mails3_delivery """
+
+        status, _ = STATES[state]
+        query = (self.outbox.status == status)
+        if state == "deferred":
+            query &= (self.delivery.channel == self.channel) & \
+                     (self.delivery.queue == DEFERRED)
+        elif state == "new":
+            # A row that Eden has just queued has no delivery yet
+            query &= (self.delivery.queue == None) | (self.delivery.queue != DEFERRED)
+        return query
+
+    # -------------------------------------------------------------------------
+    def ever_sent(self):
+        """ How many mails the relay has accepted, of those that are kept """
+
+        return self.db((self.outbox.status == SENT) & self.all_mails).count()
+
+    # -------------------------------------------------------------------------
+    def waiting(self, queue):
+        """ How many deliveries wait in a queue (NEW, DEFERRED) """
+
+        return self.db((self.delivery.channel == self.channel) &
+                       (self.delivery.queue == queue) &
+                       (self.outbox.id == self.delivery.outbox_id) &
+                       self.tables.not_deleted).count()
+
+    # -------------------------------------------------------------------------
+    def oldest(self):
+        """ Since when the oldest unsent delivery waits (datetime); None if none waits """
+
+        oldest = self.outbox.created_on.min()
+        row = self.db((self.outbox.status == UNSENT) & self.mails).select(oldest).first()
+        return row[oldest]
+
+    # -------------------------------------------------------------------------
+    def hours(self, now):
+        """
+            What became of the deliveries of the last day, hour by hour
+
+            Args:
+                now: the time
+
+            Returns:
+                list of 24 tuples (start of the hour, count sent, count not sent)
+        """
+
+        this_hour = now.replace(minute=0, second=0, microsecond=0)
+        starts = [this_hour - timedelta(hours=back) for back in range(HOURS - 1, -1, -1)]
+
+        outbox, table = self.outbox, self.delivery
+        # The hour of the day is not ambiguous within a day
+        hour, count = table.tried_on.hour(), table.id.count()
+        rows = self.db((table.tried_on >= starts[0]) &
+                       (table.channel == self.channel) &
+                       (outbox.id == table.outbox_id) & self.mails &
+                       (outbox.status.belongs((SENT, INVALID, FAILED)))
+                       ).select(hour, outbox.status, count,
+                                groupby = hour | outbox.status)
+        totals = {}
+        for row in rows:
+            key = (int(row[hour]), row.msg_outbox.status == SENT)
+            totals[key] = totals.get(key, 0) + row[count]
+        return [(start, totals.get((start.hour, True), 0),
+                 totals.get((start.hour, False), 0)) for start in starts]
+
+    # -------------------------------------------------------------------------
+    def sizes(self):
+        """ How much is kept (dict): counts of rows, and bytes of messages """
+
+        total = self.message.stored_bytes.sum()
+        return {"deliveries": self.db(self.delivery).count(),
+                "messages": self.db(self.message).count(),
+                "attempts": self.db(self.tables.attempt).count(),
+                "bytes": int(self.db(self.message).select(total).first()[total] or 0),
+                }
+
+# END =========================================================================

@@ -1,0 +1,278 @@
+# -*- coding: utf-8 -*-
+
+"""
+    Commands to the relay and its replies, over one connection: a Reply in place
+    of a code and text, our errors in place of smtplib's
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import time
+
+from contextlib import suppress
+
+from .errors import ERRORS, translated
+from .login import login
+from .wire import connect
+from ..policy import AUTH, BODY, CONNECT, DATA, EHLO, STARTTLS, Reply, classify
+from ..states import one_line
+
+__all__ = ("Client",)
+
+# How much of a relay's words is kept (characters)
+MAX_TEXT = 400
+
+# How long to wait for the answer to QUIT, on which nothing depends (seconds)
+QUIT_TIMEOUT_S = 1
+
+# =============================================================================
+class Client:
+    """ One connection with the relay: the commands, and the replies to them """
+
+    def __init__(self, server, deadline, timeout_s, clock=time.monotonic, observe=None):
+        """
+            Args:
+                server: the Server
+                deadline: the latest time for a reply (by the clock), for the
+                          message that is under way; may be set anew
+                timeout_s: the longest wait for one reply (seconds)
+                clock: function that tells the time (seconds)
+                observe: as for Session
+        """
+
+        self.server = server
+        self.deadline = deadline
+        self.timeout_s = timeout_s
+        self.clock = clock
+        self.observe = observe
+
+        self.connection = None         # the Connection, once connected
+        self.must_send_content = False # the relay has said 354, and waits
+        self.has_quit = False          # QUIT has been given
+
+    # -------------------------------------------------------------------------
+    # To open the connection: smtplib's methods, which block
+    # -------------------------------------------------------------------------
+    def connect(self):
+        """
+            Connect, EHLO, STARTTLS, login; blocks
+
+            Raises:
+                ChannelFailure: the relay refuses or does not answer, or the
+                                configuration is wrong
+        """
+
+        server = self.server
+        context = server.tls_context()
+        self._ask(CONNECT, self._connect, context)
+        self._hello()
+        if server.starttls:
+            self._ask(STARTTLS, self.connection.starttls, context=context)
+            self._hello()
+        if server.user is not None:
+            self._ask(AUTH, login, self.connection, server)
+
+    # -------------------------------------------------------------------------
+    def _connect(self, context):
+        """ Connect, and take the banner; smtplib raises if its code is not 220 """
+
+        self.connection = connect(self.server.host, self.server.port,
+                                  self._answer_by(CONNECT), self.clock,
+                                  tls_context = context if self.server.ssl else None,
+                                  local_hostname = self.server.hostname)
+        return 220, b""
+
+    # -------------------------------------------------------------------------
+    def _hello(self):
+        """ EHLO, or HELO if the relay knows only that; raises the DeliveryError """
+
+        reply = self._command(EHLO, self.connection.ehlo)
+        if reply.code is not None and reply.code >= 500:
+            reply = self._command(EHLO, self.connection.helo)
+        error = classify(reply)
+        if error:
+            raise error
+
+    # -------------------------------------------------------------------------
+    def _ask(self, phase, method, *args, **kwargs):
+        """ As _command(); raises the DeliveryError if the relay refuses """
+
+        error = classify(self._command(phase, method, *args, **kwargs))
+        if error:
+            raise error
+
+    # -------------------------------------------------------------------------
+    def _command(self, phase, method, *args, **kwargs):
+        """
+            Give a command, and wait for its reply
+
+            Args:
+                phase: the phase of the dialogue
+                method: function that returns the tuple (code, text), and its
+                        arguments
+
+            Returns:
+                the Reply
+
+            Raises:
+                ConfigurationFailure: the command is not possible at all
+        """
+
+        began = self.clock()
+        if began >= self.deadline:
+            return self._heard(began, phase, None, "took too long")
+        if self.connection:
+            self.connection.wait_until(self._answer_by(phase))
+        try:
+            result = method(*args, **kwargs)
+        except ERRORS as error:
+            result = translated(phase, error)
+        return self._heard(began, phase, *result)
+
+    # -------------------------------------------------------------------------
+    @property
+    def extensions(self):
+        """ What the relay offers: dict {name in lower case: parameters} """
+
+        return self.connection.esmtp_features
+
+    # -------------------------------------------------------------------------
+    # To hold a dialogue: without blocking
+    # -------------------------------------------------------------------------
+    def exchange(self, group):
+        """
+            Give a group of commands, and take the replies; a generator
+
+            Args:
+                group: list of tuples (phase, command in bytes)
+
+            Yields:
+                a Wait, each time it would block
+
+            Returns:
+                list of the Replies, one for each command; after a missing
+                reply, all further ones are missing (code None)
+        """
+
+        began = self.clock()
+        failure = yield from self._give(group)
+        replies = []
+        for phase, _ in group:
+            reply = (yield from self._take(phase, began)) if failure is None else \
+                    self._heard(began, phase, None, failure)
+            if reply.code is None:
+                failure = reply.text
+            replies.append(reply)
+        return replies
+
+    # -------------------------------------------------------------------------
+    def _give(self, group):
+        """ Give a group of commands; returns None, or the reason why that fails (str) """
+
+        # The deadline of the content counts for all that is given with it
+        phases = [phase for phase, _ in group]
+        phase = BODY if BODY in phases else phases[0]
+        if phase != BODY and self.clock() >= self.deadline:
+            return "took too long"
+        try:
+            yield from self.connection.writing(b"".join(command for _, command in group),
+                                               self._answer_by(phase))
+        except ERRORS as error:
+            return translated(phase, error)[1]
+        return None
+
+    # -------------------------------------------------------------------------
+    def _take(self, phase, began):
+        """ Take the reply to a command that was given at a time (by the clock) """
+
+        try:
+            result = yield from self.connection.reading(self._answer_by(phase))
+        except ERRORS as error:
+            result = translated(phase, error)
+        reply = self._heard(began, phase, *result)
+        # After 354, the relay takes all that follows for the content
+        self.must_send_content = phase == DATA and reply.code is not None and \
+            300 <= reply.code < 400
+        return reply
+
+    # -------------------------------------------------------------------------
+    # For both
+    # -------------------------------------------------------------------------
+    def _answer_by(self, phase):
+        """
+            The latest time for a reply (by the clock), if we wait from now on
+            - without the reply to the content, nobody knows what became of it:
+              this reply has all the time that is left for the message, and
+              never less than another reply (RFC 5321 section 4.5.3.2.6 asks
+              for 10 minutes)
+        """
+
+        answer_by = self.clock() + self.timeout_s
+        return (max if phase == BODY else min)(self.deadline, answer_by)
+
+    # -------------------------------------------------------------------------
+    def _heard(self, began, phase, code, text, kind=None):
+        """
+            Make a Reply of an answer, and show it to the observer
+
+            Args:
+                began: when the command was given (by the clock)
+                phase: the phase of the dialogue
+                code: the code of the answer; None or less than 1 = there is no
+                      answer (smtplib has -1)
+                text: its text (str or bytes)
+                kind: class of the DeliveryError to raise; None = do not raise
+
+            Returns:
+                the Reply
+        """
+
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "replace")
+        text = one_line(text)
+        if phase == AUTH:
+            text = self.server.without_login(text)
+        reply = Reply(phase, code if code and code > 0 else None, text[:MAX_TEXT])
+        error = kind(reply) if kind else None
+        if self.observe:
+            self.observe(reply, error or classify(reply), self.clock() - began)
+        if error:
+            raise error
+        return reply
+
+    # -------------------------------------------------------------------------
+    def is_quiet(self):
+        """ Whether there is no unsolicited data, which means that the relay is closing """
+
+        return self.connection is not None and not self.connection.has_unread()
+
+    # -------------------------------------------------------------------------
+    # To close the connection
+    # -------------------------------------------------------------------------
+    def quit(self):
+        """ Give QUIT, if the relay can understand it now; never raises """
+
+        connection = self.connection
+        if connection and connection.sock and not (self.must_send_content or self.has_quit):
+            # If the relay has closed first, this fails
+            with suppress(Exception):
+                connection.wait_until(self.clock() + min(self.timeout_s, QUIT_TIMEOUT_S))
+                connection.putcmd("quit")
+                self.has_quit = True
+
+    # -------------------------------------------------------------------------
+    def close(self):
+        """ Close the connection, after the answer to QUIT if it was given; never raises """
+
+        connection = self.connection
+        if connection is None:
+            return
+        if self.has_quit and connection.sock:
+            with suppress(Exception):
+                connection.wait_until(self.clock() + min(self.timeout_s, QUIT_TIMEOUT_S))
+                connection.getreply()
+        with suppress(Exception):
+            connection.close()
+
+# END =========================================================================

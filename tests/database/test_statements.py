@@ -1,0 +1,109 @@
+"""
+    The number of statements that a mail costs, and the indexes for them
+"""
+
+import pytest
+
+from support.statements import statements
+
+from mails3.states import SENT
+from mails3.queue.database import index_names
+from mails3.queue.migration import create, create_indexes
+from mails3.queue.schema import INDEXES
+
+# =============================================================================
+class TestStatements:
+    """ The number of statements does not depend on how much mail there is """
+
+    def test_a_mail_to_a_thousand_costs_as_many_statements_as_one(self, office):
+        """
+            Queueing a mail to a thousand takes the statements of a mail to one: three, in a
+            savepoint
+        """
+
+        def send(number):
+            users = ["user%s@example.org" % n for n in range(number)]
+            return lambda: office.mail.send(users, "News", "There is news.")
+
+        one, thousand = statements(office, send(1)), statements(office, send(1000))
+
+        assert len(one) == 5
+        # MySQL is asked for the distance of two ids, for each table
+        assert len(thousand) <= 5 + 2 * (office.db._adapter.dbengine == "mysql")
+
+        office.db.commit()
+        outbox, delivery = office.db.msg_outbox, office.db.mails3_delivery
+        rows = office.db(delivery.outbox_id == outbox.id).select(outbox.address,
+                                                                 orderby=delivery.id)
+        assert [row.address for row in rows] == \
+            ["user0@example.org"] + ["user%s@example.org" % n for n in range(1000)]
+
+    def test_messages_that_finish_together_share_their_statements(self, office):
+        """ Messages of several sessions that finish together take one set of statements """
+
+        office.configure(sessions=11)
+        office.relay.delay("BODY", 0.05)
+        office.queue(*["user%s@example.org" % n for n in range(200)])
+
+        drained = statements(office, office.drain)
+
+        assert office.db(office.db.msg_outbox.status == SENT).count() == 200
+        # Fewer than one for each message
+        assert len(drained) < 200
+
+    def test_an_idle_drain_is_one_query(self, office):
+        """ An idle drain makes one query with an index and writes nothing """
+
+        office.queue("anne@example.org")
+        office.drain()
+
+        query, = statements(office, office.drain)
+
+        assert query.startswith("SELECT")
+
+# =============================================================================
+class TestIndexes:
+    """ The queries of the runs have indexes, on old installations as well """
+
+    def test_missing_indexes_are_made(self, office):
+        """ Missing indexes are made, and existing ones are left alone """
+
+        db = office.db
+        name = INDEXES[0][1]
+        db.executesql("DROP INDEX %s%s" % (name, " ON mails3_delivery"
+                                           if db._adapter.dbengine == "mysql" else ""))
+        db.commit()
+        assert name not in index_names(db)
+
+        for _ in range(2):
+            create(db, {owner for owner, *_ in INDEXES})
+
+        assert {index for _, index, _ in INDEXES} <= index_names(db)
+
+    def test_the_hosts_tables_get_indexes(self, office):
+        """ The host's tables get indexes under names of ours """
+
+        index = ("msg_outbox", "mails3_outbox_message", ("message_id",))
+        for _ in range(2):
+            create_indexes(office.db, [index])
+
+        assert "mails3_outbox_message" in index_names(office.db)
+
+    @pytest.mark.parametrize("uri", ["sqlite"], indirect=True)
+    def test_a_failed_index_is_reported(self, office):
+        """ An index that can't be made is reported to the caller """
+
+        with pytest.raises(Exception):
+            create_indexes(office.db, [("msg_outbox", "mails3_nothing", ("nothing",))])
+
+    def test_a_missing_table_needs_no_index_yet(self, office):
+        """
+            A table that does not exist yet is no error, because a new Eden makes its tables
+            later
+        """
+
+        create_indexes(office.db, [("nowhere", "mails3_nowhere", ("id",))])
+
+        assert "mails3_nowhere" not in index_names(office.db)
+
+# END =========================================================================

@@ -1,0 +1,31 @@
+"""
+    The admin's page in a real browser, without scripts
+"""
+
+from support.browser import browser, log_in, steer
+from support.fake_relay import FakeRelay
+from support.site import Site
+from mails3.installation import install
+
+SECRET = "a long secret"
+
+# -----------------------------------------------------------------------------
+def test_an_admin_steers_by_clicking(tmp_path):
+    """ An admin can use each verb by clicking, on a plain web2py app """
+
+    with browser() as driver, FakeRelay() as relay, Site(tmp_path / "site").create() as site:
+        install(site.app_path, tell=lambda line: None)
+        (site.app_path / "private/mails3.ini").write_text("[mails3]\nfallback = no\n")
+        site.configure(smtp={"server": relay.address, "sender": "shelter@shelter.net"})
+        site.shell("number = db.auth_user.insert(email='admin@example.org',\n"
+                   "    password=db.auth_user.password.validate('%s')[0])\n"
+                   "auth.add_membership(auth.add_group('admin'), number)\n"
+                   "mail.send('anne@example.org', 'News', 'There is news.')\n" % SECRET)
+        site.serve()
+
+        log_in(driver, site, "admin@example.org", SECRET)
+        steer(driver, site)
+
+        assert site.tickets() == []
+
+# END =========================================================================

@@ -1,0 +1,193 @@
+"""
+    An app's mail with its database, without the app
+"""
+
+from datetime import timedelta
+
+from .web2py import FOLDER
+from .databases import make_impatient
+
+from gluon.dal import DAL
+from gluon.tools import Mail
+
+from mails3 import MailS3
+from mails3.queue.channel_row import ChannelRow
+from mails3.queue.migration import create
+from mails3.queue.schema import TABLES, define
+from mails3.states import NEW
+
+# =============================================================================
+class Office:
+    """ An app's mail with its database, without the app """
+
+    def __init__(self, uri, relay):
+
+        self.uri = uri
+        self.relay = relay
+        self.given = {"fallback": "no", "reply_timeout": 2, "retry_interval": 0}
+        self.reply_timeout_s = None
+
+        db = self.connection()
+        create(db, TABLES)
+        ChannelRow(db, "shelter").ensure()
+        db.commit()
+        db.close()
+        self.db = self.connection()
+        self.mail = self.mailer(self.db)
+
+    # -------------------------------------------------------------------------
+    def connection(self):
+        """ A connection like that of another process """
+
+        db = DAL(self.uri, folder=FOLDER, migrate_enabled=False,
+                 after_connection=make_impatient)
+        define(db)
+        return db
+
+    # -------------------------------------------------------------------------
+    def mailer(self, db):
+        """ A MailS3 like that of another process """
+
+        host = Mail(server = self.relay.address,
+                    sender = "Shelter <shelter@example.org>",
+                    tls = False,
+                    )
+        host.settings.timeout = 2
+        return MailS3(db, host.settings, given=lambda: self.given, site="shelter")
+
+    # -------------------------------------------------------------------------
+    def queue(self, *addresses, **arguments):
+        """ Queue a mail to each address; the rows in msg_outbox """
+
+        for address in addresses:
+            assert self.mail.send(address, "News", "There is news.", **arguments), \
+                   self.mail.error
+        self.db.commit()
+        rows = self.db(self.db.msg_outbox).select(orderby=~self.db.msg_outbox.id,
+                                                  limitby=(0, len(addresses)))
+        ids = [row.id for row in rows][::-1]
+        return ids if len(ids) > 1 else ids[0]
+
+    # -------------------------------------------------------------------------
+    def drain(self, **given):
+        """ A drain, as a worker runs it """
+
+        return self._fresh(given).drain()
+
+    def retry(self, **given):
+        """ A retry pass, as a worker runs it """
+
+        return self._fresh(given).retry()
+
+    def _fresh(self, given):
+
+        self.configure(**given)
+        return self.mail
+
+    # -------------------------------------------------------------------------
+    def configure(self, **given):
+        """ Change settings, as a new process reads them """
+
+        self.given.update(given)
+        self.mail._options = None
+        if self.reply_timeout_s is not None:
+            self.mail.options.reply_timeout = self.reply_timeout_s
+
+    # -------------------------------------------------------------------------
+    def hurry(self, reply_timeout_s=0.3):
+        """ Wait for replies for less time than a setting can say """
+
+        self.reply_timeout_s = reply_timeout_s
+        self.configure()
+
+    # -------------------------------------------------------------------------
+    def later(self, seconds):
+        """ Let time pass: all that waits for its time in the database """
+
+        self.db.commit()
+        for table in ("mails3_delivery", "mails3_channel"):
+            for field in self.db[table]:
+                if field.type == "datetime":
+                    for row in self.db(field != None).select(self.db[table].id, field):
+                        earlier = row[field.name] - timedelta(seconds=seconds)
+                        row.update_record(**{field.name: earlier})
+        self.db.commit()
+
+    # -------------------------------------------------------------------------
+    def entry(self, number):
+        """ The rows of a delivery: msg_outbox and mails3_delivery """
+
+        self.db.commit()
+        outbox, delivery = self.db.msg_outbox, self.db.mails3_delivery
+        return self.db((outbox.id == number) &
+                       (delivery.outbox_id == outbox.id)).select().first()
+
+    def change_message(self, number, **values):
+        """ Change what is stored of a delivery's message; the head as it was """
+
+        table = self.db.mails3_message
+        query = (table.id == self.entry(number).mails3_delivery.message_id)
+        head = self.db(query).select().first().head
+        self.db(query).update(**values)
+        self.db.commit()
+        return head
+
+    def status(self, number):
+        """ What has become of a delivery """
+
+        return self.entry(number).msg_outbox.status
+
+    def state(self):
+        """ The relay's state """
+
+        self.db.commit()
+        return ChannelRow(self.db, "shelter").read()
+
+    # -------------------------------------------------------------------------
+    def close(self):
+
+        self.db.rollback()
+        self.db.close()
+
+# -----------------------------------------------------------------------------
+def claim(worker, limit=100):
+    """ Let a worker claim new deliveries: list of Delivery; commits are the caller's """
+
+    return worker.lease.claim(NEW, limit)
+
+# -----------------------------------------------------------------------------
+def begin(worker, deliveries):
+    """ Let a worker begin deliveries: those that are its own; commits are the caller's """
+
+    now = worker.now()
+    return worker.channel.transitions.begin(deliveries, now, now + worker.lease.time)
+
+# -----------------------------------------------------------------------------
+def lose_a_worker(office):
+    """ A worker begins to send, and does nothing any more """
+
+    worker = office.mail.channel().worker()
+    begin(worker, claim(worker))
+    office.db.commit()
+    office.later(3600)
+
+# -----------------------------------------------------------------------------
+def named(relay, address):
+    """ How often a recipient was named to the relay """
+
+    return sum(verb == "RCPT" and "<%s>" % address in argument
+               for _, verb, argument in relay.commands)
+
+# -----------------------------------------------------------------------------
+def attempts(office, number):
+    """ How many attempts a delivery has been charged with """
+
+    return office.entry(number).mails3_delivery.attempts
+
+# -----------------------------------------------------------------------------
+def users(count, name="user"):
+    """ So many addresses """
+
+    return ["%s%02d@example.org" % (name, n) for n in range(count)]
+
+# END =========================================================================

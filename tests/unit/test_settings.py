@@ -1,0 +1,159 @@
+"""
+    The settings, their sample and their reference
+"""
+
+import configparser
+import re
+
+from support.web2py import CLONE
+
+from mails3.settings import SETTINGS, complain_once, read_file, read_settings
+
+SAMPLE = CLONE / "private" / "mails3.ini"
+REFERENCE = CLONE / "private" / "docs" / "operating.md"
+
+# -----------------------------------------------------------------------------
+def read(**given):
+    """ The settings, and what was complained about """
+
+    complaints = []
+    return read_settings(given, complaints.append), complaints
+
+# =============================================================================
+class TestSettings:
+    """ A mistake costs its setting, not the mail """
+
+    def test_every_setting_has_a_default(self):
+        """ Every setting has its default when nothing is set """
+
+        settings, complaints = read()
+
+        assert complaints == []
+        for setting in SETTINGS:
+            assert getattr(settings, setting.name) == setting.default
+
+    def test_a_setting_is_read_by_its_kind(self):
+        """ A setting is read from text and from a value of its type """
+
+        settings, complaints = read(max_retries="9", fallback="off", in_doubt="hold",
+                                    retry_limit=7, cafile=" /etc/ca.pem ")
+
+        assert complaints == []
+        assert settings.max_retries == 9
+        assert settings.fallback is False
+        assert settings.in_doubt == "hold"
+        assert settings.retry_limit == 7
+        assert settings.cafile == "/etc/ca.pem"
+
+    def test_none_is_no_limit(self):
+        """ "None" in a file is no limit, as in Eden's max_send_retries """
+
+        assert read(max_retries="none")[0].max_retries is None
+        assert read(max_retries=None)[0].max_retries is None
+
+    def test_a_malformed_setting_is_reported(self):
+        """ A malformed value is reported with its name, and the default is used """
+
+        for name, text in (("max_size", "10 MB"), ("lifetime", "-1"), ("fallback", "maybe"),
+                           ("in_doubt", "ask"), ("retry_limit", None), ("retry_limit", True)):
+            settings, complaints = read(**{name: text})
+
+            assert len(complaints) == 1 and name in complaints[0]
+            assert getattr(settings, name) == getattr(read()[0], name)
+
+    def test_an_unknown_setting_is_reported(self):
+        """ An unknown name of a setting is reported """
+
+        complaints = []
+        read_settings({"max_retires": "3", "colour": "red"}, complaints.append,
+                      "private/mails3.ini")
+
+        assert complaints == ["Setting max_retires in private/mails3.ini is unknown: is "
+                              "max_retries meant?",
+                              "Setting colour in private/mails3.ini is unknown"]
+
+    def test_a_mistake_is_logged_once_in_a_process(self, caplog):
+        """ A mistake is logged once in a process, although each request reads the settings """
+
+        for _ in range(3):
+            complain_once("Setting max_retires is wrong once")
+
+        assert caplog.text.count("is wrong once") == 1
+
+    def test_a_run_is_never_shorter_than_a_message(self):
+        """ The time of a run is longer than that of one message """
+
+        settings, complaints = read(task_timeout="100", reply_timeout="60")
+
+        assert settings.task_timeout > 4 * settings.reply_timeout
+        assert "task_timeout" in complaints[0]
+
+    def test_a_worker_does_not_count_as_hanging_over_one_message(self):
+        """ A worker counts as hanging only after more than the time of one message """
+
+        settings, complaints = read(neglect_timeout="60", reply_timeout="60")
+
+        assert settings.neglect_timeout > 4 * settings.reply_timeout
+        assert "neglect_timeout" in complaints[0]
+
+# =============================================================================
+class TestSample:
+    """ private/mails3.ini """
+
+    def test_the_sample_names_every_setting_with_its_default(self):
+        """ The sample file names all settings with their defaults, and no other """
+
+        text = re.sub(r"(?m)^;(\w+ =)", r"\1", SAMPLE.read_text(encoding="utf-8"))
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read_string(text)
+
+        assert read(**parser["mails3"]) == read()
+        assert list(parser["mails3"]) == [setting.name for setting in SETTINGS]
+
+    def test_the_reference_names_every_setting(self):
+        """ The reference names all settings with default, unit and meaning, and no other """
+
+        words = {"True": "yes", "False": "no", "None": "none", "": "(empty)"}
+        table = ["| `%s` | %s | %s | %s |" %
+                 (setting.name, words.get(str(setting.default), setting.default),
+                  setting.unit, setting.meaning) for setting in SETTINGS]
+
+        text = REFERENCE.read_text(encoding="utf-8")
+        assert text.partition("|---|---|---|---|\n")[2].strip().splitlines() == table
+
+    def test_the_sample_sets_nothing(self):
+        """ The unchanged sample file leaves all defaults """
+
+        assert read_file(str(SAMPLE), None) == {}
+
+    def test_a_broken_file_costs_no_mail(self, tmp_path):
+        """ A broken file is reported, and the defaults are used as without a file """
+
+        complaints = []
+        broken = tmp_path / "mails3.ini"
+        broken.write_text("max_size = 5\n")
+
+        assert read_file(str(broken), complaints.append) == {}
+        assert "mails3.ini" in complaints[0] and "line 1" in complaints[0]
+        assert read_file(str(tmp_path / "none.ini"), complaints.append) == {}
+        assert len(complaints) == 1
+
+    def test_a_byte_order_mark_costs_no_setting(self, tmp_path):
+        """ A file with a byte order mark is read """
+
+        edited = tmp_path / "mails3.ini"
+        edited.write_text("[mails3]\nmax_size = 5\n", encoding="utf-8-sig")
+
+        assert read_file(str(edited), None) == {"max_size": "5"}
+
+    def test_an_unreadable_file_is_reported(self, tmp_path):
+        """ A file that can't be opened is reported """
+
+        complaints = []
+        folder = tmp_path / "mails3.ini"
+        folder.mkdir() # root may read every file
+
+        assert read_file(str(folder), complaints.append) == {}
+        assert "mails3.ini" in complaints[0]
+
+# END =========================================================================

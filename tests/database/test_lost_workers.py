@@ -9,6 +9,7 @@ import pytest
 from support.office import begin, claim, lose_a_worker
 
 from mails3.clock import utcnow
+from mails3.policy import TransientFailure
 from mails3.states import DRAFT, SENT, UNSENT
 
 ANNE, BOB, POISON = "anne@example.org", "bob@example.org", "poison@example.org"
@@ -69,6 +70,21 @@ class TestWorkerLost:
 
         assert office.status(anne) == SENT
         assert office.entry(anne).mails3_delivery.attempts == 1
+
+    def test_a_worker_without_its_lease_notes_no_attempt(self, office):
+        """ The story of a mail has no attempt of a worker whose lease is over """
+
+        office.queue(ANNE)
+        worker = office.mail.channel().worker()
+        delivery, = claim(worker)
+        begin(worker, [delivery])
+        office.later(3600)
+        office.drain()
+
+        worker.results.add([delivery], {ANNE: TransientFailure("Later")})
+        worker.results.write()
+
+        assert office.db(office.db.mails3_attempt).isempty()
 
     def test_an_interrupted_run_keeps_its_results(self, office):
         """

@@ -109,24 +109,28 @@ class Results:
     def _refuse(self, delivery, error):
         """ A delivery was refused """
 
-        transitions, settings, now = self.transitions, self.settings, self.now()
-        log.warning("Mail to %s (number %s): %s", delivery.address, delivery.outbox_id, error)
-        transitions.note_attempt(delivery, error, now)
-        if isinstance(error, PermanentFailure):
-            transitions.reject(delivery, error, now)
-            return
+        now = self.now()
+        if self._settle(delivery, error, now):
+            log.warning("Mail to %s (number %s): %s", delivery.address, delivery.outbox_id, error)
+            self.transitions.note_attempt(delivery, error, now)
 
+    # -------------------------------------------------------------------------
+    def _settle(self, delivery, error, now):
+        """ Write what becomes of a refused delivery; returns whether it was still ours """
+
+        transitions, settings = self.transitions, self.settings
+        if isinstance(error, PermanentFailure):
+            return transitions.reject(delivery, error, now)
         due_on = next_attempt(delivery, now, self.chance(),
                               shortest_s = settings.shortest_wait,
                               longest_s = settings.longest_wait,
                               lifetime_s = settings.lifetime,
                               )
         if due_on is not None:
-            transitions.defer(delivery, error, due_on, now)
-        elif isinstance(error, InternalFailure):
-            transitions.hold(delivery, error, now)
-        else:
-            transitions.fail(delivery, error, now)
+            return transitions.defer(delivery, error, due_on, now)
+        if isinstance(error, InternalFailure):
+            return transitions.hold(delivery, error, now)
+        return transitions.fail(delivery, error, now)
 
     # -------------------------------------------------------------------------
     def _drop_secrets(self, sent):

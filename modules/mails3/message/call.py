@@ -229,10 +229,18 @@ def add_changed_settings(arguments, mail):
             if arguments.get(name) is None:
                 arguments[name] = value
         else:
-            log.info("mail.settings.%s differs from that of the models: the mail is "
-                     "sent at once.", name)
+            warn_once("mail.settings.%s differs from what it was when MailS3 became the "
+                      "mailer: such mail is not queued, but sent at once. A model that changes "
+                      "it must sort before models/tasks_mail.py." % name)
             is_complete = False
     return is_complete
+
+# -----------------------------------------------------------------------------
+@lru_cache()
+def warn_once(text):
+    """ Log a warning once per process, not with each mail """
+
+    log.warning("%s", text)
 
 # -----------------------------------------------------------------------------
 def carries_credentials(arguments):

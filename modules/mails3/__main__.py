@@ -134,7 +134,7 @@ def console():
         sys.exit("mails3: This is run where the app is installed: "
                  "python3 web2py/applications/myapp/modules/mails3 VERB")
     try:
-        environment = installation.enter(APP)
+        environment = load("hosts.entry").enter(APP)
         mail = environment["mail"]
     except (Exception, SystemExit) as error:
         # web2py prints an error of the app's models, and exits

@@ -3,7 +3,7 @@
 """
     Dropping MailS3 into a web2py app, and taking it out again
 
-    This file imports nothing but the standard library and manifest.py: see
+    This file imports the standard library and files of its kind only: see
     __main__.load().
 
     @copyright: 2026 (c) the MailS3 authors
@@ -12,14 +12,14 @@
 
 import os
 import shutil
-import sys
 
 from pathlib import Path
 
+from .hosts.entry import enter
 from .manifest import Manifest, PACKAGE, SETTINGS_FILE, SOURCE, fingerprint, package_files, \
                       single_files
 
-__all__ = ("InstallError", "install", "uninstall", "enter")
+__all__ = ("InstallError", "install", "uninstall")
 
 RESTART = "Now restart the web server and the scheduler worker."
 
@@ -185,33 +185,6 @@ def tidy_database(environment, why_not):
     return ["The database could not be tidied up. %s" % why_not,
             "What is left there does no harm: rows of scheduler_task whose uuid begins with "
             "mails3-, and the tables of MailS3 with the unsent mail."]
-
-# -----------------------------------------------------------------------------
-def enter(app):
-    """
-        Run the models of an app, in its own web2py
-
-        Args:
-            app: path of the app
-
-        Returns:
-            the environment of the models (dict)
-
-        Raises:
-            Exception, SystemExit: any that web2py or the app raises
-    """
-
-    app = path_of(app)
-    web2py = app.parents[1]
-    os.chdir(web2py)
-    os.environ["web2py_path"] = str(web2py)
-    sys.path.insert(0, str(web2py))
-
-    # Sets names that a model may use, like web2py_version, as for a request
-    import gluon.main # noqa: F401
-
-    from gluon.shell import env
-    return env(app.name, c="default", f="index", import_models=True)
 
 # -----------------------------------------------------------------------------
 def check_app(app):

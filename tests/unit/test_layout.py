@@ -3,9 +3,7 @@
 
     DESIGN.md has the order of the folders. A file, class or function that is
     larger than usual says why in its docstring, in a sentence that begins with
-    "Longer than" ("Longer than 300 lines: ..."). A part that does not follow
-    yet is in NOT_YET: its test must fail, so that its entry goes with the
-    repair.
+    "Longer than" ("Longer than 300 lines: ...").
 """
 
 import ast
@@ -19,6 +17,7 @@ from support.web2py import CLONE
 
 PACKAGE = CLONE / "modules" / "mails3"
 FILES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
+files = pytest.mark.parametrize("name", FILES)
 
 # From the bottom to the top: a file imports from its own place and from below
 PLACES = (("states", "policy", "settings", "clock"), ("message",), ("smtp",), ("queue",),
@@ -36,19 +35,6 @@ EDEN = re.compile(r"\b(s3db|s3msg|s3)\b")
 EDEN_IN = ("hosts/eden/",)
 
 MAX_FILE_LINES, MAX_CLASS_LINES, MAX_METHODS, MAX_FUNCTION_LINES = 300, 250, 20, 50
-
-# (rule, file): why it does not follow yet
-NOT_YET = {
-    ("gluon", "installation.py"): "runs an app's models to tidy up its database",
-    }
-
-# -----------------------------------------------------------------------------
-def files(rule):
-    """ All files of the package as parameters of a test """
-
-    return pytest.mark.parametrize("name", [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=NOT_YET[rule, name]))
-        if (rule, name) in NOT_YET else name for name in FILES])
 
 # -----------------------------------------------------------------------------
 def tree(name):
@@ -154,7 +140,7 @@ def too_large(name):
 class TestImports:
     """ Imports go one way, from the bottom of the package to its top """
 
-    @files("order")
+    @files
     def test_a_file_imports_only_from_below(self, name):
         """ No file imports a module of the package that stands above it """
 
@@ -165,7 +151,7 @@ class TestImports:
 
         assert above == []
 
-    @files("smtplib")
+    @files
     def test_only_the_smtp_folder_imports_smtplib(self, name):
         """ No file outside of smtp/ imports smtplib """
 
@@ -173,7 +159,7 @@ class TestImports:
 
         assert not (found and outside(name, SMTPLIB)), found
 
-    @files("gluon")
+    @files
     def test_few_files_import_gluon(self, name):
         """ No file imports gluon but those that deal with web2py """
 
@@ -185,7 +171,7 @@ class TestImports:
 class TestNames:
     """ What is particular to a database or to Eden is in one place """
 
-    @files("engines")
+    @files
     def test_one_file_knows_database_engines(self, name):
         """ No code outside of queue/database.py names a database engine """
 
@@ -193,7 +179,7 @@ class TestNames:
 
         assert not (found and outside(name, ENGINES_IN)), found
 
-    @files("eden")
+    @files
     def test_one_folder_knows_eden(self, name):
         """ No code outside of hosts/eden/ names a module of Eden """
 
@@ -205,19 +191,10 @@ class TestNames:
 class TestSize:
     """ A newcomer reads each part in one go """
 
-    @files("size")
+    @files
     def test_a_large_part_says_why(self, name):
         """ No file, class or function is larger than usual without a reason in its docstring """
 
         assert too_large(name) == []
-
-# =============================================================================
-class TestExceptions:
-    """ The list of exceptions names files that are there """
-
-    def test_each_exception_is_about_a_file(self):
-        """ No entry of NOT_YET outlives its file """
-
-        assert [name for _, name in NOT_YET if name not in FILES] == []
 
 # END =========================================================================

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from support.office import begin, claim
+from support.office import begin, claim, users
 
 from mails3.clock import utcnow
 from mails3.states import DEFERRED, DRAFT, FAILED, INVALID, NEW, SENT, UNSENT
@@ -149,6 +149,25 @@ class TestOneMail:
         other.rollback()
         other.close()
         assert office.status(anne) == DRAFT
+
+    def test_a_mail_that_is_held_after_its_claim_ends_no_run(self, office):
+        """ A run goes on with the other mails if the first one is held after its claim """
+
+        first, *others = office.queue(*users(4))
+        worker = office.mail.channel().worker()
+        claims = worker.channel.claims
+        claim_some = claims.claim
+
+        def claim_and_hold(*args):
+            deliveries = claim_some(*args)
+            office.db(office.db.msg_outbox.id == first).update(status=DRAFT)
+            return deliveries
+
+        claims.claim = claim_and_hold
+        worker.drain()
+
+        assert office.status(first) == DRAFT
+        assert {office.status(number) for number in others} == {SENT}
 
     def test_each_verb_leaves_a_line_in_the_log(self, office, operator, caplog):
         """ The log says who did what to which mail """

@@ -243,6 +243,19 @@ class TestCalls:
         # Not committed by us: with the request its row is gone
         assert branch.outbox() == []
 
+    def test_mail_to_a_group_is_tried_in_the_request_once(self, branch, caplog):
+        """ Without a worker each member of a large group gets the mail once, by several sessions """
+
+        group = branch.group(*["user%s@example.org" % number for number in range(40)])
+        branch.configure(fallback=True)
+
+        branch.msg.send_by_pe_id(group, "News", "There is news.")
+        branch.db.commit()
+        branch.drain()
+
+        assert len(branch.addresses()) == len(set(branch.addresses())) == 40
+        assert "can't be tried now" not in caplog.text
+
     def test_mail_that_fails_in_the_request_stays_queued(self, branch):
         """ Mail that fails in the request stays queued, and the visitor is told nothing """
 

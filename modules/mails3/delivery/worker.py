@@ -64,7 +64,6 @@ class Worker:
 
         self.message_time_s = REPLIES_PER_MESSAGE * settings.reply_timeout \
             if message_time_s is None else message_time_s
-        # Before the scheduler ends the task
         self.deadline = clock() + settings.task_timeout - self.message_time_s - \
             settings.reply_timeout / 2
 
@@ -116,10 +115,10 @@ class Worker:
 
         if not self.permit.may_send():
             return
-        claimed = [self.lease.claim_these(ids), None]
+        claimed = iter([self.lease.claim_these(ids)])
         self.commits.commit()
         try:
-            self._send(lambda: claimed.pop(0))
+            self._send(lambda: next(claimed, None))
             self._trip_if_failed()
         finally:
             self.lease.release(ids)
@@ -163,10 +162,7 @@ class Worker:
         supply = Supply(claim, self.channel, self.results, self.settings, self.now)
         handed_over = 0
         try:
-            while True:
-                self._begin_next(supply)
-                if not len(self.sendings):
-                    break
+            while self._begin_next(supply) or len(self.sendings):
                 finished = self.sendings.wait()
                 self._weigh(finished)
                 handed_over += sum(len(each.outgoing.deliveries) for each in finished)
@@ -178,15 +174,21 @@ class Worker:
 
     # -------------------------------------------------------------------------
     def _begin_next(self, supply):
-        """ Write the results, and give each free session its next message """
+        """
+            Write the results, and give each free session its next message;
+            returns whether there was one, though it may be held since its claim
+        """
 
+        round = {}
         try:
-            round = {} if self.failure else \
-                self.rounds.next(supply, self.sendings, self._write_results, self.is_over)
+            if not self.failure:
+                round = self.rounds.next(supply, self.sendings, self._write_results,
+                                         self.is_over)
             self._begin(round, supply)
         except Exception as failure:
             # The messages that are being handed over come to their end first
             self.failure = self.failure or failure
+        return bool(round) and not self.failure
 
     # -------------------------------------------------------------------------
     def _weigh(self, finished):

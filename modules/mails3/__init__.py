@@ -3,13 +3,15 @@
 """
     MailS3: an outbound mail queue for web2py applications
 
-    MailS3.send() reads the call (submission), and puts it into the outbox
-    within the caller's transaction, one delivery per recipient. A task of
-    the scheduler drains what is new, another retries what was refused
-    (delivery): claim and commit, have Mail.send compose it (mail), hand it
-    to the relay (smtp), settle and commit. What a failure means is decided
-    in one place (policy): the message waits, or ends, or all mail is held
-    until the relay or the configuration (relay) works again.
+    MailS3.send() reads the call (message/call.py), and puts the message into
+    the outbox within the caller's transaction, one delivery per recipient
+    (queue/enqueue.py). One task of the scheduler drains the new deliveries,
+    another one retries the deferred ones (delivery/worker.py): claim and
+    commit, compose by Mail.send (message/composition.py), hand over to the
+    relay (smtp/session.py), write the result and commit. One module decides
+    what a failure means (policy.py): the delivery is deferred, or comes to its
+    end, or the breaker trips (delivery/breaker.py), and all mail waits until
+    the relay or the configuration works again.
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT

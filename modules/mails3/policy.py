@@ -4,7 +4,7 @@
     What a failure means and what happens next: every "should we?"
 
     Pure decisions: no clock, no database, no connection, no hidden
-    randomness. The scope of a failure decides which mail is held back (as
+    randomness. The scope of a failure decides which mail waits (as
     in Postfix): all mail if it is the configuration or the relay, one message
     if it is the message or its recipient.
 
@@ -83,7 +83,7 @@ class DeliveryError(Exception):
         self.text = reason.text if is_reply else str(reason)
 
 class ChannelFailure(DeliveryError):
-    """ The relay or the site failed, not the message: all mail is held back """
+    """ The relay or the site failed, not the message: all mail waits """
 
 class ConfigurationFailure(ChannelFailure):
     """ The site is configured wrongly: somebody has to repair it """

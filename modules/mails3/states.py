@@ -22,7 +22,7 @@ __all__ = ("EMAIL", "UNSENT", "SENT", "DRAFT", "INVALID", "FAILED", "NEW", "DEFE
 # New or deferred: the run of its queue will send it. Moved on by the relay's
 # answer (2, 4, or deferred again), by the end of its retries or of its time (5),
 # or by an operator (3, 5); in doubt, it is sent again or held (3), see the setting.
-# Without any run it stays as it is; status page and alerts say that mail waits.
+# Without any run it stays as it is; the status page and the alerts say so.
 UNSENT  = 1
 
 # The relay has accepted it; final. Nothing moves it on: it is removed after

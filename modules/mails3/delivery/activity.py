@@ -26,7 +26,7 @@ class Activity:
 
     # -------------------------------------------------------------------------
     def note_run(self, now):
-        """ A run is at work """
+        """ A run is at work; a run that probes the relay does not count """
 
         self.row.update(self.row.table.status == CLOSED, drained_on=now)
 

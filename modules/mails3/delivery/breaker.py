@@ -17,7 +17,7 @@ from ..states import stored_text
 __all__ = ("CLOSED", "TRIPPED", "RELAY", "CONFIGURATION", "Breaker", "fingerprints_of",
            "is_paused")
 
-# mails3_channel.cause: the scope of the trouble
+# mails3_channel.cause: the scope of the failure
 RELAY = "relay"                 # it may end by itself
 CONFIGURATION = "configuration" # a person has to repair it
 
@@ -34,7 +34,7 @@ def is_paused(row, now):
 # -----------------------------------------------------------------------------
 def fingerprints_of(row):
     """
-        The configurations that have met the trouble for which the breaker has
+        The configurations that have met the failure for which the breaker has
         tripped; the machines of a site may have different ones, by hostname
         or sender
 
@@ -108,7 +108,7 @@ class Breaker:
                                     probe_on = now + timedelta(seconds=probe_interval_s(0)),
                                     **values)
         if not has_begun:
-            # A refused login stays refused, whatever else fails since
+            # A refused login stays refused, also if something else has failed since
             self.row.update((table.status == TRIPPED) & (table.login_refused == False),
                             **values)
         return has_begun or not row.login_refused and \

@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    What a run writes, it commits; if the database fails, it tries again
+    The commits of a run: if the database fails, the run writes again
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT

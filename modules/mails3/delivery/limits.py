@@ -1,8 +1,8 @@
 # -*- coding: utf-8 -*-
 
 """
-    How much a channel may send in which time; a limit that is reached is no
-    trouble with the relay
+    How much a channel may send in which time; the relay has not failed if a
+    limit is reached
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -41,7 +41,7 @@ class Limiter:
     def begin_retry_pass(self, now):
         """
             Ask for a retry pass: two of them are at least retry_interval apart,
-            however often and by whatever process they are asked for
+            for all processes together
 
             Args:
                 now: the time

@@ -19,14 +19,14 @@ from ..states import times_in_doubt
 
 __all__ = ("Outgoing", "Supply")
 
-# How many recipients a message is handed over to at a time: any relay has to
+# To how many recipients a message is handed over at a time: each relay has to
 # take so many (RFC 5321 section 4.5.3.1.8)
 MAX_RECIPIENTS = 100
 
-# How much is read at a time; a larger message is read alone
+# How much is read at a time (bytes as stored); a larger message is read alone
 READ_BYTES = 1000000
 
-# More handovers without an answer than that are no accident
+# A single handover without an answer proves nothing
 MAX_IN_DOUBT = 1
 
 IN_DOUBT = "In doubt: its worker was lost while sending it"

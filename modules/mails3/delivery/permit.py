@@ -1,7 +1,8 @@
 # -*- coding: utf-8 -*-
 
 """
-    Whether a run may send: what it knows of the breaker, and tells it
+    Whether a run may send: what the run knows of the breaker, and what it
+    writes about it
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -57,7 +58,7 @@ class Permit:
             return True
         if row.login_refused and \
            row.refused_login == self.transport.login_fingerprint(row.salt):
-            # Never log in again with refused credentials, from no machine
+            # Never log in again with refused credentials, not from another machine either
             return False
         if self.transport.fingerprint(row.salt) not in fingerprints_of(row):
             self._try_configuration(now)

@@ -91,7 +91,7 @@ class Results:
 
     # -------------------------------------------------------------------------
     def _put_back_last(self, delivery, failure):
-        """ The relay went away over a delivery: others have to show whose fault that is """
+        """ The relay failed when it took a delivery: the next messages show the cause """
 
         transitions, now = self.transitions, self.now()
         if not is_in_doubt(failure):

@@ -37,7 +37,7 @@ class Rounds:
 
         self.sessions = 1   # how many are open
         self.following = {} # session: the Outgoing that is its next
-        self.opening_s = 0  # the time that it has taken to open the sessions
+        self.opening_s = 0  # how long it has taken to open the sessions (seconds)
 
     # -------------------------------------------------------------------------
     def next(self, supply, sendings, write_results, is_over):
@@ -114,7 +114,7 @@ class Rounds:
 
     # -------------------------------------------------------------------------
     def _open(self, wanted, write_results):
-        """ Have sessions; raises ChannelFailure if there is not one """
+        """ Open the sessions that are wanted; raises ChannelFailure if none can be opened """
 
         self.permit.use()
         self.sessions = self.transport.ready(wanted)

@@ -2,7 +2,7 @@
 
 """
     The messages that are being handed over at this moment, each by a session
-    of its own: each goes on when its own relay has answered
+    of its own: each goes on as soon as the relay has answered it
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -19,8 +19,8 @@ from .outgoing import Outgoing
 
 __all__ = ("Finished", "Sendings")
 
-# When one message is finished, others share its commit that finish within about
-# the time that a commit takes; the bounds of that (seconds)
+# When one message is finished, the run waits for others for about as long as a
+# commit takes, so that they share the commit; the bounds of this wait (seconds)
 MIN_GATHER_S, MAX_GATHER_S = 0.004, 0.05
 
 # =============================================================================
@@ -31,7 +31,7 @@ class Finished(NamedTuple):
     outgoing: Outgoing
     since: int    # how many the relay had accepted when this one began
     outcome: dict # {address: None if accepted, else the DeliveryError}
-    failure: ChannelFailure = None # no session could be had for it
+    failure: ChannelFailure = None # no session could be opened for it
 
 # =============================================================================
 class Sendings:
@@ -112,7 +112,7 @@ class Sendings:
         except StopIteration as end:
             outcome, failure = end.value, None
         except ChannelFailure as error:
-            # No session could be had: the relay was not asked about the message
+            # No session could be opened: the relay was not asked about the message
             outcome, failure = {}, error
         except Exception as error:
             outcome, failure = outcome_of(outgoing, error), None

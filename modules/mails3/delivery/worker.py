@@ -5,7 +5,7 @@
 
     Each step is committed before the next: claim, begin (from here on a lost
     worker leaves a delivery in doubt), hand over without a transaction, write
-    the result. A commit takes along whatever else is to be written.
+    the result. Steps that are due at the same time share one commit.
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -37,7 +37,7 @@ REPLIES_PER_MESSAGE = 4
 
 # =============================================================================
 class Worker:
-    """ Sends the deliveries of a channel, as long as a run may take """
+    """ Sends the deliveries of a channel: one run, no longer than a run may take """
 
     def __init__(self, channel, transport, settings, commit, recover=None,
                  message_time_s=None, insist=False, now=utcnow, clock=time.monotonic,
@@ -242,7 +242,13 @@ class Worker:
     # Begin
     #
     def _begin(self, round, supply):
-        """ Write the results, commit, and begin to hand messages over """
+        """
+            Write the results, commit, and begin to hand messages over
+
+            Args:
+                round: dict {session: Outgoing}, as from Rounds.next()
+                supply: the Supply; None if round is empty
+        """
 
         if not (round or self.results.finished or self.lease.is_old()):
             return
@@ -266,6 +272,9 @@ class Worker:
     def _write(self, round, supply):
         """
             Write the results, and that messages are in doubt from here on
+
+            Args:
+                as for _begin()
 
             Returns:
                 round, with the deliveries that are still ours and to be sent

@@ -57,7 +57,7 @@ FIELDS = {
         ("leased_until", "datetime", {}),
         ("begun_on", "datetime", {}),                  # in doubt if its worker is lost now
         ("in_doubt_count", "integer", {"default": 0}), # earlier handovers without an answer
-        ("put_back_on", "datetime", {}),               # the relay went away over it
+        ("put_back_on", "datetime", {}),               # the relay went away when it took this
         ("tried_on", "datetime", {}),
         ("reply", "string", {"length": 512}),          # why it is in its state
         ),

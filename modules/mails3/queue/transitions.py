@@ -18,7 +18,8 @@
     withdraw         worker    claimed            out of its queue; failed if deleted
     accept           intake    unsent of a host   new, or deferred if it was tried before
     refuse           intake    unsent of a host   rejected, or held
-    expand           intake    unsent of a host   sent: each member gets a mail
+    begin_expansion  intake    unsent of a host   sent: each member gets a mail
+    requeue_released intake    released in a host new
     hold             operator  new, deferred      held
     release          operator  held               new
     retry            operator  deferred           new, attempts as they are
@@ -76,8 +77,8 @@ class Transitions:
         self.delivery = tables.delivery
 
     # -------------------------------------------------------------------------
-    # Worker. A verb counts only while the lease of the Delivery is still its
-    # own, and returns whether it did.
+    # Each verb for one Delivery counts only while the lease of that delivery is
+    # still ours, and returns whether it was.
     #
     def begin(self, deliveries, now, until):
         """
@@ -129,7 +130,8 @@ class Transitions:
     # -------------------------------------------------------------------------
     def mark_sent(self, deliveries, now):
         """
-            The relay has accepted the deliveries
+            The relay has accepted the deliveries; those whose lease is no longer
+            ours do not change
 
             Args:
                 deliveries: list of Delivery, of one lease
@@ -216,7 +218,7 @@ class Transitions:
 
     # -------------------------------------------------------------------------
     def put_back_last(self, delivery, now):
-        """ The relay went away over it: not attempted, and behind all others """
+        """ The relay failed when it took it: not attempted, and behind all others """
 
         return self._change(delivery, begun_on=delivery.begun_on,
                             in_doubt_count=delivery.in_doubt_count,

@@ -143,8 +143,8 @@ def console():
     if "mails3_error" in environment:
         sys.exit("mails3: %s" % environment["mails3_error"])
 
-    # A host may have a subclass of MailS3: the bases of MailS3 itself are Mail
-    # and object, so it is third from the end
+    # A host may have a subclass of MailS3 in another package. The bases of MailS3
+    # end with AppMail, Mail and object: AppMail is in the package itself.
     base = type(mail).__mro__[-3]
     package = base.__module__.rpartition(".")[0]
     by = "%s on the command line" % user_name()

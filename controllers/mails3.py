@@ -65,7 +65,7 @@ def show():
                     others = report.others(entry),
                     expanded = report.expanded(entry),
                     following = next_step(entry, status),
-                    has_content = report.has_content(entry["mail"]),
+                    has_content = report.has_content(entry["message_id"]),
                     now = status.now,
                     )
 

@@ -48,8 +48,8 @@ class TestStatements:
         drained = statements(office, office.drain)
 
         assert office.db(office.db.msg_outbox.status == SENT).count() == 200
-        # Fewer than one for each message
-        assert len(drained) < 200
+        # One by one, each message would take more than three
+        assert len(drained) < 400
 
     def test_an_idle_drain_is_one_query(self, office):
         """ An idle drain makes one query with an index and writes nothing """

@@ -244,7 +244,7 @@ class TestCalls:
         assert branch.outbox() == []
 
     def test_mail_to_a_group_is_tried_in_the_request_once(self, branch, caplog):
-        """ Without a worker each member of a large group gets the mail once, by several sessions """
+        """ Each member of a large group gets the mail once, by several sessions """
 
         group = branch.group(*["user%s@example.org" % number for number in range(40)])
         branch.configure(fallback=True)

@@ -7,10 +7,9 @@
     @license: MIT
 """
 
-from ..delivery.configuration import is_native
+from ..delivery.configuration import Configuration, is_native
 from ..message.address import BadInput, address_of
 from ..policy import RCPT, ChannelFailure, ConfigurationFailure, DeliveryError
-from ..smtp.server import Server
 from ..smtp.session import Session
 
 __all__ = ("check_configuration", "refuses_recipient", "works")
@@ -45,8 +44,7 @@ def check_configuration(mail, recipient=None):
     steps, session = [], None
     try:
         sender = sender_of(settings)
-        server = Server.read(settings, verify=options.verify_tls,
-                             cafile=options.cafile or None)
+        server = Configuration(mail).server()
         session = Session(server, min(MAX_REPLY_S, options.reply_timeout),
                           observe = lambda reply, error, seconds: steps.append(
                               step_of(reply.phase, reply.code, reply.text, error, seconds)))

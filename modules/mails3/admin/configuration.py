@@ -11,8 +11,7 @@ import re
 
 from ..message.address import BadInput, address_of
 from ..policy import ConfigurationFailure
-from ..smtp.server import Server
-from ..delivery.configuration import is_native
+from ..delivery.configuration import Configuration, is_native
 
 __all__ = ("configuration_in_use", "configuration_warnings")
 
@@ -43,7 +42,7 @@ def configuration_in_use(mail):
         return [("Mail server", "%s (for what is sent from here; a worker may have "
                  "another)" % settings.server)] + sender
     try:
-        server = server_in_use(mail)
+        server = Configuration(mail).server()
     except ConfigurationFailure as error:
         return [("Mail server", str(error))] + sender
 
@@ -87,7 +86,7 @@ def configuration_warnings(mail):
                         "server is %r in this request." % (outcome, settings.server))
         return warnings
     try:
-        warnings.extend(server_warnings(server_in_use(mail)))
+        warnings.extend(server_warnings(Configuration(mail).server()))
     except ConfigurationFailure as error:
         warnings.append("%s: no mail can be sent." % error)
     return warnings
@@ -106,13 +105,5 @@ def server_warnings(server):
         yield "The certificate of %s is not verified: a server that pretends to be it " \
               "gets the %s (verify_tls = yes)." % (server.host,
                                                    "login" if has_login else "mail")
-
-# -----------------------------------------------------------------------------
-def server_in_use(mail):
-    """ The Server as configured; raises ConfigurationFailure if that is impossible """
-
-    options = mail.options
-    return Server.read(mail.settings, verify=options.verify_tls,
-                       cafile=options.cafile or None)
 
 # END =========================================================================

@@ -22,7 +22,7 @@ __all__ = ("Output", "check_lines", "entry_line", "for_json", "only_errors_on_te
 log = logging.getLogger("web2py.mails3")
 
 # Fields of an entry of the Report that are of no use to people and scripts
-INTERNAL = ("delivery", "mail", "status", "begun_on", "leased_until")
+INTERNAL = ("delivery", "message_id", "status", "begun_on", "leased_until")
 
 # =============================================================================
 class Output:

@@ -255,7 +255,7 @@ def next_step(entry, status):
         return NEXT_STEPS[state]
     if state == "deleted":
         return "It was sent, and then deleted in the outbox of the app." \
-               if entry["status"] == SENT and entry["mail"] else \
+               if entry["status"] == SENT and entry["message_id"] else \
                "It is not sent: somebody has deleted it in the outbox of the app."
     if state == "failed":
         return "It is not tried again. Requeue it to try it again." if entry["reply"] else \

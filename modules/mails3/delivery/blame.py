@@ -24,6 +24,13 @@ class Blame:
 
     def __init__(self):
 
+        self.accepted = 0 # how many times the relay has accepted messages in this run
+        self.forget()
+
+    # -------------------------------------------------------------------------
+    def forget(self):
+        """ Forget all failures: the configuration is another one now """
+
         # The message that has met a failure since the relay last accepted one
         self.suspect_id = None
         self.failure = None
@@ -34,7 +41,6 @@ class Blame:
         self.accepted_on = None
         self.is_tripped = False # other messages have met a failure, none was accepted since
         self.is_refuted = False # a message was accepted beside a failure: to be noted
-        self.accepted = 0       # how many times the relay has accepted messages in this run
 
     # -------------------------------------------------------------------------
     def read(self, row):

@@ -39,6 +39,7 @@ class Lease:
         self.time = timedelta(seconds = 2 * message_time_s + EXTRA_TIME_S)
         self.renewed_on = now()
         self.alive_on = None
+        self.may_claim = None # how many deliveries in all; None = any number
 
     # -------------------------------------------------------------------------
     def claim(self, queue, limit):
@@ -50,12 +51,19 @@ class Lease:
                 limit: how many at most
 
             Returns:
-                as Claims.claim()
+                as Claims.claim(); None if this run may claim no more
         """
 
+        if self.may_claim is not None:
+            limit = min(limit, self.may_claim)
+        if limit <= 0:
+            return None
         now = self.now()
         self.note_alive(now)
-        return self.claims.claim(queue, limit, now, now + self.time, self.id)
+        deliveries = self.claims.claim(queue, limit, now, now + self.time, self.id)
+        if self.may_claim is not None:
+            self.may_claim -= len(deliveries or ())
+        return deliveries
 
     # -------------------------------------------------------------------------
     def claim_these(self, ids):
@@ -66,10 +74,14 @@ class Lease:
 
     # -------------------------------------------------------------------------
     def begin(self, deliveries, now):
-        """ As Transitions.begin() """
+        """ As Transitions.begin(); gives back those that are no longer to be sent """
 
         self.note_alive(now)
-        return self.transitions.begin(deliveries, now, now + self.time)
+        begun = self.transitions.begin(deliveries, now, now + self.time)
+        if len(begun) < len(deliveries):
+            ids = {delivery.id for delivery in begun}
+            self.release([delivery.id for delivery in deliveries if delivery.id not in ids])
+        return begun
 
     # -------------------------------------------------------------------------
     def is_old(self):

@@ -74,7 +74,8 @@ class Permit:
             log.warning("Sending is resumed: the configuration has changed.")
         # Nothing is known of the new one, also not that it works
         self.is_tripped, self.is_on_trial = False, True
-        self.blame, self.noted_refusals = Blame(), 0
+        self.blame.forget()
+        self.noted_refusals = 0
 
     # -------------------------------------------------------------------------
     def use(self):

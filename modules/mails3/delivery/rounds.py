@@ -57,38 +57,69 @@ class Rounds:
                 ChannelFailure: no session can be opened, or a limit is reached
         """
 
-        is_first = not len(sendings)
+        is_idle = not len(sendings)
         # A probe is one message
-        if is_over() or self.permit.is_tripped and not is_first:
+        if is_over() or self.permit.is_tripped and not is_idle:
             return {}
-        round = self._first(supply, write_results) if is_first \
-            else self._free(supply, sendings)
+        round = {} if is_idle and self._wants_more(supply) else \
+            self._for_open_sessions(supply, sendings)
+        if is_idle and not round:
+            round = self._for_new_sessions(supply, write_results)
         for session in round:
-            # No message is read that can't be begun
-            following = None if is_over() else supply.take_claimed()
+            # No message is read that can't be begun, or for which there is a new session
+            if is_over() or self._wants_more(supply):
+                break
+            following = supply.take_claimed()
             if following:
                 self.following[session] = following
         return round
 
     # -------------------------------------------------------------------------
-    def _free(self, supply, sendings):
-        """ Messages for the sessions that are open and free """
+    def _wants_more(self, supply):
+        """ Whether the messages that are claimed are worth more sessions than are open """
 
-        round = {}
-        for session in range(self.sessions):
-            if session not in sendings and self.transport.is_ready(session):
-                outgoing = self.following.pop(session, None) or supply.take()
+        return self.sessions < self._wanted(len(self.following) + len(supply))
+
+    # -------------------------------------------------------------------------
+    def _wanted(self, messages):
+        """ How many sessions a count of messages is worth """
+
+        if self.limiter.counts_messages:
+            return 1
+        return min(self.settings.sessions, 1 + messages // MESSAGES_PER_SESSION)
+
+    # -------------------------------------------------------------------------
+    def _for_open_sessions(self, supply, sendings):
+        """ Messages for the sessions that are open and free (dict, as next()) """
+
+        free = [session for session in range(self.sessions) if session not in sendings]
+        ready = list(filter(self.transport.is_ready, free))
+        # A session that is closed keeps no message waiting
+        supply.put_back([self.following.pop(session) for session in free
+                         if session in self.following and session not in ready])
+        round = {session: self.following.pop(session) for session in ready
+                 if session in self.following}
+        for session in ready:
+            if session not in round:
+                outgoing = supply.take()
                 if outgoing is None:
                     break
                 round[session] = outgoing
+                if self.permit.is_tripped:
+                    # The claim was a probe
+                    break
+        if round:
+            self.permit.use()
+            self.limiter.check(self.permit.now())
         return round
 
     # -------------------------------------------------------------------------
-    def _first(self, supply, write_results):
+    def _for_new_sessions(self, supply, write_results):
         """ Messages while no session is at work: sessions are opened for them """
 
-        outgoing = list(self.following.values()) or list(filter(None, [supply.take()]))
+        supply.put_back(list(self.following.values()))
         self.following.clear()
+        outgoing = list(filter(None, [supply.take()]))
         if not outgoing:
             return {}
         wanted = self._wanted(len(outgoing) + len(supply))
@@ -97,33 +128,21 @@ class Rounds:
             if another is None:
                 break
             outgoing.append(another)
+        self.permit.use()
         self.limiter.check(self.permit.now())
-        self._open(min(wanted, len(outgoing)), write_results)
+        self._open(len(outgoing), write_results)
         supply.put_back(outgoing[self.sessions:])
         return dict(enumerate(outgoing[:self.sessions]))
 
     # -------------------------------------------------------------------------
-    def _wanted(self, messages):
-        """ How many sessions a count of messages is worth """
-
-        if self.limiter.counts_messages:
-            return 1
-        # Sessions that are open already cost nothing
-        return max(min(self.settings.sessions, 1 + messages // MESSAGES_PER_SESSION),
-                   self.transport.ready(self.sessions))
-
-    # -------------------------------------------------------------------------
     def _open(self, wanted, write_results):
-        """ Open the sessions that are wanted; raises ChannelFailure if none can be opened """
+        """ Have sessions; raises ChannelFailure if not one can be opened """
 
-        self.permit.use()
-        self.sessions = self.transport.ready(wanted)
-        if not self.sessions:
-            # Finished results do not wait for a connection
-            write_results()
-            start = self.clock()
-            self.sessions = self.transport.open(wanted, self.message_time_s)
-            self.opening_s = self.clock() - start
+        # No transaction is open meanwhile, and finished results do not wait
+        write_results()
+        start = self.clock()
+        self.sessions = self.transport.open(wanted, self.message_time_s)
+        self.opening_s = self.clock() - start
 
     # -------------------------------------------------------------------------
     def sending(self, session, outgoing):

@@ -50,6 +50,7 @@ class Sendings:
         self.clock = clock
         self.under_way = {} # session: (generator, Outgoing, since)
         self.waits = {}     # session: Wait, of those that have to wait
+        self.finished = []  # not taken yet
         self.commit_s = 0   # how long the last commit has taken
 
     # -------------------------------------------------------------------------
@@ -87,20 +88,37 @@ class Sendings:
                 list of Finished; empty if nothing is under way
         """
 
-        finished, until = [], None
+        until = None
         while self.under_way:
             sessions = self._ready(until)
-            if not sessions and finished:
+            if self.finished and (not sessions or until is not None and
+                                  self.clock() >= until):
                 break
-            finished.extend(filter(None, map(self._resume, sessions)))
-            if finished and until is None:
+            for session in sessions:
+                self._resume(session)
+            if self.finished and until is None:
                 until = self.clock() + min(max(self.commit_s, MIN_GATHER_S),
                                            MAX_GATHER_S)
+        return self.taken()
+
+    # -------------------------------------------------------------------------
+    def taken(self):
+        """ The messages that are finished, once (list of Finished) """
+
+        finished, self.finished = self.finished, []
         return finished
 
     # -------------------------------------------------------------------------
+    def close(self):
+        """ Give up the messages that are under way: their connections are closed """
+
+        for generator, *_ in self.under_way.values():
+            generator.close()
+        self.under_way.clear()
+
+    # -------------------------------------------------------------------------
     def _resume(self, session):
-        """ Let a session go on; returns Finished if its message is finished, else None """
+        """ Let a session go on """
 
         generator, outgoing, since = self.under_way[session]
         self.waits.pop(session, None)
@@ -108,7 +126,7 @@ class Sendings:
             wait = next(generator)
             if wait is not None:
                 self.waits[session] = wait
-            return None
+            return
         except StopIteration as end:
             outcome, failure = end.value, None
         except ChannelFailure as error:
@@ -117,7 +135,8 @@ class Sendings:
         except Exception as error:
             outcome, failure = outcome_of(outgoing, error), None
         del self.under_way[session]
-        return Finished(session, outgoing, since, outcome, failure)
+        # Kept here: an interrupt must not lose it
+        self.finished.append(Finished(session, outgoing, since, outcome, failure))
 
     # -------------------------------------------------------------------------
     def _ready(self, until):

@@ -170,23 +170,6 @@ class Transport:
         return count
 
     # -------------------------------------------------------------------------
-    def ready(self, count):
-        """
-            How many sessions are open already
-
-            Args:
-                count: as for open()
-
-            Returns:
-                what open() would return; 0 if it would have to open one
-        """
-
-        if self.is_local():
-            return 1
-        count = min(count, self.max_sessions or count)
-        return count if all(self.is_ready(each) for each in range(count)) else 0
-
-    # -------------------------------------------------------------------------
     def is_ready(self, session):
         """ Whether a session (its number) is open, and takes one more message """
 

@@ -74,8 +74,7 @@ class Worker:
         self.rounds = Rounds(channel, transport, self.permit, settings,
                              self.message_time_s, clock)
         self.sendings = Sendings(clock)
-        self.may_claim = None # how many deliveries; None = any number
-        self.failure = None   # why no further message is begun
+        self.failure = None # why no further message is begun
 
     # -------------------------------------------------------------------------
     def drain(self):
@@ -90,18 +89,13 @@ class Worker:
 
     # -------------------------------------------------------------------------
     def retry(self):
-        """
-            Send the deferred deliveries that are due, at their own limited rate
-
-            Returns:
-                how many deliveries were handed over or settled
-        """
+        """ Send the deferred deliveries that are due, at their own rate; returns as drain() """
 
         limiter, now = self.channel.limiter, self.now()
         if self.channel.claims.is_empty(DEFERRED, now) or \
            not self.commits.patiently(partial(limiter.begin_retry_pass, now)):
             return 0
-        self.may_claim = limiter.max_retries_per_pass
+        self.lease.may_claim = limiter.max_retries_per_pass
         return self._run(DEFERRED)
 
     # -------------------------------------------------------------------------
@@ -167,6 +161,9 @@ class Worker:
                 self._weigh(finished)
                 handed_over += sum(len(each.outgoing.deliveries) for each in finished)
         finally:
+            # After an interrupt, some messages are finished, and some under way
+            self._weigh(self.sendings.taken())
+            self.sendings.close()
             self._write_results()
         if self.failure and not isinstance(self.failure, ChannelFailure):
             raise self.failure
@@ -219,23 +216,19 @@ class Worker:
                 list of Delivery, None if there is nothing to claim or to send
         """
 
-        size = max(MIN_CLAIM, MESSAGES_PER_SESSION * self.settings.sessions)
-        size = size if self.may_claim is None else min(size, self.may_claim)
-        if not size or self.is_over():
+        if self.is_over():
             return None
         # First: the results may close the breaker
         self._write_results()
-        deliveries = self.commits.patiently(partial(self._try_to_claim, queue, size))
-        if self.may_claim is not None:
-            self.may_claim -= len(deliveries or ())
-        return deliveries
+        return self.commits.patiently(partial(self._try_to_claim, queue))
 
     # -------------------------------------------------------------------------
-    def _try_to_claim(self, queue, size):
+    def _try_to_claim(self, queue):
         """ The statements of _claim() """
 
         if self.channel.claims.is_empty(queue, self.now()) or not self.permit.may_send():
             return None
+        size = max(MIN_CLAIM, MESSAGES_PER_SESSION * self.settings.sessions)
         return self.lease.claim(queue, 1 if self.permit.is_tripped else size)
 
     # -------------------------------------------------------------------------
@@ -250,8 +243,6 @@ class Worker:
                 supply: the Supply; None if round is empty
         """
 
-        if not (round or self.results.finished or self.lease.is_old()):
-            return
         start = self.clock()
         begun = self.commits.surely(partial(self._write, round, supply))
         self.results.note_written()

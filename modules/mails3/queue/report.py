@@ -139,7 +139,7 @@ class Report(Statistics):
                 "secret": bool(mail.secret),
                 # Not shown
                 "delivery": own.id,
-                "mail": own.message_id,
+                "message_id": own.message_id,
                 "status": entry.status,
                 "begun_on": own.begun_on,
                 "leased_until": own.leased_until if own.lease else None,
@@ -182,9 +182,9 @@ class Report(Statistics):
     def others(self, entry, limit=200):
         """ The entries of the other recipients of the same message """
 
-        if entry["mail"] is None:
+        if entry["message_id"] is None:
             return []
-        return self.select((self.delivery.message_id == entry["mail"]) &
+        return self.select((self.delivery.message_id == entry["message_id"]) &
                            (self.outbox.id != entry["number"]) & self.mails,
                            self.outbox.id, limit)
 
@@ -198,7 +198,7 @@ class Report(Statistics):
     def head(self, entry):
         """ The addresses in the header of a delivery's message (dict) """
 
-        row = self.db(self.message.id == entry["mail"]).select(self.message.head).first()
+        row = self.db(self.message.id == entry["message_id"]).select(self.message.head).first()
         head = read_head(row and row.head)
         return {key: head.get(key) for key in ADDRESSED}
 
@@ -223,9 +223,9 @@ class Report(Statistics):
                 ValueError: it is not readable
         """
 
-        if not self.contents.is_kept(entry["mail"]):
+        if not self.contents.is_kept(entry["message_id"]):
             return None
-        return self.contents.load(entry["mail"])[0]
+        return self.contents.load(entry["message_id"])[0]
 
 # -----------------------------------------------------------------------------
 def read_head(text):

@@ -500,7 +500,8 @@ class OperatorTransitions:
 
         table = self.tables.delivery
         return self.db((table.channel == channel) & (table.queue == DEFERRED) &
-                       (table.lease == None)).update(queue=NEW, due_on=now)
+                       ((table.lease == None) | (table.leased_until < now))
+                       ).update(queue=NEW, due_on=now)
 
     # -------------------------------------------------------------------------
     def queue_released(self):

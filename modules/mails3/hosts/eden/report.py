@@ -81,7 +81,7 @@ class EdenReport(Report):
 
         entries = super().select(query, order, limit)
         incomplete = {entry["number"]: entry for entry in entries
-                      if entry["mail"] is None or not entry["address"]}
+                      if entry["message_id"] is None or not entry["address"]}
         if incomplete:
             self._complete(incomplete)
         return entries
@@ -103,7 +103,7 @@ class EdenReport(Report):
             entry, instance_type = entries[row.msg_outbox.id], row.pr_pentity.instance_type
             if not entry["address"] and row.msg_outbox.pe_id in names:
                 entry["recipient"] = names[row.msg_outbox.pe_id]
-            if entry["mail"] is None and "msg_email" in row:
+            if entry["message_id"] is None and "msg_email" in row:
                 entry["subject"] = row.msg_email.subject
             if instance_type not in (None, PERSON) and entry["state"] == "sent":
                 entry["state"] = "expanded"

@@ -84,12 +84,6 @@ class ChannelTransport:
         return 1
 
     # -------------------------------------------------------------------------
-    def ready(self, count):
-        """ As Transport.ready(): no gateway keeps a session """
-
-        return 0
-
-    # -------------------------------------------------------------------------
     def is_ready(self, session):
         """ As Transport.is_ready(): texts are sent one after the other """
 

@@ -8,13 +8,12 @@
     @license: MIT
 """
 
-import selectors
-
 from os.path import basename
 from traceback import extract_tb
 from typing import NamedTuple
 
 from ..policy import ChannelFailure, DeliveryError, InternalFailure
+from ..smtp.wire import Selector
 from .outgoing import Outgoing
 
 __all__ = ("Finished", "Sendings")
@@ -156,7 +155,7 @@ class Sendings:
             return at_once
         first = min(wait.until for wait in self.waits.values())
         timeout_s = (first if until is None else min(first, until)) - self.clock()
-        with selectors.DefaultSelector() as selector:
+        with Selector() as selector:
             for session, wait in self.waits.items():
                 selector.register(wait.sock, wait.events, session)
             ready = [key.data for key, _ in selector.select(max(timeout_s, 0))]

@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 from .reply_buffer import ReplyBuffer
 
-__all__ = ("Connection", "Wait", "connect", "pause", "run")
+__all__ = ("Selector", "Connection", "Wait", "connect", "pause", "run")
 
 # How much is read or written at a time (bytes). A TLS socket returns only when
 # a whole piece is encrypted, so that a piece must be small.
@@ -39,6 +39,9 @@ READ_BYTES, WRITE_BYTES = 8192, 65536
 # The shortest time-out of a blocking call (seconds): 0 would make the socket
 # non-blocking, which a TLS handshake refuses
 SHORTEST_TIMEOUT_S = 0.01
+
+# For a few sockets and a moment: epoll would take five system calls more each time
+Selector = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 # =============================================================================
 class Wait(NamedTuple):
@@ -87,7 +90,7 @@ def pause(waits, clock=time.monotonic):
     waits = list(waits)
     if not waits:
         return waits
-    with selectors.DefaultSelector() as selector:
+    with Selector() as selector:
         for wait in waits:
             selector.register(wait.sock, wait.events)
         timeout_s = max(min(wait.until for wait in waits) - clock(), 0)
@@ -285,7 +288,7 @@ class Connection(smtplib.SMTP):
         if self.sock is None or self.file and self.file.received or \
            isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
             return True
-        with selectors.DefaultSelector() as selector:
+        with Selector() as selector:
             try:
                 selector.register(self.sock, selectors.EVENT_READ)
             except (OSError, ValueError):

@@ -87,6 +87,17 @@ def attempts(office):
     office.db.commit()
     return {row.attempts for row in office.db(office.db.mails3_delivery).select()}
 
+# -----------------------------------------------------------------------------
+def come_back(server, office):
+    """ The server is back, and all mail leaves with its first attempt """
+
+    server.run()
+    office.later(400)
+    office.drain()
+
+    assert set(statuses(office).values()) == {SENT}
+    assert attempts(office) == {1}
+
 # =============================================================================
 class TestDelivery:
     """ Mail arrives """
@@ -169,12 +180,7 @@ class TestDelivery:
         office.drain()
         assert office.state().status == "tripped"
 
-        server.run()
-        office.later(400)
-        office.drain()
-
-        assert set(statuses(office).values()) == {SENT}
-        assert attempts(office) == {1}
+        come_back(server, office)
         assert eventually(lambda: server.recipients() == USERS[2:22], 30), server.recipients()
 
     @pytest.mark.parametrize("server", [OpenSMTPD], indirect=True)
@@ -228,12 +234,7 @@ class TestDelivery:
 
         assert sorted(set(statuses(office).values())) == [UNSENT, SENT]
         assert office.state().status == "tripped"
-        server.run()
-        office.later(400)
-        office.drain()
-
-        assert set(statuses(office).values()) == {SENT}
-        assert attempts(office) == {1}
+        come_back(server, office)
         assert eventually(lambda: server.recipients() == USERS[2:32], 30), server.recipients()
 
 # =============================================================================

@@ -9,7 +9,7 @@
     another one retries the deferred ones (delivery/worker.py): claim and
     commit, compose by Mail.send (message/composition.py), hand over to the
     relay (smtp/session.py), write the result and commit. One module decides
-    what a failure means (policy.py): the delivery is deferred, or comes to its
+    what a failure means (replies.py, policy.py): the delivery is deferred, or comes to its
     end, or the breaker trips (delivery/breaker.py), and all mail waits until
     the relay or the configuration works again.
 

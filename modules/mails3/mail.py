@@ -20,7 +20,7 @@ from .delivery.configuration import is_native
 from .delivery.transport import Direct, send_directly
 from .message.address import BadInput
 from .message.call import Call
-from .policy import DeliveryError, PermanentFailure
+from .replies import DeliveryError, PermanentFailure
 from .queue.contents import Contents, QueuedAlready
 from .queue.database import TransactionLost, is_conflict, savepoint
 from .queue.enqueue import enqueue, transaction

@@ -28,7 +28,7 @@ from support.databases import SERVERS, make_database, on_server # noqa: E402
 
 from mails3.clock import utcnow # noqa: E402
 from mails3.states import DEFERRED, NEW, SENT, UNSENT # noqa: E402
-from mails3.policy import LoginRefused # noqa: E402
+from mails3.replies import LoginRefused  # noqa: E402
 from mails3.queue.database import insert_rows # noqa: E402
 from mails3.queue.schema import TABLES # noqa: E402
 

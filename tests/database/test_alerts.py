@@ -15,7 +15,7 @@ import pytest
 from mails3.admin.alerts import Alerts
 from mails3.delivery.worker import Worker
 from mails3.states import NEW
-from mails3.policy import ConfigurationFailure
+from mails3.replies import ConfigurationFailure
 from mails3.admin.operator import Operator
 
 # =============================================================================

@@ -9,7 +9,7 @@ import pytest
 from support.fake_relay import FakeRelay
 from support.office import Office, attempts, claim, lose_a_worker, users
 
-from mails3.policy import RelayUnavailable
+from mails3.replies import RelayUnavailable
 from mails3.queue.channel_row import TRIPPED
 from mails3.states import DRAFT, INVALID, SENT, UNSENT
 

@@ -11,8 +11,8 @@ import pytest
 from support.office import attempts, named, users
 
 from mails3.clock import utcnow
-from mails3.policy import BODY, MAIL, RCPT, STARTTLS, ConfigurationFailure, Reply, classify, \
-                          is_in_doubt
+from mails3.policy import is_in_doubt
+from mails3.replies import BODY, MAIL, RCPT, STARTTLS, ConfigurationFailure, Reply, classify
 from mails3.smtp.dialogue import Dialogue, Envelope
 from mails3.smtp.errors import translated
 from mails3.smtp.server import Server

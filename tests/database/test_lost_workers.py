@@ -9,7 +9,7 @@ import pytest
 from support.office import begin, claim, lose_a_worker
 
 from mails3.clock import utcnow
-from mails3.policy import TransientFailure
+from mails3.replies import TransientFailure
 from mails3.states import DRAFT, SENT, UNSENT
 
 ANNE, BOB, POISON = "anne@example.org", "bob@example.org", "poison@example.org"

@@ -4,7 +4,7 @@
 
 import pytest
 
-from mails3.policy import LoginRefused, RelayUnavailable
+from mails3.replies import LoginRefused, RelayUnavailable
 from mails3.queue.channel_row import TRIPPED
 from mails3.states import DRAFT, FAILED, SENT
 

@@ -20,7 +20,7 @@ FILES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
 files = pytest.mark.parametrize("name", FILES)
 
 # From the bottom to the top: a file imports from its own place and from below
-PLACES = (("states", "policy", "settings", "clock"), ("message",), ("smtp",), ("queue",),
+PLACES = (("states", "replies", "policy", "settings", "clock"), ("message",), ("smtp",), ("queue",),
           ("delivery",), ("admin",), ("app_mail", "mail"), ("hosts",),
           ("__init__", "__main__", "commands", "installation", "manifest"))
 

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from mails3.states import Delivery
-from mails3.policy import AUTH, BODY, CONNECT, DATA, EHLO, MAIL, RCPT, STARTTLS, \
-                          ConfigurationFailure, LoginRefused, PermanentFailure, \
-                          RelayUnavailable, Reply, TooManyRecipients, TransientFailure, \
-                          classify, next_attempt, probe_interval_s
+from mails3.policy import next_attempt, probe_interval_s
+from mails3.replies import AUTH, BODY, CONNECT, DATA, EHLO, MAIL, RCPT, STARTTLS, \
+                           ConfigurationFailure, LoginRefused, PermanentFailure, \
+                           RelayUnavailable, Reply, TooManyRecipients, TransientFailure, \
+                           classify
 
 NOW = datetime(2026, 1, 1)
 

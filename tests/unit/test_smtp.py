@@ -18,8 +18,8 @@ from gluon.storage import Storage
 
 from mails3.smtp.client import Client
 from mails3.smtp.dialogue import Envelope, as_lines, dotted
-from mails3.policy import BODY, DATA, ConfigurationFailure, LoginRefused, PermanentFailure, \
-                          RelayUnavailable, Reply, TransientFailure
+from mails3.replies import BODY, DATA, ConfigurationFailure, LoginRefused, PermanentFailure, \
+                           RelayUnavailable, Reply, TransientFailure
 from mails3.smtp.server import Server
 from mails3.smtp.session import Session
 

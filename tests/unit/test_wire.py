@@ -14,10 +14,12 @@ import pytest
 from support.fake_relay import FakeRelay, certificate
 
 from mails3.smtp.dialogue import Envelope
-from mails3.policy import MAIL, RelayUnavailable, is_in_doubt
+from mails3.policy import is_in_doubt
+from mails3.replies import MAIL, RelayUnavailable
 from mails3.smtp.server import Server
 from mails3.smtp.session import Session
-from mails3.smtp.wire import Wait, connect, pause, run
+from mails3.smtp.waits import Wait, pause, run
+from mails3.smtp.wire import connect
 
 ANNE, BOB = "anne@example.org", "bob@example.org"
 TEXT = "Subject: News\n\nThere is news.\n"

@@ -9,7 +9,7 @@
 
 from ..delivery.configuration import Configuration, is_native
 from ..message.address import BadInput, address_of
-from ..policy import RCPT, ChannelFailure, ConfigurationFailure, DeliveryError
+from ..replies import RCPT, ChannelFailure, ConfigurationFailure, DeliveryError
 from ..smtp.session import Session
 
 __all__ = ("check_configuration", "refuses_recipient", "works")

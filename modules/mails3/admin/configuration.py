@@ -10,7 +10,7 @@
 import re
 
 from ..message.address import BadInput, address_of
-from ..policy import ConfigurationFailure
+from ..replies import ConfigurationFailure
 from ..delivery.configuration import Configuration, is_native
 
 __all__ = ("configuration_in_use", "configuration_warnings")

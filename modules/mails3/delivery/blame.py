@@ -8,9 +8,9 @@
     @license: MIT
 """
 
-from ..policy import MAIL, RCPT, REFUSALS_IN_A_ROW, ChannelFailure, RelayUnavailable, \
-                     as_message_failure, concerns_the_recipient, concerns_the_site, \
-                     is_in_doubt
+from ..policy import REFUSALS_IN_A_ROW, as_message_failure, is_in_doubt
+from ..replies import MAIL, RCPT, ChannelFailure, RelayUnavailable, concerns_the_recipient, \
+                      concerns_the_site
 
 __all__ = ("Blame",)
 

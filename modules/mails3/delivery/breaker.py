@@ -10,7 +10,8 @@
 
 from datetime import timedelta
 
-from ..policy import ConfigurationFailure, LoginRefused, probe_interval_s
+from ..policy import probe_interval_s
+from ..replies import ConfigurationFailure, LoginRefused
 from ..queue.channel_row import CLOSED, TRIPPED
 from ..states import stored_text
 

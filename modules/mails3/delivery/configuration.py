@@ -8,7 +8,7 @@
 """
 
 from ..message.address import BadInput, read_mailbox
-from ..policy import ConfigurationFailure
+from ..replies import ConfigurationFailure
 from ..smtp.server import Server
 
 __all__ = ("Configuration", "is_native")

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from ..message.stored import Message, NewerVersion
-from ..policy import PermanentFailure
+from ..replies import PermanentFailure
 from ..states import times_in_doubt
 
 __all__ = ("Outgoing", "Supply")

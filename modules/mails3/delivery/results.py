@@ -12,8 +12,8 @@ import logging
 
 from datetime import timedelta
 
-from ..policy import ChannelFailure, InternalFailure, PermanentFailure, is_in_doubt, \
-                     next_attempt
+from ..policy import is_in_doubt, next_attempt
+from ..replies import ChannelFailure, InternalFailure, PermanentFailure
 from ..states import times_in_doubt
 from .outgoing import IN_DOUBT_TWICE
 

@@ -12,8 +12,8 @@ from os.path import basename
 from traceback import extract_tb
 from typing import NamedTuple
 
-from ..policy import ChannelFailure, DeliveryError, InternalFailure
-from ..smtp.wire import Selector
+from ..replies import ChannelFailure, DeliveryError, InternalFailure
+from ..smtp.waits import Selector
 from .outgoing import Outgoing
 
 __all__ = ("Finished", "Sendings")
@@ -36,7 +36,7 @@ class Finished(NamedTuple):
 class Sendings:
     """
         Runs generators as Transport.sending() makes them: each yields a Wait
-        (smtp/wire.py) when the relay has to answer, None to go on at once, and
+        (smtp/waits.py) when the relay has to answer, None to go on at once, and
         returns the outcome
     """
 

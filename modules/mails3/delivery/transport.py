@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from ..message.composition import compose
 from ..message.stored import Message
-from ..policy import ChannelFailure, DeliveryError, PermanentFailure, TransientFailure
+from ..replies import ChannelFailure, DeliveryError, PermanentFailure, TransientFailure
 from ..smtp.dialogue import Envelope
 from ..smtp.session import Session
-from ..smtp.wire import run
+from ..smtp.waits import run
 from .configuration import Configuration, is_native
 
 __all__ = ("Direct", "Transport", "send_directly")

@@ -17,7 +17,7 @@ import time
 from functools import partial
 
 from ..clock import utcnow
-from ..policy import ChannelFailure
+from ..replies import ChannelFailure
 from ..states import DEFERRED, NEW
 from .commits import Commits
 from .lease import Lease

@@ -19,7 +19,7 @@ from types import FunctionType
 from gluon.tools import Mail
 
 from .header import FOLDED, MAX_LINE_CHARS
-from ..policy import InternalFailure, PermanentFailure, TransientFailure
+from ..replies import InternalFailure, PermanentFailure, TransientFailure
 
 __all__ = ("compose", "substitute")
 

@@ -9,6 +9,7 @@
     login         the mechanisms of AUTH
     errors        what the errors of smtplib and of the socket mean
     wire          reading and writing without blocking
+    waits         what a session waits for, so that others can go on
     reply_buffer  the bytes received, until they are a whole reply
     server        the settings of the relay
 

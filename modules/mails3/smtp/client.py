@@ -15,7 +15,7 @@ from contextlib import suppress
 from .errors import ERRORS, translated
 from .login import login
 from .wire import connect
-from ..policy import AUTH, BODY, CONNECT, DATA, EHLO, STARTTLS, Reply, classify
+from ..replies import AUTH, BODY, CONNECT, DATA, EHLO, STARTTLS, Reply, classify
 from ..states import one_line
 
 __all__ = ("Client",)

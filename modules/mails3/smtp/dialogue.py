@@ -10,9 +10,9 @@
 
 from typing import NamedTuple, Union
 
-from ..policy import BODY, DATA, MAIL, RCPT, ChannelFailure, PermanentFailure, \
-                     RelayUnavailable, Reply, TooManyRecipients, TransientFailure, classify, \
-                     is_in_doubt
+from ..policy import is_in_doubt
+from ..replies import BODY, DATA, MAIL, RCPT, ChannelFailure, PermanentFailure, \
+                      RelayUnavailable, Reply, TooManyRecipients, TransientFailure, classify
 
 __all__ = ("Dialogue", "Envelope")
 

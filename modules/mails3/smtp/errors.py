@@ -10,7 +10,7 @@
 import smtplib
 import ssl
 
-from ..policy import MESSAGE_PHASES, ConfigurationFailure, InternalFailure
+from ..replies import MESSAGE_PHASES, ConfigurationFailure, InternalFailure
 
 __all__ = ("ERRORS", "translated")
 

@@ -16,7 +16,7 @@ from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ..policy import ConfigurationFailure
+from ..replies import ConfigurationFailure
 
 __all__ = ("Server", "in_base64")
 

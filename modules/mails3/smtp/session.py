@@ -12,8 +12,8 @@ import time
 
 from .client import Client
 from .dialogue import Dialogue, Envelope
-from .wire import run
-from ..policy import MAIL, PermanentFailure, RelayUnavailable, classify
+from .waits import run
+from ..replies import MAIL, PermanentFailure, RelayUnavailable, classify
 
 __all__ = ("Session",)
 
@@ -73,7 +73,7 @@ class Session:
                            of this one, if the relay allows; None = no next one
 
             Yields:
-                a Wait (see wire.py), each time it would block; it may be resumed
+                a Wait (see waits.py), each time it would block; it may be resumed
                 earlier or later than the Wait says
 
             Returns:

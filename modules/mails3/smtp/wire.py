@@ -26,11 +26,11 @@ import ssl
 import time
 
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from .reply_buffer import ReplyBuffer
+from .waits import Selector, Wait, run
 
-__all__ = ("Selector", "Connection", "Wait", "connect", "pause", "run")
+__all__ = ("Connection", "connect")
 
 # How much is read or written at a time (bytes). A TLS socket returns only when
 # a whole piece is encrypted, so that a piece must be small.
@@ -39,64 +39,6 @@ READ_BYTES, WRITE_BYTES = 8192, 65536
 # The shortest time-out of a blocking call (seconds): 0 would make the socket
 # non-blocking, which a TLS handshake refuses
 SHORTEST_TIMEOUT_S = 0.01
-
-# For a few sockets and a moment: epoll would take five system calls more each time
-Selector = getattr(selectors, "PollSelector", selectors.DefaultSelector)
-
-# =============================================================================
-class Wait(NamedTuple):
-    """ What a generator waits for """
-
-    sock: socket.socket # as selectors take it: with a method fileno()
-    events: int         # selectors.EVENT_READ or selectors.EVENT_WRITE
-    until: float        # resume the generator then at the latest (time by its clock)
-
-# -----------------------------------------------------------------------------
-def run(steps, clock=time.monotonic):
-    """
-        Run one generator to its end, and wait wherever it waits
-
-        Args:
-            steps: the generator, which yields Waits
-            clock: function that tells the time (seconds), the generator's own
-
-        Returns:
-            what the generator returns
-
-        Raises:
-            what the generator raises
-    """
-
-    while True:
-        try:
-            wait = next(steps)
-        except StopIteration as end:
-            return end.value
-        pause([wait], clock)
-
-# -----------------------------------------------------------------------------
-def pause(waits, clock=time.monotonic):
-    """
-        Wait until at least one of several generators can go on
-
-        Args:
-            waits: iterable of Waits, each for another socket
-            clock: function that tells the time (seconds)
-
-        Returns:
-            list of the Waits whose socket is ready, or whose time is over
-    """
-
-    waits = list(waits)
-    if not waits:
-        return waits
-    with Selector() as selector:
-        for wait in waits:
-            selector.register(wait.sock, wait.events)
-        timeout_s = max(min(wait.until for wait in waits) - clock(), 0)
-        ready = {key.fileobj for key, _ in selector.select(timeout_s)}
-    now = clock()
-    return [wait for wait in waits if wait.sock in ready or wait.until <= now]
 
 # -----------------------------------------------------------------------------
 def connect(host, port, answer_by, clock=time.monotonic, tls_context=None, local_hostname=None):

@@ -12,7 +12,7 @@ from datetime import timedelta
 from gluon import current
 
 from ...delivery.limits import Limiter
-from ...policy import RelayUnavailable
+from ...replies import RelayUnavailable
 
 __all__ = ("DailyLimit",)
 

@@ -14,7 +14,7 @@ from typing import Optional
 from gluon import current
 
 from ...clock import utcnow
-from ...policy import ConfigurationFailure, TransientFailure
+from ...replies import ConfigurationFailure, TransientFailure
 from .web_api import send_by_web_api
 
 __all__ = ("Gateway", "Text", "enabled_gateways", "gateway_for", "send_by", "settings_of")

@@ -13,8 +13,8 @@ import hashlib
 from gluon import current
 
 from ...delivery.transport import Transport
-from ...policy import MESSAGE_PHASES, RCPT, ChannelFailure, ConfigurationFailure, \
-                      DeliveryError, TransientFailure
+from ...replies import MESSAGE_PHASES, RCPT, ChannelFailure, ConfigurationFailure, \
+                       DeliveryError, TransientFailure
 from .gateways import Text, enabled_gateways, gateway_for, send_by, settings_of
 from .web_api import GatewayReply
 

@@ -17,8 +17,8 @@ from urllib.request import urlopen
 from gluon import current
 
 from ...message.composition import substitute
-from ...policy import AUTH, BODY, CONNECT, DATA, RCPT, ConfigurationFailure, QuotaReached, \
-                      RelayUnavailable, Reply, TransientFailure
+from ...replies import AUTH, BODY, CONNECT, DATA, RCPT, ConfigurationFailure, QuotaReached, \
+                       RelayUnavailable, Reply, TransientFailure
 
 __all__ = ("GatewayReply", "send_by_web_api")
 

@@ -83,7 +83,7 @@ def add_looking(verbs):
     verb = add(verbs, "list", "List mails, the newest first")
     verb.add_argument("state", nargs="?", choices=STATES, metavar="STATE",
                       help="one of: %s (default: all)" % ", ".join(STATES))
-    verb.add_argument("--search", metavar="TEXT", help="a part of the address")
+    verb.add_argument("--search", metavar="TEXT", help="a part of the address, or a number")
     verb.add_argument("--before", metavar="N", type=integer(1),
                       help="only mails with a smaller number")
     verb.add_argument("--limit", metavar="N", type=integer(1, 100000), default=50,
@@ -194,7 +194,8 @@ def add(verbs, name, brief, text="", json=True, quiet=False):
             its argparse.ArgumentParser
     """
 
-    verb = verbs.add_parser(name, help=brief, description="%s. %s" % (brief, text))
+    sentence = brief if brief.endswith("?") else "%s." % brief
+    verb = verbs.add_parser(name, help=brief, description="%s %s" % (sentence, text))
     if json:
         verb.add_argument("--json", action="store_true",
                           help="for scripts: times are UTC, ISO 8601")

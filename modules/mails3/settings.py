@@ -71,7 +71,8 @@ SETTINGS = tuple(Setting(*setting) for setting in (
     ("alert_url", "", "URL",
      "A URL that gets a POST (JSON) when mail stops and when it flows again; empty = none"),
     ("alert_command", "", "command",
-     "A command to run for each alert, with the same JSON as its input; empty = none"),
+     "A command to run for each alert (a program with its arguments, no shell), with the same "
+     "JSON as its input; empty = none"),
     ("alert_delay", 300, "seconds",
      "How long an incident must last before there is an alert"),
     ("metrics_token", "", "token",

@@ -27,7 +27,7 @@ log = logging.getLogger("web2py.mails3")
 
 # Which kinds of Problem are incidents, and the text when one is over. A pause is
 # not an incident: an admin wants it.
-INCIDENTS = {"worker": "Queued mail is sent again",
+INCIDENTS = {"worker": "The waiting mail is being sent",
              "suspended": "Sending is not suspended any more",
              }
 

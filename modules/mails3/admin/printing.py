@@ -79,7 +79,7 @@ def status_lines(status):
             if problem.since else "%s." % problem.title
         yield "  %s" % problem.detail
     if not status.problems:
-        yield "%s. %s" % status.no_problem
+        yield ("%s. %s" % status.no_problem).rstrip()
     elif facts["oldest"]:
         yield "  %s" % status.outlook
 

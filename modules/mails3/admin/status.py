@@ -32,7 +32,7 @@ NEXT_STEPS = {
     "expanded": "It is no mail itself: each of the people it stands for gets a mail.",
     "sent": "The mail server has accepted it. If it does not arrive, look in the "
             "log of the mail server, and in the recipient's spam folder.",
-    "held": "It is kept back until somebody releases it.",
+    "held": "It is held until somebody releases it.",
     "rejected": "It is not tried again: it was refused for good. Requeue it when the "
                 "reason is gone.",
     }
@@ -154,7 +154,7 @@ class Status:
                    "mail that waits already" if options.fallback else \
                    "Mail is queued, but nothing sends it"
             return Problem("worker", BROKEN, "No scheduler worker is alive",
-                           "%s. Start a worker: web2py.py -K %s" % (what, self.mail.site))
+                           "%s. Start a worker (web2py.py -K %s)." % (what, self.mail.site))
         if self.channel.claims.is_neglected(since) and self.channel.activity.is_idle(since):
             return Problem("worker", BROKEN, "The scheduler worker seems to hang",
                            "It is alive, but new mail has been waiting since before "

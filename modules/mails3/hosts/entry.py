@@ -40,7 +40,12 @@ def enter(app):
     # Sets names that a model may use, like web2py_version, as for a request
     import gluon.main # noqa: F401
 
+    from gluon.fileutils import create_missing_app_folders
     from gluon.shell import env
+    from gluon.storage import Storage
+
+    # web2py makes them with the first request: the app may never have had one
+    create_missing_app_folders(Storage(folder=str(app)))
     return env(app.name, c="default", f="index", import_models=True)
 
 # END =========================================================================

@@ -165,11 +165,11 @@ class EdenMail(MailS3):
         handed, withheld = HandBack(self).run()
         sentences = []
         if handed:
-            sentences.append("%s unsent mails were handed to Eden, which sends them "
-                             "as text." % handed)
+            sentences.append("Unsent mails handed to Eden, which sends them as text: %s." %
+                             handed)
         if withheld:
-            sentences.append("%s unsent mails with a link or password in them stay in "
-                             "the tables of MailS3: in the tables of Eden, every user "
+            sentences.append("Unsent mails with a link or password in them, which stay in "
+                             "the tables of MailS3: %s. In the tables of Eden, every user "
                              "who may see the outbox could read them." % withheld)
         return sentences
 

@@ -2,6 +2,8 @@
     Installation in an app, and its removal
 """
 
+import shutil
+
 import pytest
 
 from support.app import MINE, App, without_databases
@@ -120,6 +122,20 @@ class TestInstall:
 
         assert app.run("uninstall")[1] == 0
         assert set(without_databases(app.files())) == set(before)
+
+# -----------------------------------------------------------------------------
+def test_a_command_runs_before_the_first_request(tmp_path):
+    """ The command line works in an app that has never served a request """
+
+    with Site(tmp_path / "site").create() as site:
+        for name in ("databases", "sessions", "errors", "cache"):
+            shutil.rmtree(site.app_path / name, ignore_errors=True)
+        app = App(site.app_path)
+        app.run("install")
+
+        told, status = app.command("migrate")
+
+        assert status == 0 and "Traceback" not in told, told
 
 # =============================================================================
 class TestUninstall:

@@ -58,12 +58,8 @@ class NotPossible(ValueError):
     """ A verb does not apply to a delivery; says why """
 
 # =============================================================================
-class Transitions:
-    """
-        The verbs of a worker
-
-        Longer than 250 lines, as a worker has so many verbs.
-    """
+class Withdrawals:
+    """ Deliveries that are not to be sent any more leave their queue """
 
     def __init__(self, tables):
         """
@@ -77,6 +73,45 @@ class Transitions:
         self.delivery = tables.delivery
 
     # -------------------------------------------------------------------------
+    def withdraw(self, delivery_ids):
+        """ Claimed deliveries that are no longer unsent leave their queue """
+
+        query = self.delivery.id.belongs(delivery_ids)
+        self.db(query).update(queue=None, lease=None)
+        self.cancel_deleted(query)
+
+    # -------------------------------------------------------------------------
+    def cancel_deleted(self, query):
+        """
+            Give up deliveries whose row somebody has deleted in the outbox of
+            the host, which keeps the row; no worker has claimed them
+
+            Args:
+                query: for the deliveries
+
+            Returns:
+                how many; not all of them if there are more than DELETED_LIMIT
+        """
+
+        if not self.tables.keeps_deleted:
+            return 0
+        table, outbox = self.delivery, self.outbox
+        rows = self.db(query & (outbox.id == table.outbox_id) &
+                       (outbox.deleted == True) &
+                       outbox.status.belongs((UNSENT, DRAFT))).select(
+                            table.id, outbox.id, limitby=(0, DELETED_LIMIT))
+        if rows:
+            outbox_ids = [row.msg_outbox.id for row in rows]
+            delivery_ids = [row.mails3_delivery.id for row in rows]
+            self.db(outbox.id.belongs(outbox_ids)).update(status=FAILED)
+            self.db(table.id.belongs(delivery_ids)).update(queue=None, begun_on=None,
+                                                           reply=DELETED)
+        return len(rows)
+
+# =============================================================================
+class Transitions(Withdrawals):
+    """ The verbs of a worker """
+
     # Each verb for one Delivery counts only while the lease of that delivery is
     # still ours, and returns whether it was.
     #
@@ -239,42 +274,6 @@ class Transitions:
         waiting = table.message_id.belongs(message_ids) & (table.queue != None)
         self.db(waiting).update(priority=BEHIND)
         self.db(waiting & (table.queue == NEW)).update(due_on=now)
-
-    # -------------------------------------------------------------------------
-    def withdraw(self, delivery_ids):
-        """ Claimed deliveries that are no longer unsent leave their queue """
-
-        query = self.delivery.id.belongs(delivery_ids)
-        self.db(query).update(queue=None, lease=None)
-        self.cancel_deleted(query)
-
-    # -------------------------------------------------------------------------
-    def cancel_deleted(self, query):
-        """
-            Give up deliveries whose row somebody has deleted in the outbox of
-            the host, which keeps the row; no worker has claimed them
-
-            Args:
-                query: for the deliveries
-
-            Returns:
-                how many; not all of them if there are more than DELETED_LIMIT
-        """
-
-        if not self.tables.keeps_deleted:
-            return 0
-        table, outbox = self.delivery, self.outbox
-        rows = self.db(query & (outbox.id == table.outbox_id) &
-                       (outbox.deleted == True) &
-                       outbox.status.belongs((UNSENT, DRAFT))).select(
-                            table.id, outbox.id, limitby=(0, DELETED_LIMIT))
-        if rows:
-            outbox_ids = [row.msg_outbox.id for row in rows]
-            delivery_ids = [row.mails3_delivery.id for row in rows]
-            self.db(outbox.id.belongs(outbox_ids)).update(status=FAILED)
-            self.db(table.id.belongs(delivery_ids)).update(queue=None, begun_on=None,
-                                                           reply=DELETED)
-        return len(rows)
 
     # -------------------------------------------------------------------------
     def note_attempt(self, delivery, error, now):

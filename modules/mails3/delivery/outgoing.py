@@ -114,6 +114,13 @@ class Supply:
         self.returned.extend(outgoings)
 
     # -------------------------------------------------------------------------
+    def give_up(self, outgoings):
+        """ Outgoings that this run does not send now: they go back into the queue """
+
+        for outgoing in outgoings:
+            self.results.add(outgoing.deliveries, {})
+
+    # -------------------------------------------------------------------------
     def prepare(self):
         """ Claim if nothing is claimed; returns whether there is something """
 

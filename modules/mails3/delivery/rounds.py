@@ -102,12 +102,15 @@ class Rounds:
         for session in ready:
             if session not in round:
                 outgoing = supply.take()
+                if self.permit.is_tripped:
+                    # The claim was a probe, if it was allowed: nothing else is sent
+                    supply.give_up([*round.values(), *self.following.values()])
+                    self.following.clear()
+                    round = {session: outgoing} if outgoing else {}
+                    break
                 if outgoing is None:
                     break
                 round[session] = outgoing
-                if self.permit.is_tripped:
-                    # The claim was a probe
-                    break
         if round:
             self.permit.use()
             self.limiter.check(self.permit.now())

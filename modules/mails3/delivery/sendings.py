@@ -12,7 +12,7 @@ from os.path import basename
 from traceback import extract_tb
 from typing import NamedTuple
 
-from ..replies import ChannelFailure, DeliveryError, InternalFailure
+from ..replies import ChannelFailure, DeliveryError, InternalFailure, RelayUnavailable
 from ..smtp.waits import Selector
 from .outgoing import Outgoing
 
@@ -31,6 +31,20 @@ class Finished(NamedTuple):
     since: int    # how many the relay had accepted when this one began
     outcome: dict # {address: None if accepted, else the DeliveryError}
     failure: ChannelFailure = None # no session could be opened for it
+
+    # -------------------------------------------------------------------------
+    def is_about_one_session(self, at_work, accepted):
+        """
+            Whether the failure is only that the relay takes no new session now:
+            others are at work, or a message was accepted meanwhile
+
+            Args:
+                at_work: how many other sessions are at work
+                accepted: how many times the relay has accepted messages in this run
+        """
+
+        return isinstance(self.failure, RelayUnavailable) and \
+            (at_work > 0 or accepted > self.since)
 
 # =============================================================================
 class Sendings:

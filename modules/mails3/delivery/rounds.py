@@ -69,7 +69,8 @@ class Rounds:
             # No message is read that can't be begun, or for which there is a new session
             if is_over() or self._wants_more(supply):
                 break
-            following = supply.take_claimed()
+            # Else any free session may take it
+            following = supply.take_claimed() if self.transport.looks_ahead(session) else None
             if following:
                 self.following[session] = following
         return round

@@ -178,6 +178,12 @@ class Transport:
         return session < len(self.sessions) and self.sessions[session].is_ready()
 
     # -------------------------------------------------------------------------
+    def looks_ahead(self, session):
+        """ Whether a session (its number) makes use of its following message """
+
+        return session < len(self.sessions) and self.sessions[session].looks_ahead()
+
+    # -------------------------------------------------------------------------
     def is_local(self):
         """ Whether no session is needed """
 

@@ -212,6 +212,12 @@ class Session:
         self.opened_at, self.messages = self.clock(), 0
 
     # -------------------------------------------------------------------------
+    def looks_ahead(self):
+        """ Whether the relay lets the next envelope be sent along with a content (RFC 2920) """
+
+        return self.client is not None and "pipelining" in self.client.extensions
+
+    # -------------------------------------------------------------------------
     def is_ready(self):
         """ Whether the session is open, and may be used for one more message """
 

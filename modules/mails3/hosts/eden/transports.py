@@ -98,6 +98,12 @@ class ChannelTransport:
                 for recipient in outgoing.recipients}
 
     # -------------------------------------------------------------------------
+    def looks_ahead(self, session):
+        """ As Transport.looks_ahead(): no gateway does """
+
+        return False
+
+    # -------------------------------------------------------------------------
     def close(self):
         """ As Transport.close(): no gateway keeps a session """
 

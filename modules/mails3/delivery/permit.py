@@ -11,7 +11,7 @@
 import logging
 
 from ..policy import REFUSALS_IN_A_ROW
-from .blame import Blame
+from .odd_messages import OddMessages
 from .breaker import TRIPPED, fingerprints_of, is_paused
 
 __all__ = ("Permit",)
@@ -37,7 +37,7 @@ class Permit:
         self.now = now
         self.insist = insist
 
-        self.blame = Blame()
+        self.odd_messages = OddMessages()
         self.is_tripped = False
         self.is_on_trial = False # by a new configuration, after one that has failed
         self.has_probe = False   # this run may probe, and has not done so
@@ -52,8 +52,8 @@ class Permit:
             return False
         self.is_tripped = row.status == TRIPPED
         self.is_on_trial = not self.is_tripped and bool(row.fingerprints)
-        self.blame.read(row)
-        self.noted_refusals = self.blame.refusals
+        self.odd_messages.read(row)
+        self.noted_refusals = self.odd_messages.refusals
         if not self.is_tripped:
             return True
         if row.login_refused and \
@@ -74,7 +74,7 @@ class Permit:
             log.warning("Sending is resumed: the configuration has changed.")
         # Nothing is known of the new one, also not that it works
         self.is_tripped, self.is_on_trial = False, True
-        self.blame.forget()
+        self.odd_messages.forget()
         self.noted_refusals = 0
 
     # -------------------------------------------------------------------------
@@ -103,8 +103,8 @@ class Permit:
                 message_ids: of the messages that were handed over
         """
 
-        refusals, now = self.blame.refusals, self.now()
-        if refusals == self.noted_refusals and not self.blame.is_refuted:
+        refusals, now = self.odd_messages.refusals, self.now()
+        if refusals == self.noted_refusals and not self.odd_messages.is_refuted:
             return
         self.breaker.note_refusals(refusals, now)
         if refusals >= REFUSALS_IN_A_ROW:
@@ -114,7 +114,7 @@ class Permit:
     def note_written(self):
         """ What was noted is committed """
 
-        self.noted_refusals, self.blame.is_refuted = self.blame.refusals, False
+        self.noted_refusals, self.odd_messages.is_refuted = self.odd_messages.refusals, False
 
     # -------------------------------------------------------------------------
     def trip(self, failure):

@@ -24,8 +24,8 @@ from .lease import Lease
 from .outgoing import Supply
 from .permit import Permit
 from .results import Results
-from .rounds import MESSAGES_PER_SESSION, Rounds
 from .sendings import Sendings
+from .session_pool import MESSAGES_PER_SESSION, SessionPool
 
 __all__ = ("Worker",)
 
@@ -71,8 +71,8 @@ class Worker:
         self.lease = Lease(channel, self.message_time_s, now)
         self.permit = Permit(channel, transport, now, insist)
         self.results = Results(channel, self.permit, settings, now, chance)
-        self.rounds = Rounds(channel, transport, self.permit, settings,
-                             self.message_time_s, clock)
+        self.pool = SessionPool(channel, transport, self.permit, settings,
+                                self.message_time_s, clock)
         self.sendings = Sendings(clock)
         self.failure = None # why no further message is begun
 
@@ -174,25 +174,26 @@ class Worker:
             returns whether there was one, though it may be held since its claim
         """
 
-        round = {}
+        chosen = {}
         try:
             if not self.failure:
-                round = self.rounds.next(supply, self.sendings, self._write_results,
-                                         self.is_over)
-            self._begin(round, supply)
+                chosen = self.pool.next(supply, self.sendings, self._write_results,
+                                        self.is_over)
+            self._begin(chosen, supply)
         except Exception as failure:
             # The messages that are being handed over come to their end first
             self.failure = self.failure or failure
-        return bool(round) and not self.failure
+        return bool(chosen) and not self.failure
 
     # -------------------------------------------------------------------------
     def _weigh(self, finished):
         """ Keep the outcomes of messages, and find out what has caused a failure """
 
-        works, failures = self.permit.blame.weigh(finished)
+        odd_messages = self.permit.odd_messages
+        works, failures = odd_messages.weigh(finished)
         for each in finished:
             self.results.add(each.outgoing.deliveries, each.outcome, works)
-            if not each.is_about_one_session(len(self.sendings), self.permit.blame.accepted):
+            if not each.is_about_one_session(len(self.sendings), odd_messages.accepted):
                 self.failure = self.failure or each.failure
         self.failure = self.failure or next(iter(failures), None)
 
@@ -200,7 +201,7 @@ class Worker:
     def _trip_if_failed(self):
         """ Trip the breaker if the channel has failed in this run """
 
-        failure = self.failure or self.permit.blame.unexplained
+        failure = self.failure or self.permit.odd_messages.unexplained
         if failure:
             self.permit.trip(failure)
 
@@ -233,24 +234,24 @@ class Worker:
     # -------------------------------------------------------------------------
     # Begin
     #
-    def _begin(self, round, supply):
+    def _begin(self, chosen, supply):
         """
             Write the results, commit, and begin to hand messages over
 
             Args:
-                round: dict {session: Outgoing}, as from Rounds.next()
-                supply: the Supply; None if round is empty
+                chosen: dict {session: Outgoing}, as from SessionPool.next()
+                supply: the Supply; None if chosen is empty
         """
 
         start = self.clock()
-        begun = self.commits.surely(partial(self._write, round, supply))
+        begun = self.commits.surely(partial(self._write, chosen, supply))
         self.results.note_written()
         self.sendings.commit_s = self.clock() - start
-        accepted = self.permit.blame.accepted
+        accepted = self.permit.odd_messages.accepted
         for session, outgoing in begun.items():
-            sending = self.rounds.sending(session, outgoing)
+            sending = self.pool.sending(session, outgoing)
             self.sendings.start(session, sending, outgoing, accepted)
-        self.rounds.opening_s = 0
+        self.pool.opening_s = 0
 
     # -------------------------------------------------------------------------
     def _write_results(self):
@@ -259,7 +260,7 @@ class Worker:
         self._begin({}, None)
 
     # -------------------------------------------------------------------------
-    def _write(self, round, supply):
+    def _write(self, chosen, supply):
         """
             Write the results, and that messages are in doubt from here on
 
@@ -267,23 +268,23 @@ class Worker:
                 as for _begin()
 
             Returns:
-                round, with the deliveries that are still ours and to be sent
+                chosen, with the deliveries that are still ours and to be sent
         """
 
         self.results.write()
         now = self.now()
         if self.lease.is_old():
             self.lease.renew(now)
-        if not round:
+        if not chosen:
             return {}
-        begun = self.lease.begin([delivery for outgoing in round.values()
+        begun = self.lease.begin([delivery for outgoing in chosen.values()
                                   for delivery in outgoing.deliveries], now)
         if begun:
             self.channel.limiter.spend(now)
         # A delivery may have expired while it waited for its turn
         ids = {delivery.id for delivery in begun if supply.may_try(delivery)}
-        round = {session: outgoing.only(ids) for session, outgoing in round.items()}
-        return {session: outgoing for session, outgoing in round.items()
+        chosen = {session: outgoing.only(ids) for session, outgoing in chosen.items()}
+        return {session: outgoing for session, outgoing in chosen.items()
                 if outgoing.deliveries}
 
 # END =========================================================================

@@ -1,20 +1,20 @@
 # -*- coding: utf-8 -*-
 
 """
-    Which messages are begun next, and in how many sessions
+    The sessions of a run: how many there are, and which message each of them takes next
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
 """
 
-__all__ = ("Rounds",)
+__all__ = ("SessionPool",)
 
 # One more session is worth it for so many messages: to connect, with TLS and
 # login, takes as many round trips as a few messages
 MESSAGES_PER_SESSION = 10
 
 # =============================================================================
-class Rounds:
+class SessionPool:
     """ Chooses the messages of a run for its free sessions """
 
     def __init__(self, channel, transport, permit, settings, message_time_s, clock):
@@ -61,11 +61,11 @@ class Rounds:
         # A probe is one message
         if is_over() or self.permit.is_tripped and not is_idle:
             return {}
-        round = {} if is_idle and self._wants_more(supply) else \
+        chosen = {} if is_idle and self._wants_more(supply) else \
             self._for_open_sessions(supply, sendings)
-        if is_idle and not round:
-            round = self._for_new_sessions(supply, write_results)
-        for session in round:
+        if is_idle and not chosen:
+            chosen = self._for_new_sessions(supply, write_results)
+        for session in chosen:
             # No message is read that can't be begun, or for which there is a new session
             if is_over() or self._wants_more(supply):
                 break
@@ -73,7 +73,7 @@ class Rounds:
             following = supply.take_claimed() if self.transport.looks_ahead(session) else None
             if following:
                 self.following[session] = following
-        return round
+        return chosen
 
     # -------------------------------------------------------------------------
     def _wants_more(self, supply):
@@ -98,24 +98,24 @@ class Rounds:
         # A session that is closed keeps no message waiting
         supply.put_back([self.following.pop(session) for session in free
                          if session in self.following and session not in ready])
-        round = {session: self.following.pop(session) for session in ready
-                 if session in self.following}
+        chosen = {session: self.following.pop(session) for session in ready
+                  if session in self.following}
         for session in ready:
-            if session not in round:
+            if session not in chosen:
                 outgoing = supply.take()
                 if self.permit.is_tripped:
                     # The claim was a probe, if it was allowed: nothing else is sent
-                    supply.give_up([*round.values(), *self.following.values()])
+                    supply.give_up([*chosen.values(), *self.following.values()])
                     self.following.clear()
-                    round = {session: outgoing} if outgoing else {}
+                    chosen = {session: outgoing} if outgoing else {}
                     break
                 if outgoing is None:
                     break
-                round[session] = outgoing
-        if round:
+                chosen[session] = outgoing
+        if chosen:
             self.permit.use()
             self.limiter.check(self.permit.now())
-        return round
+        return chosen
 
     # -------------------------------------------------------------------------
     def _for_new_sessions(self, supply, write_results):

@@ -1,8 +1,8 @@
 # -*- coding: utf-8 -*-
 
 """
-    The cause of a failure: the relay, the configuration, or the one message
-    over which it came up; no database, no connection
+    Odd messages, over which the relay fails: is such a failure about the one
+    message, or about the relay or the configuration? No database, no connection
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -12,10 +12,10 @@ from ..policy import REFUSALS_IN_A_ROW, as_message_failure, is_in_doubt
 from ..replies import MAIL, RCPT, ChannelFailure, RelayUnavailable, concerns_the_recipient, \
                       concerns_the_site
 
-__all__ = ("Blame",)
+__all__ = ("OddMessages",)
 
 # =============================================================================
-class Blame:
+class OddMessages:
     """
         What a run has seen of the relay. A failure that the relay reports about
         one message concerns that message, until another message meets a
@@ -91,7 +91,7 @@ class Blame:
             if answers and not is_refuted:
                 self._count(each.outgoing.deliveries[0].message_id, answers)
                 works = works or not all(isinstance(error, ChannelFailure) for error in answers)
-            failures += self._blame(each.outgoing.deliveries, each.outcome, is_refuted)
+            failures += self._causes_of(each.outgoing.deliveries, each.outcome, is_refuted)
             if answers and not failures and self.refusals >= REFUSALS_IN_A_ROW:
                 failures.append(self._all_refused(answers[-1]))
         return works and (has_accepted or self.refusals < REFUSALS_IN_A_ROW), failures
@@ -120,7 +120,7 @@ class Blame:
                                 "the last one with: %s" % (self.refusals, last))
 
     # -------------------------------------------------------------------------
-    def _blame(self, deliveries, outcome, is_refuted):
+    def _causes_of(self, deliveries, outcome, is_refuted):
         """
             Find the cause of the ChannelFailures of one message
 

@@ -13,7 +13,7 @@ from typing import Optional
 
 __all__ = ("EMAIL", "UNSENT", "SENT", "DRAFT", "INVALID", "FAILED", "NEW", "DEFERRED",
            "STATES", "state_of", "FIRST", "URGENT", "NORMAL", "LAST", "BEHIND",
-           "Delivery", "brief", "one_line", "stored_text", "times_in_doubt",
+           "Delivery", "brief", "envelope_of", "one_line", "stored_text", "times_in_doubt",
            )
 
 # msg_outbox.status: Eden's codes and Eden's meaning (s3db/msg.py)
@@ -114,6 +114,12 @@ def state_of(status, queue):
     if status == UNSENT:
         return "deferred" if queue == DEFERRED else "new"
     return NAMES.get(status, "unknown")
+
+# -----------------------------------------------------------------------------
+def envelope_of(delivery):
+    """ What deliveries that are handed over together have in common """
+
+    return delivery.message_id, delivery.is_individual and delivery.id
 
 # -----------------------------------------------------------------------------
 def times_in_doubt(delivery):

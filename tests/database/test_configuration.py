@@ -2,12 +2,10 @@
     Failures of the configuration, and its repair
 """
 
-from datetime import timedelta
-
 import pytest
 
 from support.fake_relay import FakeRelay
-from support.office import Office, attempts, claim, lose_a_worker, users
+from support.office import Office, attempts, lose_a_worker, users
 
 from mails3.replies import RelayUnavailable
 from mails3.queue.channel_row import TRIPPED
@@ -428,18 +426,5 @@ class TestRepair:
         office.drain()
 
         assert office.status(anne) == SENT
-
-    def test_other_settings_end_no_lease(self, office):
-        """ A worker with other settings does not take over a lease """
-
-        office.queue(ANNE)
-        worker = office.mail.channel().worker()
-        worker.lease.time = timedelta(seconds=2000)
-        claim(worker)
-        office.db.commit()
-
-        office.drain(reply_timeout=1)
-
-        assert office.relay.connections == 0
 
 # END =========================================================================

@@ -423,7 +423,7 @@ class TestClock:
 
         assert [mail.recipients for mail in office.relay.mails] == [[BOB]]
         assert office.status(bob) == SENT
-        assert office.entry(anne).mails3_delivery.lease == other.lease.id
+        assert office.entry(anne).mails3_delivery.lease == other.lease.name
         word = "ahead of" if hours > 0 else "behind"
         assert caplog.text.count("3600 seconds %s that of the database" % word) == 1
 

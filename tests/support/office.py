@@ -105,7 +105,7 @@ class Office:
         """ Let time pass: all that waits for its time in the database """
 
         self.db.commit()
-        for table in ("mails3_delivery", "mails3_channel"):
+        for table in ("mails3_delivery", "mails3_channel", "mails3_worker"):
             for field in self.db[table]:
                 if field.type == "datetime":
                     for row in self.db(field != None).select(self.db[table].id, field):
@@ -153,14 +153,14 @@ class Office:
 def claim(worker, limit=100):
     """ Let a worker claim new deliveries: list of Delivery; commits are the caller's """
 
-    return worker.lease.claim(NEW, limit)
+    return worker.lease.claim(NEW, limit, limit)
 
 # -----------------------------------------------------------------------------
 def begin(worker, deliveries):
     """ Let a worker begin deliveries: those that are its own; commits are the caller's """
 
     now = worker.now()
-    return worker.channel.transitions.begin(deliveries, now, now + worker.lease.time)
+    return worker.channel.transitions.begin(deliveries, now, now + worker.lease.begun)
 
 # -----------------------------------------------------------------------------
 def lose_a_worker(office):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ..message.stored import Message, NewerVersion
 from ..replies import PermanentFailure
-from ..states import times_in_doubt
+from ..states import envelope_of, times_in_doubt
 
 __all__ = ("Outgoing", "Supply")
 
@@ -129,7 +129,7 @@ class Supply:
             if deliveries is None:
                 return False
             # Or none, if all of them were deleted or held
-            for _, group in groupby(deliveries, key=message_of):
+            for _, group in groupby(deliveries, key=envelope_of):
                 group = list(group)
                 self.groups.extend(group[start:start + MAX_RECIPIENTS]
                                    for start in range(0, len(group), MAX_RECIPIENTS))
@@ -212,11 +212,5 @@ class Supply:
         else:
             return True
         return False
-
-# -----------------------------------------------------------------------------
-def message_of(delivery):
-    """ What deliveries that are handed over together have in common """
-
-    return delivery.message_id, delivery.is_individual and delivery.id
 
 # END =========================================================================

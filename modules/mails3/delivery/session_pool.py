@@ -17,12 +17,13 @@ MESSAGES_PER_SESSION = 10
 class SessionPool:
     """ Chooses the messages of a run for its free sessions """
 
-    def __init__(self, channel, transport, permit, settings, message_time_s, clock):
+    def __init__(self, channel, transport, permit, lease, settings, message_time_s, clock):
         """
             Args:
                 channel: the Channel
                 transport: the Transport
                 permit: the Permit
+                lease: the Lease, which knows how much is waiting
                 settings: see settings.py
                 message_time_s: what one message may take in all (seconds)
                 clock: tells the time (seconds)
@@ -31,6 +32,7 @@ class SessionPool:
         self.limiter = channel.limiter
         self.transport = transport
         self.permit = permit
+        self.lease = lease
         self.settings = settings
         self.message_time_s = message_time_s
         self.clock = clock
@@ -79,7 +81,7 @@ class SessionPool:
     def _wants_more(self, supply):
         """ Whether the messages that are claimed are worth more sessions than are open """
 
-        return self.sessions < self._wanted(len(self.following) + len(supply))
+        return self.sessions < self._wanted(len(self.following) + len(supply) + self.lease.more)
 
     # -------------------------------------------------------------------------
     def _wanted(self, messages):
@@ -126,7 +128,7 @@ class SessionPool:
         outgoing = list(filter(None, [supply.take()]))
         if not outgoing:
             return {}
-        wanted = self._wanted(len(outgoing) + len(supply))
+        wanted = self._wanted(len(outgoing) + len(supply) + self.lease.more)
         while len(outgoing) < wanted:
             another = supply.take_claimed()
             if another is None:

@@ -46,6 +46,9 @@ class Transport:
         has transports of its own, with the same methods.
     """
 
+    # Whether sending() may keep the run waiting for as long as a message may take
+    is_blocking = False
+
     def __init__(self, mail, timeout_s, remote_server=None, clock=time.monotonic):
         """
             Args:

@@ -1,7 +1,8 @@
 # -*- coding: utf-8 -*-
 
 """
-    The worker's runs: drain() for new deliveries, retry() for deferred ones
+    The worker's runs: drain() for new deliveries, retry() for deferred ones,
+    work() for both
 
     Each step is committed before the next: claim, begin (from here on a lost
     worker leaves a delivery in doubt), hand over without a transaction, write
@@ -11,6 +12,7 @@
     @license: MIT
 """
 
+import math
 import random
 import time
 
@@ -18,19 +20,18 @@ from functools import partial
 
 from ..clock import utcnow
 from ..replies import ChannelFailure
+from ..queue.workers import SCHEDULER, WorkerRow
 from ..states import DEFERRED, NEW
+from .claimer import Claimer
 from .commits import Commits
 from .lease import Lease
 from .outgoing import Supply
 from .permit import Permit
 from .results import Results
 from .sendings import Sendings
-from .session_pool import MESSAGES_PER_SESSION, SessionPool
+from .session_pool import SessionPool
 
 __all__ = ("Worker",)
-
-# How many deliveries are claimed at a time, at least
-MIN_CLAIM = 100
 
 # How many replies one message may wait for in all: to connect, log in and hand over
 REPLIES_PER_MESSAGE = 4
@@ -40,8 +41,8 @@ class Worker:
     """ Sends the deliveries of a channel: one run, no longer than a run may take """
 
     def __init__(self, channel, transport, settings, commit, recover=None,
-                 message_time_s=None, insist=False, now=utcnow, clock=time.monotonic,
-                 sleep=time.sleep, chance=random.random):
+                 message_time_s=None, insist=False, row=None, now=utcnow,
+                 clock=time.monotonic, sleep=time.sleep, chance=random.random):
         """
             Args:
                 channel: the Channel
@@ -51,6 +52,7 @@ class Worker:
                 recover: see Commits
                 message_time_s: what one message may take in all (seconds)
                 insist: see Permit
+                row: the WorkerRow; None = one for this run
                 now, clock: tell the time (datetime), (seconds)
                 sleep: waits (seconds)
                 chance: a random number from 0 to 1
@@ -68,10 +70,11 @@ class Worker:
             settings.reply_timeout / 2
 
         self.commits = Commits(commit, recover, self.message_time_s, clock, sleep)
-        self.lease = Lease(channel, self.message_time_s, now)
+        self.lease = Lease(channel, row or WorkerRow(channel.db, channel.mail.site, SCHEDULER),
+                           now, self.message_time_s if transport.is_blocking else 0)
         self.permit = Permit(channel, transport, now, insist)
         self.results = Results(channel, self.permit, settings, now, chance)
-        self.pool = SessionPool(channel, transport, self.permit, settings,
+        self.pool = SessionPool(channel, transport, self.permit, self.lease, settings,
                                 self.message_time_s, clock)
         self.sendings = Sendings(clock)
         self.failure = None # why no further message is begun
@@ -91,12 +94,16 @@ class Worker:
     def retry(self):
         """ Send the deferred deliveries that are due, at their own rate; returns as drain() """
 
-        limiter, now = self.channel.limiter, self.now()
-        if self.channel.claims.is_empty(DEFERRED, now) or \
-           not self.commits.patiently(partial(limiter.begin_retry_pass, now)):
-            return 0
-        self.lease.may_claim = limiter.max_retries_per_pass
         return self._run(DEFERRED)
+
+    # -------------------------------------------------------------------------
+    def work(self):
+        """
+            Send the new deliveries and the deferred ones that are due, the new
+            ones first; returns as drain()
+        """
+
+        return self._run(NEW, DEFERRED, passes=math.inf)
 
     # -------------------------------------------------------------------------
     def send_own(self, ids):
@@ -133,14 +140,16 @@ class Worker:
     # -------------------------------------------------------------------------
     # A run
     #
-    def _run(self, queue):
-        """ Send the deliveries of a queue (NEW, DEFERRED); as drain() """
+    def _run(self, *queues, passes=1):
+        """ Send the deliveries of some queues; arguments as for Claimer, returns as drain() """
 
+        claimer = Claimer(self.channel, self.lease, self.permit, queues, passes,
+                          self.settings.sessions, self.now, self.clock)
         try:
-            count = self._send(partial(self._claim, queue))
+            count = self._send(partial(self._claim, claimer))
             self.commits.patiently(self._trip_if_failed)
         finally:
-            self.commits.surely(self.lease.release)
+            self.commits.surely(self.lease.end)
             self.transport.close()
         return count
 
@@ -208,28 +217,14 @@ class Worker:
     # -------------------------------------------------------------------------
     # Claim
     #
-    def _claim(self, queue):
-        """
-            Claim deliveries, and commit; a single one if it is to probe
-
-            Returns:
-                list of Delivery, None if there is nothing to claim or to send
-        """
+    def _claim(self, claimer):
+        """ As Claimer.claim(); commits """
 
         if self.is_over():
             return None
         # First: the results may close the breaker
         self._write_results()
-        return self.commits.patiently(partial(self._try_to_claim, queue))
-
-    # -------------------------------------------------------------------------
-    def _try_to_claim(self, queue):
-        """ The statements of _claim() """
-
-        if self.channel.claims.is_empty(queue, self.now()) or not self.permit.may_send():
-            return None
-        size = max(MIN_CLAIM, MESSAGES_PER_SESSION * self.settings.sessions)
-        return self.lease.claim(queue, 1 if self.permit.is_tripped else size)
+        return self.commits.patiently(claimer.claim)
 
     # -------------------------------------------------------------------------
     # Begin
@@ -273,8 +268,7 @@ class Worker:
 
         self.results.write()
         now = self.now()
-        if self.lease.is_old():
-            self.lease.renew(now)
+        self.lease.keep(now)
         if not chosen:
             return {}
         begun = self.lease.begin([delivery for outgoing in chosen.values()

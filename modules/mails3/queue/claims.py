@@ -54,6 +54,12 @@ class Claims:
         return self.db(self.waiting(queue, now)).isempty()
 
     # -------------------------------------------------------------------------
+    def has_free(self, queue, now):
+        """ Whether a delivery waits that no worker has claimed: one query, no write """
+
+        return not self.db(self.waiting(queue, now) & self._is_free(now)).isempty()
+
+    # -------------------------------------------------------------------------
     def claim(self, queue, limit, now, until, lease):
         """
             Claim deliveries that no worker has claimed, or whose lease is over;
@@ -127,10 +133,20 @@ class Claims:
                     )
 
     # -------------------------------------------------------------------------
-    def renew(self, lease, until):
-        """ Keep what a lease has claimed: its worker is alive """
+    def renew(self, lease, until, begun_until):
+        """
+            Keep what a lease has claimed: its worker is alive
 
-        self.db(self.delivery.lease == lease).update(leased_until=until)
+            Args:
+                lease: the worker's own (str)
+                until: the new end of the lease
+                begun_until: the same for deliveries that are being handed over
+        """
+
+        table = self.delivery
+        claimed = (table.lease == lease)
+        self.db(claimed & (table.begun_on == None)).update(leased_until=until)
+        self.db(claimed & (table.begun_on != None)).update(leased_until=begun_until)
 
     # -------------------------------------------------------------------------
     def release(self, lease, ids=None):

@@ -99,6 +99,17 @@ FIELDS = {
         ("purged_sent", "integer", {"default": 0}),
         ("purged_attempts", "integer", {"default": 0}),
         ),
+    # A worker at work, or one that was lost
+    "mails3_worker": (
+        ("name", "string", {"length": 36, "unique": True}), # its lease
+        ("site", "string", {"length": 128}),
+        ("kind", "string", {"length": 16}),            # see queue/workers.py
+        ("machine", "string", {"length": 128}),
+        ("process_id", "integer", {}),
+        ("since", "datetime", {}),
+        ("alive_on", "datetime", {}),                  # its last sign of life
+        ("doing", "string", {"length": 128}),
+        ),
     # What an admin is told once: one row for each site and kind
     "mails3_incident": (
         ("name", "string", {"length": 160, "unique": True}), # site/kind

@@ -63,6 +63,8 @@ class ChannelTransport:
         Transport that a worker calls
     """
 
+    is_blocking = True
+
     def __init__(self, mail, channel):
         """
             Args:
@@ -167,6 +169,9 @@ class ChannelTransport:
 class EdenTransport(Transport):
     """ Sends messages that Eden has queued by Eden's own msg.send_email() """
 
+    is_blocking = True
+
+    # -------------------------------------------------------------------------
     def open(self, count, within_s):
         """ As Transport.open(): msg.send_email() opens a session itself """
 

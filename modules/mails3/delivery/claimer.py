@@ -1,0 +1,122 @@
+# -*- coding: utf-8 -*-
+
+"""
+    What a run claims next: from which queue, and how much
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from ..states import NEW
+from .session_pool import MESSAGES_PER_SESSION
+
+__all__ = ("Claimer",)
+
+# How many deliveries are claimed at a time at most; more for many sessions
+MAX_CLAIM = 100
+
+# How long the messages of one claim are to last (seconds)
+CLAIM_TIME_S = 0.5
+
+# =============================================================================
+class Claimer:
+    """ Claims for one run; commits are the caller's """
+
+    def __init__(self, channel, lease, permit, queues, passes, sessions, now, clock):
+        """
+            Args:
+                channel: the Channel
+                lease: the Lease
+                permit: the Permit
+                queues: NEW, DEFERRED or both; the second one has its turn whenever
+                        the first one is empty
+                passes: how many retry passes the run may begin
+                sessions: how many the run may have at most
+                now, clock: tell the time (datetime), (seconds)
+        """
+
+        self.claims = channel.claims
+        self.limiter = channel.limiter
+        self.lease = lease
+        self.permit = permit
+        self.queues = queues
+        self.passes_left = passes
+        self.retries_left = 0 # deliveries, in the retry pass that is under way
+        self.size = ClaimSize(sessions, max(MAX_CLAIM, MESSAGES_PER_SESSION * sessions), clock)
+        self.now = now
+
+    # -------------------------------------------------------------------------
+    def claim(self):
+        """
+            Claim deliveries of one queue; a single one if it is to probe
+
+            Returns:
+                list of Delivery, None if there is nothing to claim or to send
+        """
+
+        for queue in self.queues:
+            if self.claims.has_free(queue, self.now()) and \
+               (queue == NEW or self._may_retry()) and self.permit.may_send():
+                return self._claim_from(queue)
+        return None
+
+    # -------------------------------------------------------------------------
+    def _may_retry(self):
+        """ Whether a retry pass is under way, or may begin now """
+
+        limiter = self.limiter
+        if not self.retries_left and self.passes_left and limiter.begin_retry_pass(self.now()):
+            self.passes_left -= 1
+            self.retries_left = limiter.max_retries_per_pass
+        return self.retries_left > 0
+
+    # -------------------------------------------------------------------------
+    def _claim_from(self, queue):
+        """ Claim deliveries of a queue: as claim() """
+
+        limit = self.size.largest
+        if self.permit.is_tripped:
+            limit = 1
+        elif queue != NEW:
+            limit = min(limit, self.retries_left)
+        deliveries = self.lease.claim(queue, limit, self.size.next())
+        if queue != NEW:
+            self.retries_left -= len(deliveries or ())
+        return deliveries
+
+# =============================================================================
+class ClaimSize:
+    """
+        How many messages to claim at a time: about as many as are sent in
+        CLAIM_TIME_S, so that urgent mail overtakes, and a lost worker holds up
+        few messages
+    """
+
+    def __init__(self, smallest, largest, clock):
+        """
+            Args:
+                smallest, largest: the bounds (messages)
+                clock: tells the time (seconds)
+        """
+
+        self.smallest = smallest
+        self.largest = largest
+        self.clock = clock
+        self.size = smallest
+        self.claimed_at = None # by the clock; None = not yet
+
+    # -------------------------------------------------------------------------
+    def next(self):
+        """ The size of the claim that is made now (messages) """
+
+        now = self.clock()
+        if self.claimed_at is not None:
+            lasted_s = now - self.claimed_at
+            if lasted_s < CLAIM_TIME_S / 2:
+                self.size = min(2 * self.size, self.largest)
+            elif lasted_s > CLAIM_TIME_S:
+                self.size = max(self.size // 2, self.smallest)
+        self.claimed_at = now
+        return self.size
+
+# END =========================================================================

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Optional
 
+from ..queue.workers import Workers
 from ..states import SENT
 from ..delivery.breaker import CONFIGURATION, TRIPPED, fingerprints_of, is_paused
 from .configuration import configuration_in_use, configuration_warnings
@@ -55,8 +56,8 @@ class Status:
 
         problems: list of Problem; empty = no problem is known
         level: FLOWING, WAITING or BROKEN
-        workers: how many scheduler workers are alive; None = there is no
-                 scheduler
+        workers: how many workers are alive, ours and those of the scheduler;
+                 None = there is no scheduler
         channel_row: the row of mails3_channel of the EMAIL channel, with the
                      state of its breaker and the pause
         channel: that Channel
@@ -76,7 +77,11 @@ class Status:
         self.report = mail.report()
         self.channel = mail.channel()
         self.channel_row = self.channel.breaker.read()
-        self.workers = mail.tasks.count_workers() if mail.tasks else None
+        self.workers = Workers(mail.db, mail.site).count_own(now)
+        if mail.tasks:
+            self.workers += mail.tasks.count_workers()
+        elif not self.workers:
+            self.workers = None
         self.problems = [problem for problem in
                          (self._no_worker(), self._paused(), self._suspended()) if problem]
 

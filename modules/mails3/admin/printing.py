@@ -98,8 +98,19 @@ def status_lines(status):
             ("Kept", "%d messages, %d deliveries, %s" %
              (sizes["messages"], sizes["deliveries"], size(sizes["bytes"])))]:
         yield "%-16s %s" % (name, value)
+    for worker in facts["worker_list"]:
+        yield worker_line(worker)
     for warning in facts["warnings"]:
         yield "Warning: %s" % warning
+
+# -----------------------------------------------------------------------------
+def worker_line(worker):
+    """ One worker (dict, as from worker_list()) """
+
+    return "  %-9s  %s, process %s, since %s: %s" % (
+        worker["kind"], worker["machine"], worker["process_id"], stamp(worker["since"]),
+        worker["doing"] if worker["is_alive"] else
+        "lost, the last sign of life at %s" % stamp(worker["alive_on"]))
 
 # -----------------------------------------------------------------------------
 def entry_line(entry):

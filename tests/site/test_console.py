@@ -458,7 +458,7 @@ class TestSurroundings:
 
             for words in (["status"], ["list"], ["show", number]):
                 told, status = terminal.run(*words)
-                assert status != 2 or "No scheduler worker" in told
+                assert status != 2 or "No worker" in told
             for words in (["hold", number], ["requeue", number], ["pause"], ["resume"],
                           ["drain"], ["flush"], ["retry"]):
                 run = subprocess.run(terminal.command(*words), capture_output=True,

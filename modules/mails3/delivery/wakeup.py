@@ -81,7 +81,8 @@ class Wakeup:
         mail, channel = self.mail, self.mail.channel()
         since = utcnow() - timedelta(seconds=mail.options.neglect_timeout)
         if not mail.tasks.count_workers() and not channel.activity.has_manual_runs(since):
-            mail.log_sometimes("No worker is alive: %s. Start one: python3 applications/%s/modules/mails3 work" %
+            mail.log_sometimes("No worker is alive: %s. Start one: "
+                               "python3 applications/%s/modules/mails3 work" %
                                ("each new mail is tried at once while its visitor waits"
                                 if mail.options.fallback else
                                 "mail is queued but nothing sends it", mail.site))

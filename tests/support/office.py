@@ -11,7 +11,9 @@ from gluon.dal import DAL
 from gluon.tools import Mail
 
 from mails3 import MailS3
+from mails3.delivery.worker import Worker
 from mails3.queue.channel_row import ChannelRow
+from mails3.queue.database import lock_rows_only, recover
 from mails3.queue.migration import create
 from mails3.queue.schema import TABLES, define
 from mails3.states import NEW
@@ -148,6 +150,23 @@ class Office:
 
         self.db.rollback()
         self.db.close()
+
+# -----------------------------------------------------------------------------
+def worker_that_commits(office, commit, transport=None, **options):
+    """
+        A Worker like that of Channel.worker(), with a commit of the test's own
+
+        Args:
+            office: the Office
+            commit: function in place of db.commit()
+            transport: the Transport; None = that of the channel
+            options: see Worker
+    """
+
+    channel = office.mail.channel()
+    lock_rows_only(office.db)
+    return Worker(channel, transport or channel.transport(), channel.options, commit,
+                  recover = lambda: recover(office.db), now = channel.shared_clock(), **options)
 
 # -----------------------------------------------------------------------------
 def claim(worker, limit=100):

@@ -1,31 +1,30 @@
 """
-    Transports that tests put in place of a channel's own
+    Transports that tests put in place of a channel's own: by
+    Channel.worker(transport=...), as a host does with one of its own
 """
 
 from mails3.delivery.transport import Transport
 
 # =============================================================================
 class WatchedTransport(Transport):
-    """
-        A Transport that lets a test act before each message
+    """ A Transport that lets a test act at certain points of a run """
 
-        transport = WatchedTransport(office.mail, before=act)
-        office.mail.channel().worker(transport=transport).drain()
-    """
-
-    def __init__(self, mail, before=None, before_open=None):
+    def __init__(self, mail, before_open=None, before=None, during=None):
         """
             Args:
                 mail: the MailS3
+                before_open: function that is called before sessions are opened:
+                             deliveries are claimed then, and not begun
                 before: function that is called with each Outgoing before it is
-                        handed over; None = nothing is called
-                before_open: function that is called before sessions are opened;
-                             None = nothing is called
+                        handed over: it is begun then
+                during: function that is called with each Outgoing whenever its
+                        session goes on
         """
 
         super().__init__(mail, mail.options.reply_timeout)
-        self.before = before
         self.before_open = before_open
+        self.before = before
+        self.during = during
 
     # -------------------------------------------------------------------------
     def open(self, *args):
@@ -39,42 +38,56 @@ class WatchedTransport(Transport):
 
         if self.before:
             self.before(outgoing)
-        return super().sending(session, outgoing, *args)
+        return self._watched(super().sending(session, outgoing, *args), outgoing)
+
+    # -------------------------------------------------------------------------
+    def _watched(self, steps, outgoing):
+        """ The same generator, with a call of during() before each of its steps """
+
+        try:
+            while True:
+                if self.during:
+                    self.during(outgoing)
+                try:
+                    wait = next(steps)
+                except StopIteration as end:
+                    return end.value
+                yield wait
+        finally:
+            steps.close()
 
 # =============================================================================
 class InstantTransport(WatchedTransport):
     """
-        A Transport to a relay that answers at once, so that all messages that
-        began together finish together: it has any number of sessions, and
-        makes no connection
+        A transport that makes no connection: all sessions answer at once, so
+        that messages that begin together finish together, in their order. Each
+        message takes two steps: it waits in the first, and is accepted in the
+        second.
     """
 
-    def __init__(self, mail, refusals=None, **options):
+    def __init__(self, mail, **options):
         """
             Args:
                 mail: the MailS3
-                refusals: dict {address: the DeliveryError}; all other
-                          recipients are accepted
                 options: as for WatchedTransport
         """
 
         super().__init__(mail, **options)
-        self.refusals = refusals or {}
-        self.count = 0      # sessions that are open
-        self.accepted = []  # recipients, in the order in which they were accepted
+        self.open_sessions = 0
+        self.accepted = [] # addresses, in the order in which they were accepted
 
     # -------------------------------------------------------------------------
     def open(self, count, within_s):
 
         if self.before_open:
             self.before_open()
-        self.count = count
+        self.open_sessions = count
         return count
 
     # -------------------------------------------------------------------------
     def is_ready(self, session):
 
-        return session < self.count
+        return session < self.open_sessions
 
     # -------------------------------------------------------------------------
     def looks_ahead(self, session):
@@ -82,24 +95,46 @@ class InstantTransport(WatchedTransport):
         return False
 
     # -------------------------------------------------------------------------
-    def sending(self, session, outgoing, within_s, following=None):
+    def sending(self, session, outgoing, *args):
 
         if self.before:
             self.before(outgoing)
-        return self._answer(outgoing.recipients)
+        return self._watched(self._accepting(outgoing.recipients), outgoing)
 
     # -------------------------------------------------------------------------
-    def _answer(self, recipients):
-        """ The generator of sending() """
+    def _accepting(self, recipients):
+        """ A generator as of Transport.sending(), which waits once and accepts """
 
         yield None
-        outcome = {address: self.refusals.get(address) for address in recipients}
-        self.accepted += [address for address in recipients if outcome[address] is None]
-        return outcome
+        self.accepted += recipients
+        return dict.fromkeys(recipients)
 
     # -------------------------------------------------------------------------
     def close(self):
 
-        self.count = 0
+        self.open_sessions = 0
+
+# =============================================================================
+class Interrupt:
+    """
+        Interrupts a run as the scheduler ends a task
+
+        InstantTransport(office.mail, during=Interrupt(after=7))
+    """
+
+    def __init__(self, after):
+        """
+            Args:
+                after: how many calls end well
+        """
+
+        self.left = after
+
+    # -------------------------------------------------------------------------
+    def __call__(self, outgoing):
+
+        if not self.left:
+            raise KeyboardInterrupt()
+        self.left -= 1
 
 # END =========================================================================

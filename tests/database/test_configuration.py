@@ -179,7 +179,7 @@ class TestConfiguration:
         office.relay.hold("RCPT", lambda: len(office.relay.mails) == len(others), to=ODD)
         odd, *ids = office.queue(ODD, *others)
 
-        office.drain(sessions=3, reply_timeout=30)
+        office.drain(sessions=3, reply_timeout=10)
 
         assert {office.status(number) for number in ids} == {SENT}
         assert (office.status(odd), attempts(office, odd)) == (UNSENT, 1)

@@ -8,6 +8,7 @@ from support.office import users
 from support.statements import statements
 from support.transports import InstantTransport
 
+from mails3.clock import utcnow
 from mails3.states import SENT
 from mails3.queue.database import index_names
 from mails3.queue.migration import create, create_indexes
@@ -43,9 +44,11 @@ class TestStatements:
     def test_messages_that_finish_together_share_their_statements(self, office):
         """ Messages of several sessions that finish together take one set of statements """
 
-        office.configure(sessions=11)
+        office.configure(sessions=20)
         ids = office.queue(*users(200))
-        run = office.mail.channel().worker(transport=InstantTransport(office.mail))
+        now = utcnow()
+        run = office.mail.channel().worker(transport = InstantTransport(office.mail),
+                                           now = lambda: now, clock = lambda: 0)
 
         drained = statements(office, run.drain)
 

@@ -10,6 +10,7 @@ import pytest
 from support.meanwhile import meanwhile
 from support.office import users
 from support.site import eventually
+from support.transports import InstantTransport, Interrupt
 
 from mails3.clock import utcnow
 from mails3.delivery.breaker import CLOSED
@@ -30,9 +31,7 @@ class TestSessions:
     def test_a_slow_session_does_not_hold_up_the_others(self, office):
         """ While the relay is slow over one message, all others are sent and marked so """
 
-        office.configure(reply_timeout=30)
         ids = office.queue(*users(40))
-        office.relay.delay("BODY", 5, to="user01@example.org")
         seen = []
 
         def look(mail):
@@ -45,7 +44,7 @@ class TestSessions:
             eventually(lambda: sent() == 39)
             seen.append((sent(), len(office.relay.mails)))
 
-        thread = meanwhile(office, "DATA", look)
+        thread = meanwhile(office, "DATA", look, to="user01@example.org")
         office.drain()
         thread.join()
 
@@ -61,21 +60,22 @@ class TestSessions:
         """
 
         office.queue(*users(150))
-        office.relay.delay("BODY", 0.02)
-        run = office.mail.channel().worker()
-        start, begun = run.sendings.start, []
+        begun = []
 
-        def note_and_start(*args):
+        def note(outgoing):
             begun.append(run.permit.is_tripped)
-            start(*args)
+            if len(begun) == 50:
+                db = office.connection()
+                trip(office.mailer(db), is_due)
+                db.close()
 
-        run.sendings.start = note_and_start
-        thread = meanwhile(office, "DATA", lambda mail: trip(mail, is_due))
+        transport = InstantTransport(office.mail, before=note)
+        run = office.mail.channel().worker(transport=transport)
         run.drain()
-        thread.join()
 
-        # A message that was under way may have closed the breaker before that
-        assert begun.count(True) <= is_due
+        assert begun.count(True) == is_due
+        # An accepted probe closes the breaker, and the run goes on
+        assert (len(transport.accepted) == 150) == is_due
         # What was claimed and not begun is not held up
         assert office.db(office.db.mails3_delivery.lease != None).isempty()
 
@@ -83,18 +83,13 @@ class TestSessions:
         """ While other sessions work, the relay may take no new one for one that it closes """
 
         ids = office.queue(*users(60))
-        office.relay.delay("BODY", 0.05)
         office.relay.limit(10)
-        run = office.mail.channel().worker()
-        open_sessions = run.transport.open
+        # One session works while the relay closes the others
+        office.relay.hold("BODY", lambda: len(office.relay.mails) > 25, to="user01@example.org")
+        for reply in ("220 Welcome", "220 Welcome", "220 Welcome", "421 4.7.0 Too many"):
+            office.relay.answer("CONNECT", reply, times=1)
 
-        def open_and_refuse(*args):
-            opened = open_sessions(*args)
-            office.relay.answer("CONNECT", "421 4.7.0 Too many connections", times=1)
-            return opened
-
-        run.transport.open = open_and_refuse
-        run.drain()
+        office.drain(reply_timeout=10)
 
         assert office.state().status == CLOSED
         assert {office.status(number) for number in ids} == {SENT}
@@ -114,25 +109,15 @@ class TestSessions:
     def test_an_interrupt_keeps_what_is_known(self, office):
         """ What the relay had accepted before an interrupt is not sent again """
 
-        office.queue(*users(40))
-        run = office.mail.channel().worker()
-        resume, left = run.sendings._resume, iter(range(50, -1, -1))
-
-        def resume_until_ended(session):
-            if not next(left):
-                # As the scheduler ends a task
-                raise KeyboardInterrupt()
-            resume(session)
-
-        run.sendings._resume = resume_until_ended
+        ids = office.queue(*users(40))
+        # In the ninth round, one message is accepted, and not yet the second one
+        transport = InstantTransport(office.mail, during=Interrupt(after=6 * 8 + 3 + 1))
         with pytest.raises(KeyboardInterrupt):
-            run.drain()
+            office.mail.channel().worker(transport=transport).drain()
         office.db.rollback()
 
-        arrived = len(office.relay.mails)
-        sent = office.db(office.db.msg_outbox.status == SENT).count()
-        # Of each session, the answer about one message may not have been read
-        assert 0 < arrived - 3 <= sent <= arrived
+        assert transport.accepted == users(25)
+        assert [number for number in ids if office.status(number) == SENT] == ids[:25]
 
     def test_two_runs_send_nothing_twice(self, office):
         """ Two runs of several sessions each, at the same time, send each message once """

@@ -12,7 +12,7 @@
     Of several things told of one step, a particular address goes before any,
     and a number of times before for ever. What is to happen some times happens
     in the order told, of what is to happen for ever the last told counts. What
-    to answer, the delay, slowness and closing afterwards add up.
+    to answer, the delay, holding, slowness and closing afterwards add up.
 """
 
 import asyncio
@@ -45,6 +45,9 @@ STEPS = ("CONNECT", "HELO", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA",
 # Told in place of a reply
 SILENCE = "silence"
 DROP = "drop"
+
+# How often a held answer looks at its condition (seconds)
+POLL_S = 0.005
 
 # aiosmtpd warns of its own future at every login, and reports each client that
 # breaks off; its errors reach the client as a reply 500
@@ -79,7 +82,7 @@ class Rule:
     """ One thing the relay was told """
 
     step: str
-    kind: str # "reply", "midway", "delay", "slow" or "close"
+    kind: str # "reply", "midway", "delay", "hold", "slow" or "close"
     value: Any
     to: Optional[str] # None = any address
     times: Optional[int] # times left; None = for ever
@@ -232,6 +235,11 @@ class FakeRelay:
 
         self.tell(step, "delay", seconds, to, times)
 
+    def hold(self, step, until, to=None, times=None):
+        """ Answers, and accepts, only when a condition (function) is true """
+
+        self.tell(step, "hold", until, to, times)
+
     def slow(self, step, seconds_per_byte, to=None, times=None):
         """ Lets the reply trickle out byte by byte """
 
@@ -370,6 +378,8 @@ class Session(SMTP):
             self.told = {"reply": reply, "close": True}
 
         await asyncio.sleep(self.told.get("delay", 0))
+        while "hold" in self.told and not self.told["hold"]():
+            await asyncio.sleep(POLL_S)
 
         reply = self.told.get("reply")
         if reply == DROP:

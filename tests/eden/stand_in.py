@@ -113,7 +113,8 @@ def fields_of(name, folder, max_retries):
         "pr_contact": lambda: record(entity,
                                      Field("contact_method", length=32, default="SMS"),
                                      Field("value", notnull=True),
-                                     Field("priority", "integer", default=1)),
+                                     Field("priority", "integer", default=1),
+                                     Field("comments", "text")),
         "pr_group": lambda: record(entity, Field("name")),
         "pr_group_membership": lambda: record(link("pr_group"), person),
         "pr_forum": lambda: record(entity, Field("name")),
@@ -154,6 +155,24 @@ def fields_of(name, folder, max_retries):
                                                Field("enabled", "boolean", default=True)),
         "msg_sms_outbound_gateway": lambda: record(channel, organisation),
         }[name]()
+
+# =============================================================================
+class Mail3(Mail):
+    """ Mail as web2py 3 has it, which takes no encoding, on any web2py """
+
+    def send(self, to, subject="[no subject]", message="[no message]", attachments=None,
+             cc=None, bcc=None, reply_to=None, sender=None, raw=False, headers={},
+             from_address=None):
+
+        return super().send(to, subject, message, attachments, cc, bcc, reply_to, sender,
+                            raw=raw, headers=dict(headers), from_address=from_address)
+
+class Mail2(Mail3):
+    """ Mail that takes the encoding that Eden passes, as web2py 2 has it, on any web2py """
+
+    def send(self, *args, encoding="utf-8", **kwargs):
+
+        return super().send(*args, **kwargs)
 
 # =============================================================================
 class Settings(Storage):
@@ -430,6 +449,7 @@ class StandIn:
 
         self.settings = {"mail": {}, "msg": {}, "org": {},
                          "modules": {name: Storage() for name in self.MODULES}}
+        self.mail_class = Mail2
 
     # -------------------------------------------------------------------------
     def create(self):
@@ -473,7 +493,7 @@ class StandIn:
         current.s3task = Task({"msg_process_outbox": current.msg.process_outbox,
                                **(tasks or {})})
         current.auth = Auth(roles)
-        current.mail = mail = Mail()
+        current.mail = mail = self.mail_class()
         Scheduler(db, dict(current.s3task.tasks), migrate=False)
         return {"db": db, "auth": current.auth, "mail": mail, "msg": current.msg,
                 "s3db": current.s3db, "s3task": current.s3task, "settings": settings}

@@ -19,6 +19,7 @@
     daily_limit Eden's limit of mails per day
     report      what an admin sees of Eden's rows
     handback    MailS3 leaves: unsent mail becomes Eden's own
+    stock       whether Eden can send that mail
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT

@@ -110,6 +110,7 @@ def mail_of(db, auth, eden_mail, settings):
                     site = request.application,
                     auth = auth,
                     )
+    mail.eden_mail = eden_mail
     mail.settings_file = settings_path(request.folder)
     mail.configure(settings)
     mail.note_configuration()

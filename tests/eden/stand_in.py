@@ -215,6 +215,16 @@ class Model:
         self.db = db
         self.folder = folder
         self.settings = settings
+        self.configuration = {}
+
+    # -------------------------------------------------------------------------
+    def configure(self, tablename, **attr):
+
+        self.configuration.setdefault(tablename, {}).update(attr)
+
+    def get_config(self, tablename, key, default=None):
+
+        return self.configuration.get(tablename, {}).get(key, default)
 
     # -------------------------------------------------------------------------
     def table(self, tablename, default=None):
@@ -229,6 +239,8 @@ class Model:
                 if field.type.startswith("reference "):
                     self.table(field.type.partition(" ")[2])
             self.db.define_table(tablename, *fields)
+            if tablename == "msg_outbox":
+                self.configure(tablename, list_fields=["id", "message_id", "pe_id", "status"])
         return self.db[tablename]
 
     # -------------------------------------------------------------------------
@@ -463,13 +475,14 @@ class StandIn:
         db.close()
 
     # -------------------------------------------------------------------------
-    def environment(self, tasks=None, roles=(), **request_env):
+    def environment(self, tasks=None, roles=(), page=None, **request_env):
         """
             Begin a request in this thread, as gluon and Eden's models do it
 
             Args:
                 tasks: further tasks of the scheduler: dict {name: function}
                 roles: those of the visitor
+                page: tuple (controller, function), None if it is not a page
                 request_env: like request_method = "GET"
 
             Returns:
@@ -478,6 +491,7 @@ class StandIn:
 
         current.request = request = Request(dict(request_env))
         request.application = "shelter"
+        request.controller, request.function = page or (None, None)
         request.folder = str(self.folder)
         current.response = Response()
         current.T = TranslatorFactory(str(self.folder / "languages"), None)

@@ -10,7 +10,7 @@
 
 import logging
 
-from gluon import A, URL, current
+from gluon import A, SPAN, URL, current
 from gluon.dal import Field
 
 from ...queue.database import reading
@@ -122,7 +122,7 @@ class MailColumn:
                 args, kwargs: Eden's further options have no meaning here
 
             Returns:
-                dict {id: text or link}
+                dict {id: text or HTML}
         """
 
         is_admin = self.mail.is_admin()
@@ -134,10 +134,18 @@ class MailColumn:
             if subject and (is_admin or not stored.secret):
                 text = "%s: %s" % (text, subject[:MAX_SUBJECT])
             text = one_line(text)
-            if is_admin and self.show_link:
-                text = A(text, _href=URL("mails3", "show", args=[number]))
-            texts[number] = text
+            texts[number] = self._marked_up(text, number, is_admin) if self.show_link else text
         return texts
+
+    # -------------------------------------------------------------------------
+    @staticmethod
+    def _marked_up(text, number, is_admin):
+        """ The text as HTML, for an admin with a link: Sahana Eden itself escapes no text """
+
+        if not is_admin:
+            return SPAN(text)
+        # The script of the page asks with an extension of its own, .aadata
+        return A(text, _href=URL("mails3", "show", args=[number], extension=False))
 
     # -------------------------------------------------------------------------
     def _rows(self, numbers):

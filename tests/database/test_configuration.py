@@ -163,15 +163,15 @@ class TestConfiguration:
         office.relay.answer("RCPT", "554 5.7.1 Relay access denied")
         office.queue(ANNE, BOB)
         run = office.mail.channel().worker()
-        opened, calls = run.transport.open, []
+        opening, calls = run.transport.opening, []
 
         def open_once(*args):
             calls.append(args)
             if len(calls) > 1:
                 raise RelayUnavailable("Connection refused")
-            return opened(*args)
+            yield from opening(*args)
 
-        run.transport.open, run.transport.is_ready = open_once, lambda session: False
+        run.transport.opening, run.transport.is_ready = open_once, lambda session: False
         run.drain()
 
         assert caplog.text.count("Sending is suspended") == 1

@@ -92,6 +92,8 @@ class Office:
         self.mail._options = None
         if self.reply_timeout_s is not None:
             self.mail.options.reply_timeout = self.reply_timeout_s
+            # The reply to a content is waited for until the end of the run
+            self.mail.options.task_timeout = 10 * self.reply_timeout_s
 
     # -------------------------------------------------------------------------
     def hurry(self, reply_timeout_s=0.3):

@@ -6,19 +6,21 @@ import selectors
 import socket
 import time
 
-from contextlib import contextmanager
-from threading import Event, Thread
+from contextlib import contextmanager, suppress
+from threading import Event, Thread, active_count
 
 import pytest
 
 from support.fake_relay import FakeRelay, certificate
+from support.site import eventually
 
+from mails3.smtp.deadlines import Deadlines
 from mails3.smtp.dialogue import Envelope
 from mails3.policy import is_in_doubt
-from mails3.replies import MAIL, RelayUnavailable
+from mails3.replies import BODY, MAIL, RCPT, RelayUnavailable
 from mails3.smtp.server import Server
 from mails3.smtp.session import Session
-from mails3.smtp.waits import Wait, pause, run
+from mails3.smtp.waits import Wait, in_thread, pause, run
 from mails3.smtp.wire import connect
 
 ANNE, BOB = "anne@example.org", "bob@example.org"
@@ -97,6 +99,42 @@ def scripted_relay(script, context=None):
         thread.start()
         yield Server(*listening.getsockname(), ssl=context is not None)
     thread.join(10)
+
+# -----------------------------------------------------------------------------
+@contextmanager
+def full_relay():
+    """
+        A relay that takes no connection at first: its accept queue is full, as
+        on a host that is overloaded
+
+        Yields:
+            tuple (the Server, an Event that lets the connections in)
+    """
+
+    def serve():
+        let_in.wait(20)
+        for other in others:
+            other.close()
+        while True:
+            connection, _ = listening.accept()
+            with connection, connection.makefile("rb") as lines, suppress(OSError):
+                connection.sendall(b"220 relay.example.org\r\n")
+                if lines.readline():
+                    connection.sendall(b"250 relay.example.org\r\n")
+                    take_until(lines, b"QUIT")
+                    connection.sendall(b"221 Bye\r\n")
+                    return
+
+    let_in, others = Event(), []
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening:
+        for _ in range(4):
+            others.append(socket.socket())
+            others[-1].setblocking(False)
+            others[-1].connect_ex(listening.getsockname())
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        yield Server(*listening.getsockname()), let_in
+        thread.join(10)
 
 def take_until(lines, last):
     """ Read lines up to one that starts with some bytes, or to the end """
@@ -181,11 +219,77 @@ class TestSideBySide:
         with FakeRelay() as relay:
             relay.delay("MAIL", 1)
             session = session_with(relay)
+            session.open(5)
             transmitting = session.transmitting(envelope(), 5)
             first = next(transmitting)
             assert [next(transmitting) for _ in range(3)] == [first] * 3
             assert run(transmitting) == {ANNE: None}
             session.close()
+
+# =============================================================================
+class TestOpening:
+    """ A session that is being opened does not hold up the others """
+
+    @pytest.mark.parametrize("kind", ["starttls", "ssl"])
+    def test_a_late_banner_does_not_block_another_session(self, kind):
+        """ The session whose relay is late with the banner has its outcome last, with TLS too """
+
+        with FakeRelay(tls=kind) as slow, FakeRelay() as quick:
+            slow.delay("CONNECT", 0.5)
+            sessions = {"slow": session_with(slow, **{kind: True}), "quick": session_with(quick)}
+
+            outcomes = drive({name: session.transmitting(envelope(), 10)
+                              for name, session in sessions.items()})
+            for session in sessions.values():
+                session.close()
+
+        assert list(outcomes.items()) == [("quick", {ANNE: None}), ("slow", {ANNE: None})]
+
+    def test_a_connection_that_is_not_accepted_does_not_block_another_session(self):
+        """ A relay whose accept queue is full until the other session has its outcome """
+
+        with full_relay() as (server, let_in), FakeRelay() as quick:
+            sessions = {"slow": Session(server, 20), "quick": session_with(quick)}
+
+            outcomes = drive({
+                "slow": sessions["slow"].opening(20),
+                "quick": then(sessions["quick"].transmitting(envelope(BOB), 20), let_in.set)})
+            is_open = sessions["slow"].is_ready()
+            for session in sessions.values():
+                session.close()
+
+        assert list(outcomes) == ["quick", "slow"]
+        assert is_open
+
+    def test_a_session_that_is_given_up_while_it_opens_gives_no_command(self):
+        """ Nor is it open later; its next message opens a new one """
+
+        with FakeRelay() as relay:
+            relay.delay("CONNECT", 0.5, times=1)
+            session, threads = session_with(relay), active_count()
+            opening = session.opening(5)
+            next(opening)
+            assert eventually(lambda: relay.connections == 1)
+            opening.close()
+            assert eventually(lambda: active_count() == threads)
+
+            assert not session.is_ready()
+            assert session.transmit(envelope(), 5) == {ANNE: None}
+            session.close()
+            assert {number for number, verb, _ in relay.commands if verb != "QUIT"} == {2}
+
+    def test_work_that_outlasts_its_time_is_undone(self):
+        """ Nobody waits for it, and when it is done at last, it is undone """
+
+        may_end, undone = Event(), Event()
+        steps = in_thread(lambda: may_end.wait(10), time.monotonic() + 0.1, undone.set)
+
+        with pytest.raises(TimeoutError):
+            run(steps)
+
+        assert not undone.is_set()
+        may_end.set()
+        assert undone.wait(10)
 
 # =============================================================================
 class TestReply:
@@ -240,7 +344,7 @@ class TestReply:
             session = session_with(relay, **{kind: True})
             mails = [envelope(ANNE, LARGE[:2000000]), envelope(BOB), envelope(ANNE)]
             for each, following in zip(mails, mails[1:] + [None]):
-                assert session.transmit(each, 20, following) == {each.recipients[0]: None}
+                assert session.transmit(each, 20, lambda: following) == {each.recipients[0]: None}
             session.close()
             assert (relay.connections, len(relay.mails)) == (1, 3)
 
@@ -254,6 +358,7 @@ class TestDeadline:
         with FakeRelay() as relay:
             relay.silence("MAIL")
             session = session_with(relay, timeout_s=0.3)
+            session.open(5)
             start = time.monotonic()
             wait = next(session.transmitting(envelope(), 5))
 
@@ -280,12 +385,38 @@ class TestDeadline:
 
         with FakeRelay() as relay:
             session = session_with(relay, timeout_s=0.2)
+            session.open(5)
             transmitting = session.transmitting(envelope(), 10)
             next(transmitting)
             time.sleep(0.5)
 
             assert run(transmitting) == {ANNE: None}
             session.close()
+
+    @pytest.mark.parametrize("final_within_s, is_awaited", [(0, False), (10, True)])
+    def test_the_reply_to_the_content_may_come_later(self, final_within_s, is_awaited):
+        """ It has a time of its own, if it is given one """
+
+        with FakeRelay() as relay:
+            relay.delay("BODY", 1)
+            session = session_with(relay, timeout_s=0.3)
+
+            outcome = run(session.transmitting(envelope(), 0.5, final_within_s=final_within_s))
+            session.close()
+
+        assert (outcome[ANNE] is None) == is_awaited
+        assert is_in_doubt(outcome[ANNE]) != is_awaited
+
+    @pytest.mark.parametrize("rest_s, expected_s", [(5000, 600), (300, 300), (100, 200), (10, 200)])
+    def test_the_reply_to_the_content_has_ten_minutes(self, rest_s, expected_s):
+        """ Or what is left of the run, and never less than is left for the message """
+
+        deadlines = Deadlines(1000 + 200, 1000 + rest_s)
+
+        assert deadlines.answer_by(BODY, 1000, 60) == 1000 + expected_s
+        assert deadlines.answer_by(RCPT, 1000, 60) == 1060
+        # As long as another reply, also if the message has no time left
+        assert deadlines.answer_by(BODY, 6000, 60) == 6060
 
     def test_content_that_is_not_read_in_time_is_in_doubt(self):
         """ The relay has got a part of it, and nobody knows which """

@@ -111,17 +111,18 @@ class TestWorkerLost:
 
     def test_one_message_of_each_session_is_in_doubt_at_most(self, office):
         """
-            A run that is cut off in its third round with four sessions leaves the four messages
-            of that round in doubt, and all that were accepted are marked as sent or in doubt
+            A run that is cut off while four sessions are at work leaves their four messages in
+            doubt, and all that were accepted are marked as sent or in doubt
         """
 
         office.configure(sessions=4)
         ids = office.queue(*users(40))
-        # In the third round, one message is accepted, and not yet the second one
-        transport = InstantTransport(office.mail, during=Interrupt(after=2 * 8 + 4 + 1))
+        # One session begins, then four are at work twice: the second time, one message
+        # is accepted, and not yet the second one
+        transport = InstantTransport(office.mail, during=Interrupt(after=2 * 5 + 4 + 1))
 
         def commit():
-            if transport.accepted[8:]:
+            if transport.accepted[5:]:
                 # Nor can the run write anything when it is cut off
                 raise KeyboardInterrupt()
             office.db.commit()
@@ -133,8 +134,8 @@ class TestWorkerLost:
 
         sent = [number for number in ids if office.status(number) == SENT]
         in_doubt = [number for number in ids if office.entry(number).mails3_delivery.begun_on]
-        assert (sent, in_doubt) == (ids[:8], ids[8:12])
-        assert transport.accepted == users(9)
+        assert (sent, in_doubt) == (ids[:5], ids[5:9])
+        assert transport.accepted == users(6)
 
     def test_a_slow_run_renews_its_leases(self, office):
         """ The leases of a run are in force whenever it begins a message, however slow it is """

@@ -20,4 +20,12 @@ def branch(tmp_path_factory):
         yield office
         office.close()
 
+# -----------------------------------------------------------------------------
+@pytest.fixture(params=[(), ("PIPELINING",), ("PIPELINING", "CHUNKING")], ids="-".join)
+def any_relay(request):
+    """ A relay that can be told what to answer, whatever it offers """
+
+    with FakeRelay(extensions=request.param) as relay:
+        yield relay
+
 # END =========================================================================

@@ -118,21 +118,43 @@ def do(arguments):
         raise
     except (installation.InstallError, OSError) as error:
         sys.exit("mails3: %s" % error)
+    if arguments.verb == "work" and arguments.process is None:
+        check_installed()
+        return load("service.supervisor").Supervisor(APP, HERE, arguments.workers).run()
+    if arguments.verb == "work":
+        mail, package = app_mail()
+        work = importlib.import_module(package + ".service.worker_process").work
+        return work(mail, APP, is_first = arguments.process == 0)
     return console().do(arguments)
 
 # -----------------------------------------------------------------------------
-def console():
-    """
-        Run the models of the app in which MailS3 is installed
-
-        Returns:
-            the Console, from the package as the app has imported it
-    """
+def check_installed():
+    """ End with a message unless this is the package in an app """
 
     if APP.parent.name != "applications" or \
        not os.path.exists(APP / "models/tasks_mail.py"):
         sys.exit("mails3: This is run where the app is installed: "
                  "python3 web2py/applications/myapp/modules/mails3 VERB")
+
+# -----------------------------------------------------------------------------
+def console():
+    """ Run the models of the app in which MailS3 is installed; returns the Console """
+
+    mail, package = app_mail()
+    by = "%s on the command line" % user_name()
+    return importlib.import_module(package + ".admin.console").Console(mail, by)
+
+# -----------------------------------------------------------------------------
+def app_mail():
+    """
+        Run the models of the app in which MailS3 is installed
+
+        Returns:
+            tuple (mail, package): the MailS3; the name of its package as the app
+            has imported it
+    """
+
+    check_installed()
     try:
         environment = load("hosts.entry").enter(APP)
         mail = environment["mail"]
@@ -146,9 +168,7 @@ def console():
     # A host may have a subclass of MailS3 in another package. The bases of MailS3
     # end with AppMail, Mail and object: AppMail is in the package itself.
     base = type(mail).__mro__[-3]
-    package = base.__module__.rpartition(".")[0]
-    by = "%s on the command line" % user_name()
-    return importlib.import_module(package + ".admin.console").Console(mail, by)
+    return mail, base.__module__.rpartition(".")[0]
 
 # -----------------------------------------------------------------------------
 def user_name():

@@ -134,6 +134,16 @@ def add_pausing(verbs):
 def add_sending(verbs):
     """ Runs in place of a worker's """
 
+    verb = add(verbs, "work", "Send new mail at once, and deferred mail when it is due",
+               "A worker that runs until it gets SIGTERM, for systemd or supervisor: nothing "
+               "else is needed then, no scheduler and no cron. It ends after the mail in hand. "
+               "SIGHUP: it reads the settings again; it also does that by itself when the "
+               "files of the app change.", json=False)
+    verb.add_argument("--workers", type=integer(1, 64), metavar="N", default=1,
+                      help="how many processes (default 1)")
+    # The number of a process that the supervisor has started
+    verb.add_argument("--process", type=integer(0), help=argparse.SUPPRESS)
+
     add_seconds(add(verbs, "drain", "Send new mail",
                     "For sites that have cron or systemd timers in place of web2py's "
                     "scheduler: run drain each minute and retry every five. Any number of "

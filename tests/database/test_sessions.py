@@ -13,9 +13,9 @@ from support.site import eventually
 from support.transports import InstantTransport, Interrupt
 
 from mails3.clock import utcnow
-from mails3.delivery.breaker import CLOSED
+from mails3.delivery.breaker import CLOSED, TRIPPED
 from mails3.replies import RelayUnavailable
-from mails3.states import SENT
+from mails3.states import SENT, UNSENT
 
 # =============================================================================
 class TestSessions:
@@ -52,6 +52,169 @@ class TestSessions:
         assert {office.status(number) for number in ids} == {SENT}
         assert len(office.relay.mails) == 40
 
+    @pytest.mark.parametrize("step, extensions, last", [
+        ("RCPT", (), 1), ("RCPT", ("PIPELINING",), 1), ("BODY", (), 1),
+        # The relay has the next envelope already
+        ("BODY", ("PIPELINING",), 2),
+        ("BODY", ("PIPELINING", "CHUNKING"), 1)])
+    def test_a_slow_session_keeps_no_message_waiting(self, office, step, extensions, last):
+        """
+            A message waits with a slow session only if its envelope has been sent ahead, all
+            others arrive before
+        """
+
+        office.configure(reply_timeout=30, sessions=2)
+        office.relay.extensions = extensions
+        # With CHUNKING the fake relay has no other step
+        office.relay.delay(step, 4, to="user01@example.org")
+        ids = office.queue(*users(40))
+
+        office.drain()
+
+        arrived = [mail.recipients[0] for mail in office.relay.mails]
+        assert sorted(arrived) == users(40)
+        assert arrived[-last] == "user01@example.org"
+        assert {office.status(number) for number in ids} == {SENT}
+
+    def test_a_run_sends_new_mail_while_it_waits_for_a_reply(self, office):
+        """ Mail that is queued while one session waits for its reply goes out before that reply """
+
+        office.configure(reply_timeout=30)
+        office.queue("slow@example.org")
+        office.relay.delay("BODY", 6, to="slow@example.org")
+
+        def queue(mail):
+            assert mail.send("new@example.org", "News", "There is news.")
+            mail.db.commit()
+
+        thread = meanwhile(office, "DATA", queue)
+        office.drain()
+        thread.join()
+
+        assert [mail.recipients for mail in office.relay.mails] == [["new@example.org"],
+                                                                    ["slow@example.org"]]
+
+    def test_a_late_session_is_replaced(self, office):
+        """ With one session as well, all others arrive before a message whose reply is late """
+
+        office.hurry(reply_timeout=0.5)
+        office.configure(sessions=1)
+        office.relay.delay("BODY", 4, to="user03@example.org")
+        ids = office.queue(*users(12))
+
+        office.drain()
+
+        assert office.relay.mails[-1].recipients == ["user03@example.org"]
+        assert len(office.relay.mails) == 12
+        assert office.relay.connections == 2
+        assert {office.status(number) for number in ids} == {SENT}
+
+    def test_a_run_keeps_its_leases_while_it_waits(self, office):
+        """ A run that waits for one reply renews its leases all the while """
+
+        office.relay.delay("BODY", 2.5)
+        office.queue(*users(1))
+        start = utcnow()
+        run = office.mail.channel().worker(now = lambda: start + 8 * (utcnow() - start))
+        claims, renewed = run.channel.claims, []
+        renew = claims.renew
+        claims.renew = lambda *args: (renewed.append(args), renew(*args))
+
+        run.drain()
+
+        assert renewed
+        assert len(office.relay.mails) == 1
+
+    @pytest.mark.parametrize("is_stopped", [False, True])
+    def test_a_run_that_is_stopped_does_not_wait_for_a_late_reply(self, small_office, is_stopped):
+        """
+            The reply to a content is waited for until the end of the run, but only for the
+            message's own time once the run is told to stop
+        """
+
+        office = small_office
+        office.hurry(reply_timeout=0.3)
+        office.relay.delay("BODY", 2)
+        anne = office.queue("anne@example.org")
+        run = office.mail.channel().worker()
+
+        thread = meanwhile(office, "DATA", lambda mail: is_stopped and run.stop())
+        run.drain()
+        thread.join()
+
+        assert office.status(anne) == (UNSENT if is_stopped else SENT)
+        assert (office.entry(anne).mails3_delivery.in_doubt_count or 0) == is_stopped
+
+    # -------------------------------------------------------------------------
+    # To open sessions
+    #
+    def test_a_session_that_opens_slowly_holds_up_nothing(self, office):
+        """ While a further session waits for its banner, the first one sends all mail """
+
+        office.configure(reply_timeout=30)
+        office.relay.delay("CONNECT", 0, times=1)
+        office.relay.delay("CONNECT", 4, times=2)
+        ids = office.queue(*users(40))
+
+        office.drain()
+
+        assert {office.status(number) for number in ids} == {SENT}
+        assert len({mail.session for mail in office.relay.mails}) == 1
+
+    def test_one_session_is_opened_before_the_others(self, office):
+        """ A relay that is down gets one attempt to connect from each probe """
+
+        office.queue(*users(40))
+        office.relay.drop("CONNECT")
+
+        for probes in range(1, 4):
+            office.drain()
+            assert office.relay.connections == probes
+            assert office.state().status == TRIPPED
+            office.later(400)
+
+        office.relay.reset()
+        office.drain()
+        assert len(office.relay.mails) == 40
+
+    def test_a_relay_may_take_fewer_sessions(self, office):
+        """ A run goes on with the sessions that the relay takes, and asks for no more """
+
+        office.relay.answer("CONNECT", "220 relay.example.org", times=1)
+        office.relay.answer("CONNECT", "421 4.7.0 Too many connections")
+        ids = office.queue(*users(80))
+
+        office.drain()
+
+        assert {office.status(number) for number in ids} == {SENT}
+        assert office.relay.connections <= 3
+        assert office.state().status == CLOSED
+
+    def test_a_run_that_is_lost_while_it_connects_leaves_nothing_in_doubt(self, office):
+        """ No message is begun before a session is open """
+
+        office.relay.silence("CONNECT")
+        office.queue(*users(12))
+        run = office.mail.channel().worker()
+        wait = run.sendings.wait
+
+        def wait_and_end(until):
+            wait(until)
+            raise KeyboardInterrupt()
+
+        run.sendings.wait = wait_and_end
+        # Nor does it get to write anything any more
+        run.channel.claims.release = lambda *args: None
+        with pytest.raises(KeyboardInterrupt):
+            run.drain()
+        office.db.rollback()
+
+        assert office.relay.connections == 1
+        delivery = office.db.mails3_delivery
+        assert office.db(delivery.lease != None).count() == 12
+        assert office.db(delivery.begun_on != None).isempty()
+
+    # -------------------------------------------------------------------------
     @pytest.mark.parametrize("is_due", [True, False])
     def test_a_run_that_finds_the_breaker_tripped_only_probes(self, office, is_due):
         """

@@ -26,7 +26,6 @@ import os
 import re
 import socket
 import ssl
-import tempfile
 import threading
 import time
 
@@ -37,6 +36,8 @@ from types import SimpleNamespace
 from typing import Any, List, Optional
 
 from aiosmtpd.smtp import SMTP, AuthResult
+
+from .folders import temporary_file
 
 # CONNECT is the banner, DATA the answer to the command, BODY that to the dot
 STEPS = ("CONNECT", "HELO", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA",
@@ -539,8 +540,7 @@ def certificate():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert("127.0.0.1", "localhost").configure_cert(context)
 
-    handle, cafile = tempfile.mkstemp(suffix=".pem")
-    os.close(handle)
+    cafile = temporary_file(".pem")
     atexit.register(os.remove, cafile)
     ca.cert_pem.write_to_path(cafile)
 

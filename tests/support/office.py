@@ -97,8 +97,13 @@ class Office:
 
     # -------------------------------------------------------------------------
     def hurry(self, **seconds):
-        """ Wait for less time than a setting can say: hurry(reply_timeout=0.3) """
+        """
+            Wait for less time than a setting can say: hurry(reply_timeout=0.3)
+            - the reply to a content is waited for until the end of the run
+        """
 
+        if "reply_timeout" in seconds:
+            seconds.setdefault("task_timeout", 10 * seconds["reply_timeout"])
         self.hurried.update(seconds)
         self.configure()
 

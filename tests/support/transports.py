@@ -27,11 +27,11 @@ class WatchedTransport(Transport):
         self.during = during
 
     # -------------------------------------------------------------------------
-    def open(self, *args):
+    def opening(self, *args):
 
         if self.before_open:
             self.before_open()
-        return super().open(*args)
+        yield from super().opening(*args)
 
     # -------------------------------------------------------------------------
     def sending(self, session, outgoing, *args):
@@ -73,21 +73,21 @@ class InstantTransport(WatchedTransport):
         """
 
         super().__init__(mail, **options)
-        self.open_sessions = 0
+        self.open_sessions = set()
         self.accepted = [] # addresses, in the order in which they were accepted
 
     # -------------------------------------------------------------------------
-    def open(self, count, within_s):
+    def opening(self, session, within_s):
 
         if self.before_open:
             self.before_open()
-        self.open_sessions = count
-        return count
+        yield None
+        self.open_sessions.add(session)
 
     # -------------------------------------------------------------------------
     def is_ready(self, session):
 
-        return session < self.open_sessions
+        return session in self.open_sessions
 
     # -------------------------------------------------------------------------
     def looks_ahead(self, session):
@@ -112,7 +112,7 @@ class InstantTransport(WatchedTransport):
     # -------------------------------------------------------------------------
     def close(self):
 
-        self.open_sessions = 0
+        self.open_sessions.clear()
 
 # =============================================================================
 class Interrupt:

@@ -21,7 +21,7 @@ files = pytest.mark.parametrize("name", FILES)
 
 # From the bottom to the top: a file imports from its own place and from below
 PLACES = (("states", "replies", "policy", "settings", "clock"), ("message",), ("smtp",), ("queue",),
-          ("delivery",), ("admin",), ("app_mail", "mail"), ("hosts",),
+          ("delivery",), ("admin",), ("service",), ("app_mail", "mail"), ("hosts",),
           ("__init__", "__main__", "commands", "installation", "manifest"))
 
 # Who may import it

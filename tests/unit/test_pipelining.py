@@ -127,7 +127,7 @@ class TestAhead:
 
         counts = [0]
         for each, following in zip(mails, mails[1:] + [None]):
-            ours.transmit(each, 5, following)
+            ours.transmit(each, 5, lambda: following)
             counts.append(len(round_trips))
         ours.close()
 
@@ -143,7 +143,7 @@ class TestAhead:
         """
 
         ours = session(relay)
-        ours.transmit(mail(ANNE), 5, mail("carl@example.org"))
+        ours.transmit(mail(ANNE), 5, lambda: mail("carl@example.org"))
         for each in another:
             ours.transmit(each, 5)
         ours.close()
@@ -165,7 +165,7 @@ class TestAhead:
         relay.answer("DATA", "354 Go on", times=1)
         relay.answer(step, reply)
 
-        assert ours.transmit(mail(ANNE), 5, following) == {ANNE: None}
+        assert ours.transmit(mail(ANNE), 5, lambda: following) == {ANNE: None}
         with pytest.raises(kind) as error:
             accepted(ours.transmit(following, 5))
 
@@ -181,7 +181,7 @@ class TestAhead:
         relay.answer("RCPT", "550 5.1.1 Never", to=users[3])
         following = mail(*users)
 
-        ours.transmit(mail(ANNE), 5, following)
+        ours.transmit(mail(ANNE), 5, lambda: following)
         refused = ours.transmit(following, 5)
         ours.close()
 
@@ -198,7 +198,7 @@ class TestAhead:
         relay.answer("BODY", "554 5.7.1 Spam", times=1)
 
         with pytest.raises(PermanentFailure):
-            accepted(ours.transmit(mail(ANNE), 5, following))
+            accepted(ours.transmit(mail(ANNE), 5, lambda: following))
         assert ours.transmit(following, 5) == {BOB: None}
         ours.close()
 
@@ -214,7 +214,7 @@ class TestAhead:
         relay.answer(step, "354 Go on" if step == "DATA" else "250 2.0.0 OK", times=1)
         getattr(relay, fault)(step, times=1)
 
-        assert ours.transmit(mail(ANNE), 5, following) == {ANNE: None}
+        assert ours.transmit(mail(ANNE), 5, lambda: following) == {ANNE: None}
         assert ours.transmit(following, 5) == {BOB: None}
         ours.close()
 
@@ -238,7 +238,7 @@ class TestAhead:
 
         with scripted_relay(take_time) as server:
             ours = Session(server, 30, clock)
-            assert ours.transmit(large, 1000, mail(BOB)) == {ANNE: None}
+            assert ours.transmit(large, 1000, lambda: mail(BOB)) == {ANNE: None}
             ours.close()
 
     def test_a_chunked_mail_is_not_begun_ahead(self):
@@ -247,7 +247,7 @@ class TestAhead:
         with FakeRelay(extensions=("PIPELINING", "CHUNKING")) as relay:
             large = mail(ANNE, content=TEXT + "There is news.\n" * 10000)
             ours = session(relay)
-            ours.transmit(large, 5, mail(BOB))
+            ours.transmit(large, 5, lambda: mail(BOB))
             ours.close()
             assert [each.recipients for each in relay.mails] == [[ANNE]]
 

@@ -139,7 +139,7 @@ class TestSession:
         # With CHUNKING, the relay may have got all of the mail: it is not asked again
         assert (outcome == {ANNE: None}) == (ours.client is not None) == \
             ("CHUNKING" not in any_relay.extensions)
-        assert ours.client is None or ours.client.deadline == pytest.approx(end, abs=5)
+        assert ours.client is None or ours.client.deadlines.reply == pytest.approx(end, abs=5)
         ours.close()
 
     def test_a_trickling_reply_times_out(self, any_relay):

@@ -5,20 +5,21 @@
 import selectors
 import time
 
-from threading import Event
+from threading import Event, active_count
 
 import pytest
 
 from support.clock import SleeplessClock
 from support.fake_relay import FakeRelay, certificate
-from support.scripted_relay import scripted_relay, take_until
+from support.scripted_relay import full_relay, scripted_relay, take_until
 from support.sessions import mail, session
 from support.site import eventually
 
 from mails3.policy import is_in_doubt
-from mails3.replies import MAIL, RelayUnavailable
+from mails3.replies import BODY, MAIL, RCPT, RelayUnavailable
+from mails3.smtp.deadlines import Deadlines
 from mails3.smtp.session import Session
-from mails3.smtp.waits import pause, run
+from mails3.smtp.waits import Wait, in_thread, pause, run
 from mails3.smtp.wire import connect
 
 ANNE, BOB = "anne@example.org", "bob@example.org"
@@ -66,6 +67,25 @@ def is_ready(wait):
     with selectors.DefaultSelector() as selector:
         selector.register(wait.sock, wait.events)
         return bool(selector.select(TIMEOUT_S))
+
+# -----------------------------------------------------------------------------
+def hold(relay, step, is_answered):
+    """ Have a step answered, once, only after an Event; returns an Event that it is reached """
+
+    def reach():
+        is_reached.set()
+        return is_answered.is_set()
+
+    is_reached = Event()
+    relay.hold(step, reach, times=1)
+    return is_reached
+
+# -----------------------------------------------------------------------------
+def run_until(is_reached, transmitting):
+    """ Run a generator until an Event """
+
+    while not is_reached.is_set():
+        pause([next(transmitting)._replace(until=time.monotonic() + 0.05)])
 
 # =============================================================================
 class TestSideBySide:
@@ -148,6 +168,7 @@ class TestSideBySide:
             is_resumed = Event()
             relay.hold("MAIL", is_resumed.is_set)
             ours = session(relay)
+            ours.open(5)
             transmitting = ours.transmitting(mail(), 5)
             first = next(transmitting)
             assert [next(transmitting) for _ in range(3)] == [first] * 3
@@ -155,6 +176,79 @@ class TestSideBySide:
             is_resumed.set()
             assert run(transmitting) == {ANNE: None}
             ours.close()
+
+# =============================================================================
+class TestOpening:
+    """ A session that is being opened does not hold up the others """
+
+    @pytest.mark.parametrize("kind", ["starttls", "ssl"])
+    def test_a_late_banner_does_not_block_another_session(self, kind):
+        """ The session whose relay is late with the banner has its outcome last, with TLS too """
+
+        with FakeRelay(tls=kind) as slow, FakeRelay() as quick:
+            slow.hold("CONNECT", lambda: quick.mails)
+            sessions = {"slow": session(slow, **{kind: True}), "quick": session(quick)}
+
+            outcomes = drive({name: each.transmitting(mail(), 10)
+                              for name, each in sessions.items()})
+            for each in sessions.values():
+                each.close()
+
+        assert list(outcomes.items()) == [("quick", {ANNE: None}), ("slow", {ANNE: None})]
+
+    def test_a_connection_that_is_not_accepted_does_not_block_another_session(self):
+        """
+            While the accept queue of one relay is full, the session with another one has its
+            outcome
+        """
+
+        with full_relay() as (server, let_in), FakeRelay() as quick:
+            sessions = {"slow": Session(server, 20), "quick": session(quick)}
+
+            outcomes = drive({
+                "slow": sessions["slow"].opening(20),
+                "quick": then(sessions["quick"].transmitting(mail(BOB), 20), let_in.set)})
+            is_open = sessions["slow"].is_ready()
+            for each in sessions.values():
+                each.close()
+
+        assert list(outcomes) == ["quick", "slow"]
+        assert is_open
+
+    def test_a_session_that_is_given_up_while_it_opens_gives_no_command(self):
+        """
+            A session that is given up while it opens gives no command and is not open later; its
+            next message opens another one
+        """
+
+        with FakeRelay() as relay:
+            is_given_up = Event()
+            relay.hold("CONNECT", is_given_up.is_set, times=1)
+            ours, threads = session(relay), active_count()
+            opening = ours.opening(5)
+            next(opening)
+            assert eventually(lambda: relay.connections == 1)
+            opening.close()
+            is_given_up.set()
+            assert eventually(lambda: active_count() == threads)
+
+            assert not ours.is_ready()
+            assert ours.transmit(mail(), 5) == {ANNE: None}
+            ours.close()
+            assert {number for number, verb, _ in relay.commands if verb != "QUIT"} == {2}
+
+    def test_work_that_outlasts_its_time_is_undone(self):
+        """ Work that is not done in its time is not waited for, and is undone when it is done """
+
+        may_end, undone = Event(), Event()
+        steps = in_thread(lambda: may_end.wait(10), time.monotonic() + 0.1, undone.set)
+
+        with pytest.raises(TimeoutError):
+            run(steps)
+
+        assert not undone.is_set()
+        may_end.set()
+        assert undone.wait(10)
 
 # =============================================================================
 class TestReply:
@@ -213,7 +307,7 @@ class TestReply:
             ours = session(relay, **{kind: True})
             mails = [mail(ANNE, content=LARGE[:2000000]), mail(BOB), mail(ANNE)]
             for each, following in zip(mails, mails[1:] + [None]):
-                assert ours.transmit(each, 20, following) == {each.recipients[0]: None}
+                assert ours.transmit(each, 20, lambda: following) == {each.recipients[0]: None}
             ours.close()
             assert (relay.connections, len(relay.mails)) == (1, 3)
 
@@ -227,6 +321,7 @@ class TestDeadline:
         with FakeRelay() as relay:
             relay.silence("MAIL")
             ours = session(relay, timeout=3, clock=lambda: 100)
+            ours.open(50)
 
             assert next(ours.transmitting(mail(), 50)).until == 103
             ours.close()
@@ -238,6 +333,7 @@ class TestDeadline:
         with FakeRelay() as relay:
             relay.silence("MAIL")
             ours = session(relay, timeout=30, clock=clock)
+            ours.open(500)
             transmitting = ours.transmitting(mail(), 500)
             next(transmitting)
             clock.sleep(31)
@@ -254,6 +350,7 @@ class TestDeadline:
         clock = SleeplessClock()
         with FakeRelay() as relay:
             ours = session(relay, timeout=30, clock=clock)
+            ours.open(500)
             transmitting = ours.transmitting(mail(), 500)
             assert is_ready(next(transmitting))
             # The loop is busy with other sessions
@@ -261,6 +358,41 @@ class TestDeadline:
 
             assert run(transmitting, clock) == {ANNE: None}
             ours.close()
+
+    @pytest.mark.parametrize("final_within_s, is_awaited", [(0, False), (10, True)])
+    def test_the_reply_to_the_content_may_come_later(self, final_within_s, is_awaited):
+        """ The reply to the content has a time of its own, if one is given """
+
+        clock, is_answered = SleeplessClock(), Event()
+        with FakeRelay() as relay:
+            is_reached = hold(relay, "BODY", is_answered)
+            ours = session(relay, timeout=3, clock=clock)
+            transmitting = ours.transmitting(mail(), 5, final_within_s=final_within_s)
+            run_until(is_reached, transmitting)
+            clock.sleep(6)
+
+            if is_awaited:
+                assert isinstance(next(transmitting), Wait)
+                is_answered.set()
+            outcome = run(transmitting, clock)
+            ours.close()
+
+        assert (outcome[ANNE] is None) == is_awaited
+        assert is_in_doubt(outcome[ANNE]) != is_awaited
+
+    @pytest.mark.parametrize("rest_s, expected_s", [(5000, 600), (300, 300), (100, 200), (10, 200)])
+    def test_the_reply_to_the_content_has_ten_minutes(self, rest_s, expected_s):
+        """
+            The reply to the content is waited for for ten minutes or what is left of the run,
+            and never for less than is left for the message
+        """
+
+        deadlines = Deadlines(1000 + 200, 1000 + rest_s)
+
+        assert deadlines.answer_by(BODY, 1000, 60) == 1000 + expected_s
+        assert deadlines.answer_by(RCPT, 1000, 60) == 1060
+        # As long as another reply, also if the message has no time left
+        assert deadlines.answer_by(BODY, 6000, 60) == 6060
 
     def test_content_that_is_not_read_in_time_is_in_doubt(self):
         """ Content of which the relay has not read all at the deadline is in doubt """
@@ -273,6 +405,7 @@ class TestDeadline:
         clock, is_over = SleeplessClock(), Event()
         with scripted_relay(read_nothing) as server:
             ours = Session(server, 60, clock)
+            ours.open(500)
             transmitting = ours.transmitting(mail(content=LARGE), 500)
             wait = next(transmitting)
             while wait.events != selectors.EVENT_WRITE:
@@ -294,18 +427,11 @@ class TestGivenUp:
     def test_the_session_is_closed(self, step):
         """ A session whose generator is given up is closed, and its next message opens another """
 
-        is_reached = Event()
-
-        def reach():
-            is_reached.set()
-            return False
-
         with FakeRelay() as relay:
-            relay.hold(step, reach, times=1)
+            is_reached = hold(relay, step, Event())
             ours = session(relay, timeout=60)
             transmitting = ours.transmitting(mail(), 200)
-            while not is_reached.is_set():
-                pause([next(transmitting)._replace(until=time.monotonic() + 0.05)])
+            run_until(is_reached, transmitting)
             transmitting.close()
 
             assert not ours.is_ready()

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Optional
 
+from ..queue.workers import Workers
 from ..states import SENT
 from ..delivery.breaker import CONFIGURATION, TRIPPED, fingerprints_of, is_paused
 from .configuration import configuration_in_use, configuration_warnings
+from .worker_list import worker_list
 
 __all__ = ("FLOWING", "WAITING", "BROKEN", "Problem", "Status", "next_step", "stamp")
 
@@ -55,8 +57,8 @@ class Status:
 
         problems: list of Problem; empty = no problem is known
         level: FLOWING, WAITING or BROKEN
-        workers: how many scheduler workers are alive; None = there is no
-                 scheduler
+        workers: how many workers are alive, ours and those of the scheduler;
+                 None = there is no scheduler
         channel_row: the row of mails3_channel of the EMAIL channel, with the
                      state of its breaker and the pause
         channel: that Channel
@@ -76,7 +78,11 @@ class Status:
         self.report = mail.report()
         self.channel = mail.channel()
         self.channel_row = self.channel.breaker.read()
-        self.workers = mail.tasks.count_workers() if mail.tasks else None
+        self.workers = Workers(mail.db, mail.site).count_own(now)
+        if mail.tasks:
+            self.workers += mail.tasks.count_workers()
+        elif not self.workers:
+            self.workers = None
         self.problems = [problem for problem in
                          (self._no_worker(), self._paused(), self._suspended()) if problem]
 
@@ -153,10 +159,11 @@ class Status:
             what = "A new mail is tried once, while its visitor waits; nothing sends " \
                    "mail that waits already" if options.fallback else \
                    "Mail is queued, but nothing sends it"
-            return Problem("worker", BROKEN, "No scheduler worker is alive",
-                           "%s. Start a worker (web2py.py -K %s)." % (what, self.mail.site))
+            return Problem("worker", BROKEN, "No worker is alive",
+                           "%s. Start one: python3 applications/%s/modules/mails3 work" %
+                           (what, self.mail.site))
         if self.channel.claims.is_neglected(since) and self.channel.activity.is_idle(since):
-            return Problem("worker", BROKEN, "The scheduler worker seems to hang",
+            return Problem("worker", BROKEN, "The worker seems to hang",
                            "It is alive, but new mail has been waiting since before "
                            "%s. Restart it." % stamp(since), self.channel_row.drained_on)
         return None
@@ -198,6 +205,12 @@ class Status:
                        "%s. %s" % (row.reason, probe), row.tripped_on)
 
     # -------------------------------------------------------------------------
+    def worker_list(self):
+        """ The workers, see worker_list.py """
+
+        return worker_list(self.mail, self.now)
+
+    # -------------------------------------------------------------------------
     def configuration(self):
         """ The configuration in use, without secrets: list of tuples (name, value) """
 
@@ -232,6 +245,7 @@ class Status:
                 "drained_on": row.drained_on,
                 "retried_on": row.retried_on,
                 "workers": self.workers,
+                "worker_list": self.worker_list(),
                 "sizes": self.report.sizes(),
                 "configuration": dict(self.configuration()),
                 "warnings": self.warnings(),

@@ -16,7 +16,7 @@ from ..queue.channel_row import CLOSED, TRIPPED
 from ..states import stored_text
 
 __all__ = ("CLOSED", "TRIPPED", "RELAY", "CONFIGURATION", "Breaker", "fingerprints_of",
-           "is_paused")
+           "is_paused", "is_waiting")
 
 # mails3_channel.cause: the scope of the failure
 RELAY = "relay"                 # it may end by itself
@@ -47,6 +47,20 @@ def fingerprints_of(row):
     """
 
     return (row.fingerprints or "").split()
+
+# -----------------------------------------------------------------------------
+def is_waiting(row, now):
+    """
+        Whether nothing may be sent before a time has come, or a person has done
+        something: sending is paused, or suspended and no probe is due
+
+        Args:
+            row: as from Breaker.read()
+            now: the time
+    """
+
+    return is_paused(row, now) or row.status == TRIPPED and \
+        (row.login_refused or row.probe_on is not None and row.probe_on > now)
 
 # =============================================================================
 class Breaker:
@@ -158,8 +172,7 @@ class Breaker:
 
         table = self.table
         probes = (row.probes or 0) + 1
-        # A relay that refuses all mail is there: a probe costs little
-        wait = timedelta(seconds = probe_interval_s(0 if row.refusals else probes))
+        wait = timedelta(seconds = probe_interval_s(probes, bool(row.refusals)))
         # Due in more than a wait: the clock has been put back since
         return self.row.update((table.status == TRIPPED) &
                                (table.login_refused == False) &

@@ -20,9 +20,9 @@ from ..queue.database import TransactionLost, database_clock, has_own_writers, \
 from ..queue.purge import Purge
 from ..queue.schema import Tables
 from ..queue.transitions import OperatorTransitions, Transitions
-from ..states import EMAIL, NEW, brief
+from ..states import DEFERRED, EMAIL, NEW, brief
 from .activity import Activity
-from .breaker import Breaker
+from .breaker import Breaker, is_waiting
 from .limits import Limiter
 from .transport import Transport
 from .worker import Worker
@@ -44,7 +44,7 @@ class Channel:
 
         What a host may change, by a subclass that MailS3.channel() returns:
         - transport(), limiter: how messages are handed over, and how many
-        - is_idle(), take_in(): what the host itself has put into msg_outbox
+        - new_mail_query, take_in(): what the host itself has put into msg_outbox
     """
 
     def __init__(self, mail, name=EMAIL, is_apart=False):
@@ -92,10 +92,36 @@ class Channel:
         return Limiter(self.row, self.options)
 
     # -------------------------------------------------------------------------
-    def is_idle(self):
-        """ Whether there is nothing new to send: one query, no write """
+    @cached_property
+    def new_mail_query(self):
+        """
+            The query that finds a row if there is something new to send (SQL)
+            - as text: a worker that waits asks it ten times a second, and pydal
+              takes longer to write it than the database to answer it
+        """
 
-        return self.claims.is_empty(NEW, utcnow())
+        return self.db(self.claims.waiting(NEW, None))._select(self.tables.delivery.id,
+                                                               limitby = (0, 1),
+                                                               orderby_on_limitby = False)
+
+    # -------------------------------------------------------------------------
+    def has_work(self, now, is_patient=True):
+        """
+            Whether a run would find something to send: a few queries, no write
+
+            Args:
+                now: the time
+                is_patient: not while sending is paused or suspended; False: a
+                            changed configuration may end that
+        """
+
+        is_idle = self.is_idle()
+        if is_idle and not self.claims.has_free(DEFERRED, now):
+            return False
+        row = self.row.read()
+        if is_patient and is_waiting(row, now):
+            return False
+        return not is_idle or self.limiter.may_begin_retry_pass(row, now)
 
     # -------------------------------------------------------------------------
     def take_in(self, everything=False):
@@ -114,6 +140,12 @@ class Channel:
     # -------------------------------------------------------------------------
     # Runs
     #
+    def is_idle(self):
+        """ Whether there is nothing new to send: one query, no write """
+
+        return not self.db.executesql(self.new_mail_query)
+
+    # -------------------------------------------------------------------------
     def drain(self):
         """
             Send the new deliveries; commits
@@ -172,9 +204,10 @@ class Channel:
                 options: see Worker
         """
 
+        if "now" not in options:
+            options["now"] = self.shared_clock()
         lock_rows_only(self.db)
         self.take_in(everything)
-        options.setdefault("now", self.shared_clock())
         return Worker(self, transport or self.transport(), self.options,
                       commit = self.db.commit,
                       recover = lambda: recover(self.db),

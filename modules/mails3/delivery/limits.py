@@ -12,6 +12,9 @@ from datetime import timedelta
 
 __all__ = ("Limiter",)
 
+# One purge a day, also if it began a little later the day before
+PURGE_INTERVAL = timedelta(hours=20)
+
 # A retry pass that began so far in the future began by a wrong clock (seconds)
 MAX_CLOCK_ERROR_S = 60
 
@@ -55,6 +58,25 @@ class Limiter:
                                (table.retried_on <= now - self.retry_interval) |
                                (table.retried_on > now + timedelta(seconds=MAX_CLOCK_ERROR_S)),
                                retried_on = now,
+                               )
+
+    # -------------------------------------------------------------------------
+    def may_begin_retry_pass(self, row, now):
+        """ Whether begin_retry_pass() would succeed now (row: as from ChannelRow.read()) """
+
+        begun_on = row.retried_on
+        return begun_on is None or begun_on <= now - self.retry_interval or \
+            begun_on > now + timedelta(seconds=MAX_CLOCK_ERROR_S)
+
+    # -------------------------------------------------------------------------
+    def begin_purge(self, now):
+        """ Ask for the purge of a day; returns whether it may begin, as begin_retry_pass() """
+
+        table = self.row.table
+        return self.row.update((table.purged_on == None) |
+                               (table.purged_on <= now - PURGE_INTERVAL) |
+                               (table.purged_on > now + timedelta(seconds=MAX_CLOCK_ERROR_S)),
+                               purged_on = now,
                                )
 
     # -------------------------------------------------------------------------

@@ -9,10 +9,12 @@
 
 import logging
 
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
 from ..clock import utcnow
-from ..queue.database import TransactionLost, savepoint
+from ..queue.database import TransactionLost, notify, savepoint
+from ..queue.workers import Workers
 from ..states import EMAIL, brief
 
 __all__ = ("Wakeup",)
@@ -33,7 +35,9 @@ class Wakeup:
 
         self.mail = mail
         self.is_known_missing = is_known_missing
-        self.is_worker_seen = None # None = not looked for yet
+        # None = not looked for yet
+        self.has_own_worker = None # that of the verb "work"
+        self.is_worker_seen = None # another one
 
     # -------------------------------------------------------------------------
     def wake(self, channel=EMAIL):
@@ -50,11 +54,14 @@ class Wakeup:
                 TransactionLost: the caller's transaction is undone
         """
 
-        tasks = self.mail.tasks
-        if tasks is None:
-            return False
+        mail, tasks = self.mail, self.mail.tasks
         try:
-            with savepoint(tasks.scheduler.db, "mails3_wake"):
+            with savepoints(mail.db, *([tasks.scheduler.db] if tasks else [])):
+                notify(mail.db)
+                if self.has_own_worker is None:
+                    self.has_own_worker = Workers(mail.db, mail.site).count_own(utcnow()) > 0
+                if self.has_own_worker or tasks is None:
+                    return self.has_own_worker
                 tasks.wake(channel)
                 if self.is_worker_seen is None:
                     self.is_worker_seen = self._is_worker_at_work()
@@ -74,7 +81,8 @@ class Wakeup:
         mail, channel = self.mail, self.mail.channel()
         since = utcnow() - timedelta(seconds=mail.options.neglect_timeout)
         if not mail.tasks.count_workers() and not channel.activity.has_manual_runs(since):
-            mail.log_sometimes("No scheduler worker is alive: %s. Start one: web2py.py -K %s" %
+            mail.log_sometimes("No worker is alive: %s. Start one: "
+                               "python3 applications/%s/modules/mails3 work" %
                                ("each new mail is tried at once while its visitor waits"
                                 if mail.options.fallback else
                                 "mail is queued but nothing sends it", mail.site))
@@ -85,5 +93,15 @@ class Wakeup:
                                since.replace(microsecond=0))
             return False
         return True
+
+# -----------------------------------------------------------------------------
+@contextmanager
+def savepoints(*databases):
+    """ A savepoint in each of some DALs, which may be the same one """
+
+    with ExitStack() as stack:
+        for db in dict.fromkeys(databases):
+            stack.enter_context(savepoint(db, "mails3_wake"))
+        yield
 
 # END =========================================================================

@@ -188,7 +188,7 @@ class Claims:
 
             Args:
                 queue: NEW or DEFERRED
-                now: the time
+                now: the time; has no effect for NEW
         """
 
         table = self.delivery

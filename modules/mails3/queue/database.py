@@ -21,8 +21,9 @@ from ..clock import utcnow
 from ..message.address import BadInput
 
 __all__ = ("TransactionLost", "check_size", "commits_each_statement", "create_statement",
-           "database_clock", "execute", "has_own_writers", "has_written", "index_names",
-           "insert_rows", "is_conflict", "is_duplicate", "lock_rows_only", "own_connection",
+           "data_version", "database_clock", "execute", "has_own_writers", "has_written",
+           "index_names", "insert_rows", "is_conflict", "is_duplicate", "listen",
+           "lock_rows_only", "notify", "own_connection",
            "reading", "recover", "savepoint", "select_for_update", "skip_locked",
            "sql_literal", "sql_time")
 
@@ -448,6 +449,52 @@ def database_clock(db):
     if query:
         ahead = utcnow() - db.executesql(query)[0][0]
     return lambda: utcnow() - ahead, ahead
+
+# -----------------------------------------------------------------------------
+# What is new
+#
+def notify(db):
+    """
+        Tell the workers that listen() as soon as the caller's transaction is
+        committed (PostgreSQL); other engines can't
+    """
+
+    if engine_of(db) == POSTGRESQL:
+        execute(db, "NOTIFY mails3")
+
+# -----------------------------------------------------------------------------
+def listen(db):
+    """
+        Listen to notify() on a connection of its own (PostgreSQL)
+
+        Args:
+            db: the DAL
+
+        Returns:
+            the connection of psycopg2, in autocommit mode; None with another
+            driver or engine
+    """
+
+    if engine_of(db) != POSTGRESQL:
+        return None
+    connection = db._adapter.connector()
+    if not hasattr(connection, "notifies"):
+        connection.close()
+        return None
+    connection.autocommit = True
+    connection.cursor().execute("LISTEN mails3")
+    return connection
+
+# -----------------------------------------------------------------------------
+def data_version(db):
+    """
+        A number that changes when another connection has committed (SQLite);
+        None on other engines
+    """
+
+    if engine_of(db) != SQLITE:
+        return None
+    return execute(db, "PRAGMA data_version").fetchone()[0]
 
 # -----------------------------------------------------------------------------
 # Catalogues

@@ -95,6 +95,7 @@ FIELDS = {
         ("paused_until", "datetime", {}),              # None: until somebody resumes
         ("paused_by", "string", {"length": 128}),
         ("pause_reason", "string", {"length": 512}),
+        ("purged_on", "datetime", {}),                 # a worker of our own has purged
         # What the purge has removed still counts
         ("purged_sent", "integer", {"default": 0}),
         ("purged_attempts", "integer", {"default": 0}),

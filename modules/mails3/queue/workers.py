@@ -93,13 +93,13 @@ class Workers:
         self.site = site
 
     # -------------------------------------------------------------------------
-    def has_own(self, now):
-        """ Whether a worker of our own (the verb "work") is alive """
+    def count_own(self, now):
+        """ How many workers of our own (the verb "work") are alive """
 
         table = self.table
-        return not self.db((table.site == self.site) &
-                           (table.kind == OWN) &
-                           (table.alive_on > now - timedelta(seconds=ALIVE_S))).isempty()
+        return self.db((table.site == self.site) &
+                       (table.kind == OWN) &
+                       (table.alive_on > now - timedelta(seconds=ALIVE_S))).count()
 
     # -------------------------------------------------------------------------
     def rows(self):

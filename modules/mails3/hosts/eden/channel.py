@@ -19,7 +19,7 @@ from .daily_limit import DailyLimit
 from .intake import Intake
 from .transports import ChannelTransport
 
-__all__ = ("EdenChannel",)
+__all__ = ("EdenChannel", "has_messages")
 
 # =============================================================================
 class EdenChannel(Channel):
@@ -51,10 +51,11 @@ class EdenChannel(Channel):
         return super().limiter
 
     # -------------------------------------------------------------------------
-    def is_idle(self):
-        """ As Channel.is_idle() """
+    @cached_property
+    def new_mail_query(self):
+        """ As Channel.new_mail_query """
 
-        return self.intake.is_idle(utcnow()) if has_messages() else super().is_idle()
+        return self.intake.rows.new_mail_query() if has_messages() else super().new_mail_query
 
     # -------------------------------------------------------------------------
     def take_in(self, everything=False):

@@ -43,18 +43,6 @@ class Intake:
         self.rows = OutboxRows(channel)
 
     # -------------------------------------------------------------------------
-    def is_idle(self, now):
-        """
-            Whether neither Eden's latest rows nor our queue have a new message:
-            one query, writes nothing
-
-            Args:
-                now: the time (datetime, UTC)
-        """
-
-        return self.rows.is_idle(now)
-
-    # -------------------------------------------------------------------------
     def run(self, now, everything=False):
         """
             Take in the rows that are in no queue yet; commits

@@ -59,22 +59,18 @@ class OutboxRows:
                             )
 
     # -------------------------------------------------------------------------
-    def is_idle(self, now):
+    def new_mail_query(self):
         """
-            Whether neither the latest rows nor the queue have a new message:
-            one query, writes nothing
-
-            Args:
-                now: the time (datetime, UTC)
+            The query that finds a row if the latest rows or the queue have a new
+            message (SQL)
         """
 
         options = {"limitby": (0, 1), "orderby_on_limitby": False}
         edens = self._unsent(self.latest())._select(self.table.id, left=self._joins()[:1],
                                                     **options)
-        ours = self.db(self.channel.claims.waiting(NEW, now))._select(self.delivery.id, **options)
-        return not self.db.executesql("SELECT 1 FROM (%s) AS edens UNION ALL "
-                                      "SELECT 1 FROM (%s) AS ours" %
-                                      (edens.rstrip("; "), ours.rstrip("; ")))
+        ours = self.db(self.channel.claims.waiting(NEW, None))._select(self.delivery.id, **options)
+        return "SELECT 1 FROM (%s) AS edens UNION ALL SELECT 1 FROM (%s) AS ours" % \
+               (edens.rstrip("; "), ours.rstrip("; "))
 
     # -------------------------------------------------------------------------
     def latest(self):

@@ -205,7 +205,9 @@ class FakeRelay:
             Args:
                 step: one of the STEPS
                 reply: e.g. "550 5.1.1 No such user"; may have several lines.
-                       Unless it's 4xx or 5xx, things proceed as usual
+                       Unless it's 4xx or 5xx, things proceed as usual. A 354
+                       is answered to DATA also if no recipient was accepted;
+                       no content is taken then.
                 to: only for this sender (MAIL), this recipient (RCPT), or
                     when among the recipients so far (other steps)
                 times: only so many times; None = for ever
@@ -395,10 +397,14 @@ class Session(SMTP):
         status = status if isinstance(status, str) else status.decode()
         told = {} if status.startswith("334") else self.told # AUTH goes on
 
-        if told.get("reply") and not negative(status):
+        reply = told.get("reply") or ""
+        if negative(status) and reply.startswith("354"):
+            # Nobody was accepted: the dot that follows is an unknown command
+            status, self.told = reply, {}
+        elif reply and not negative(status):
             if status[3:4] == "-":
                 return # EHLO has many lines, the reply told is for them all
-            status = told["reply"]
+            status = reply
 
         if "slow" in told:
             for byte in status.encode() + b"\r\n":

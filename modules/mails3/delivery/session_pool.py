@@ -82,7 +82,9 @@ class SessionPool:
         self._note_opened(sendings)
         self._take_back(sendings)
         if is_over():
-            sendings.close(sendings.opening())
+            # The first session shows whether the relay is there
+            if sendings.at_work() or self._free(sendings):
+                sendings.close(sendings.opening())
             return {}
         if self.permit.is_tripped and sendings.at_work():
             # A probe is one message

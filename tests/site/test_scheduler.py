@@ -8,7 +8,7 @@ import pytest
 
 from mechanicalsoup import StatefulBrowser
 
-from support.shelter import Shelter
+from support.shelter import IDLE_WORKER, Shelter
 from support.site import eventually
 
 from mails3.installation import install
@@ -16,15 +16,7 @@ from mails3.states import SENT, UNSENT
 
 NO_WORKER, HANGS = "No worker is alive", "the worker seems to hang"
 
-# Looks alive, but does nothing
-IDLE_WORKER = """
-import datetime
-db.scheduler_worker.insert(worker_name = "idle",
-                           status = "ACTIVE",
-                           group_names = ["main"],
-                           last_heartbeat = datetime.datetime(2999, 1, 1),
-                           )
-"""
+# Ends the IDLE_WORKER
 NO_IDLE_WORKER = "db(db.scheduler_worker.worker_name == 'idle').delete()\n"
 
 # The periodic runs are not due: only a wake has mail sent soon

@@ -80,7 +80,9 @@ class SessionPool:
         self._note_opened(sendings)
         self._take_back(sendings)
         if is_over():
-            sendings.close(sendings.opening())
+            # If no session is open, the run is to know whether the relay works
+            if self._free(sendings) or sendings.at_work():
+                sendings.close(sendings.opening())
             return {}
         if self.permit.is_tripped and sendings.at_work():
             # A probe is one message

@@ -78,7 +78,7 @@ class Status:
         self.report = mail.report()
         self.channel = mail.channel()
         self.channel_row = self.channel.breaker.read()
-        self.workers = Workers(mail.db, mail.site).count_own(now)
+        self.workers = Workers(mail.db, mail.site).count_own()
         if mail.tasks:
             self.workers += mail.tasks.count_workers()
         elif not self.workers:
@@ -208,7 +208,7 @@ class Status:
     def worker_list(self):
         """ The workers, see worker_list.py """
 
-        return worker_list(self.mail, self.now)
+        return worker_list(self.mail)
 
     # -------------------------------------------------------------------------
     def configuration(self):

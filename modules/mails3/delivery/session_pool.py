@@ -82,8 +82,8 @@ class SessionPool:
         self._note_opened(sendings)
         self._take_back(sendings)
         if is_over():
-            # The first session shows whether the relay is there
-            if sendings.at_work() or self._free(sendings):
+            # If no session is open, the run is to know whether the relay works
+            if self._free(sendings) or sendings.at_work():
                 sendings.close(sendings.opening())
             return {}
         if self.permit.is_tripped and sendings.at_work():

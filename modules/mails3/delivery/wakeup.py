@@ -59,7 +59,7 @@ class Wakeup:
             with savepoints(mail.db, *([tasks.scheduler.db] if tasks else [])):
                 notify(mail.db)
                 if self.has_own_worker is None:
-                    self.has_own_worker = Workers(mail.db, mail.site).count_own(utcnow()) > 0
+                    self.has_own_worker = Workers(mail.db, mail.site).count_own() > 0
                 if self.has_own_worker or tasks is None:
                     return self.has_own_worker
                 tasks.wake(channel)

@@ -55,14 +55,14 @@ def install_mailer(environment):
     schedule_self_repair(mail, app_scheduler)
     admin_group = mail.options.admin_group
 
-    functions = {Tasks.DRAIN: mail.drain,
+    functions = {Tasks.DRAIN: mail.tasks.drain_task.run,
                  Tasks.RETRY: mail.retry,
                  Tasks.PURGE: mail.purge,
                  }
     mail.tasks.register(functions)
     # A scheduler without a dict of tasks reads the functions from the model
     environment.update(functions)
-    mail.tasks.poll_faster()
+    mail.tasks.take_wakes()
     current.mail = mail
     if auth:
         auth.settings.mailer = mail.for_secrets()

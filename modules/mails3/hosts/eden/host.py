@@ -52,13 +52,13 @@ def install_mailer(environment):
     mail.tasks = Tasks(app_scheduler, mail)
     schedule_self_repair(mail, app_scheduler, COMPANIONS)
 
-    mail.tasks.register({Tasks.DRAIN: mail.drain,
+    mail.tasks.register({Tasks.DRAIN: mail.tasks.drain_task.run,
                          Tasks.RETRY: mail.retry,
                          Tasks.PURGE: mail.purge,
                          Tasks.CHANNELS: mail.send_channels,
                          "msg_process_outbox": mail.process_task,
                          })
-    mail.tasks.poll_faster()
+    mail.tasks.take_wakes()
     StandIns(mail).install(current.msg, current.s3task, settings)
     restrict_tables(auth)
     ask_admins_to_approve(auth)

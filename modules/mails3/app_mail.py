@@ -10,6 +10,7 @@
 import copy
 
 from threading import current_thread
+from types import SimpleNamespace
 
 from .admin.alerts import Alerts
 from .delivery.channel import Channel
@@ -52,6 +53,7 @@ class AppMail:
         self.settings_file = None # path of the MailS3 settings, for error messages
         self.secret = False       # whether its mail is secret, if send() is not told
         self.wakeup = Wakeup(self, lambda: Alerts(self).is_active("worker"))
+        self.web_request = None   # the WebRequest, if a visitor waits for an answer
         self._configuration = None # the settings as the models have made them
         self._given = given
         self._options = None
@@ -140,6 +142,22 @@ class AppMail:
 
         mail = copy.copy(self)
         mail.secret = True
+        return mail
+
+    # -------------------------------------------------------------------------
+    def as_configured(self, **options):
+        """
+            A MailS3 like this one, without what the request has changed in
+            mail.settings: it sends what others have queued as well
+
+            Args:
+                options: MailS3 settings that it has in place of those of the site
+        """
+
+        mail = copy.copy(self)
+        if self._configuration is not None:
+            mail.settings = type(self.settings)(self._configuration)
+        mail._options = SimpleNamespace(**{**vars(self.options), **options})
         return mail
 
     # -------------------------------------------------------------------------

@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import random
 import sys
-import tempfile
 import time
 
 import environment
@@ -19,6 +18,7 @@ environment.enter()
 
 from support.campaign import SERVERS, Campaign, work # noqa: E402
 from support.databases import make_database # noqa: E402
+from support.folders import temporary_folder # noqa: E402
 
 # -----------------------------------------------------------------------------
 def main():
@@ -43,7 +43,7 @@ def main():
         work(arguments.work, arguments.uri, arguments.relay)
 
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        folder = stack.enter_context(temporary_folder())
         uri, crash = arguments.uri or "sqlite://%s/storage.sqlite" % folder, None
         if arguments.server:
             server = stack.enter_context(SERVERS[arguments.server](folder))

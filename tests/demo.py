@@ -12,7 +12,7 @@
     This takes one to two minutes, most of it spent waiting for the scheduler,
     and once another minute to make a Python environment in this clone (.venv-*)
     from PyPI. No mail leaves this machine. However it ends, no process is left,
-    and unless it is killed (-9) the site is removed.
+    and the site is removed: by a later run, if this one is killed (-9).
 
     Exit status: 0 if all was seen, 1 if something was not, 130 after Ctrl-C.
 """
@@ -26,7 +26,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 
 from importlib.metadata import version
@@ -58,6 +57,7 @@ environment.enter()
 from mechanicalsoup import StatefulBrowser # noqa: E402
 
 from support.fake_relay import FakeRelay # noqa: E402
+from support.folders import temporary_folder # noqa: E402
 from support.site import Site, eventually # noqa: E402
 
 # =============================================================================
@@ -281,7 +281,7 @@ def lines_of(mail):
 def main():
     """ Returns the exit status """
 
-    with tempfile.TemporaryDirectory(prefix="mails3-demo-") as folder, \
+    with temporary_folder() as folder, \
          FakeRelay() as relay, Site(folder) as site:
         demo = Demo(site, relay)
         try:

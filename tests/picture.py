@@ -12,7 +12,6 @@
 import base64
 import os
 import sys
-import tempfile
 
 from pathlib import Path
 
@@ -24,6 +23,7 @@ import support.web2py # noqa: E402, F401 (makes mails3 known)
 
 from support.browser import browser, log_in # noqa: E402
 from support.fake_relay import FakeRelay # noqa: E402
+from support.folders import temporary_folder # noqa: E402
 from support.site import TESTS, Site # noqa: E402
 from mails3.installation import install # noqa: E402
 
@@ -69,7 +69,7 @@ def main(target):
     checkout = os.environ.get("WEB2PY_PATH")
     original = Path(checkout, "applications/welcome") if checkout else TESTS / "app"
     with browser() as driver, FakeRelay() as relay, \
-         tempfile.TemporaryDirectory() as folder, Site(folder + "/site") as site:
+         temporary_folder() as folder, Site(folder + "/site") as site:
         site.create(original)
         install(site.app_path, tell=lambda line: None)
         site.configure(smtp={"server": relay.address, "login": None, "tls": False,

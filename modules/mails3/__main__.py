@@ -121,12 +121,11 @@ def do(arguments):
     if arguments.verb == "work" and arguments.process is None:
         check_installed()
         return load("service.supervisor").Supervisor(APP, HERE, arguments.workers).run()
-    mail, package = app_mail()
     if arguments.verb == "work":
+        mail, package = app_mail()
         work = importlib.import_module(package + ".service.worker_process").work
         return work(mail, APP, is_first = arguments.process == 0)
-    by = "%s on the command line" % user_name()
-    return importlib.import_module(package + ".admin.console").Console(mail, by).do(arguments)
+    return console().do(arguments)
 
 # -----------------------------------------------------------------------------
 def check_installed():
@@ -136,6 +135,14 @@ def check_installed():
        not os.path.exists(APP / "models/tasks_mail.py"):
         sys.exit("mails3: This is run where the app is installed: "
                  "python3 web2py/applications/myapp/modules/mails3 VERB")
+
+# -----------------------------------------------------------------------------
+def console():
+    """ Run the models of the app in which MailS3 is installed; returns the Console """
+
+    mail, package = app_mail()
+    by = "%s on the command line" % user_name()
+    return importlib.import_module(package + ".admin.console").Console(mail, by)
 
 # -----------------------------------------------------------------------------
 def app_mail():

@@ -22,6 +22,11 @@ __all__ = ("REFUSALS_IN_A_ROW", "as_message_failure", "is_in_doubt", "next_attem
 # single acceptance, the relay refuses the site, in words that replies.SITE does not have
 REFUSALS_IN_A_ROW = 10
 
+# The waits between the probes of a relay (seconds): 5, 10, 20, 30, 30 ... for five
+# minutes, then up to 300
+SHORTEST_PROBE_S, SOON_S, LONGEST_PROBE_S = 5, 30, 300
+PROBES_SOON = 12
+
 # -----------------------------------------------------------------------------
 def as_message_failure(failure, accepted):
     """
@@ -87,19 +92,26 @@ def next_attempt(delivery, now, chance, shortest_s=300, longest_s=14400, lifetim
     return now + timedelta(seconds = wait_s * (1 + chance / 10))
 
 # -----------------------------------------------------------------------------
-def probe_interval_s(probes, shortest_s=30, longest_s=300):
+def probe_interval_s(probes, refuses_all=False):
     """
         How long to wait before the next probe of a relay, while its breaker
         is tripped
+        - a relay is often restarted: mail leaves soon after its return in the
+          first minutes, which are the first PROBES_SOON probes
+        - a relay that refuses all mail is there: a probe costs little
 
         Args:
             probes: how often it has been probed since the breaker tripped
-            shortest_s, longest_s: the bounds of the wait (seconds)
+            refuses_all: it answers, and refuses each mail
 
         Returns:
             the wait (seconds)
     """
 
-    return min(shortest_s * 2 ** min(probes, 16), longest_s)
+    if refuses_all:
+        return SOON_S
+    if probes < PROBES_SOON:
+        return min(SHORTEST_PROBE_S * 2 ** probes, SOON_S)
+    return min(SOON_S * 2 ** min(probes - PROBES_SOON + 1, 16), LONGEST_PROBE_S)
 
 # END =========================================================================

@@ -202,7 +202,7 @@ def one_run(system, engine, number, server, tls, connections, python):
         try:
             server.counts()
             output = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                    text=True)
+                                    text=True, cwd=folder)
             counts = server.counts()
         finally:
             if made:

@@ -1,14 +1,12 @@
 """
     One run of a Django mail queue, in the environment of requirements.txt;
-    started by compare.py
+    started by compare.py, in a folder of its own: some peers write lock files there
 
         peer.py SYSTEM URI NUMBER SINK TLS CONNECTIONS BODY
 """
 
 import json
-import os
 import sys
-import tempfile
 import time
 
 SYSTEM, URI, NUMBER, SINK, TLS, CONNECTIONS, BODY = sys.argv[1:8]
@@ -73,7 +71,6 @@ def main():
     # Like web2py's Mail, which verifies no certificate
     ssl.create_default_context = ssl._create_unverified_context
     django.setup()
-    os.chdir(tempfile.mkdtemp(prefix="peer-"))
     call_command("migrate", verbosity=0)
 
     text = ("x" * 71 + "\n") * (BODY // 72)

@@ -259,7 +259,7 @@ class TestLog:
             assert Alerts(office.mail).is_active("worker")
 
         assert [text.partition(".")[0] for text in caplog.messages] == \
-               ["No scheduler worker is alive", "The scheduler worker seems to hang"]
+               ["No worker is alive", "The worker seems to hang"]
 
 # =============================================================================
 class TestDay:

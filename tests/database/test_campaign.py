@@ -3,12 +3,12 @@
 """
 
 import os
-import tempfile
 
 import pytest
 
 from support.campaign import SERVERS, Campaign
 from support.databases import make_database
+from support.folders import temporary_folder
 
 # -----------------------------------------------------------------------------
 def test_killed_workers_lose_nothing_and_send_nothing_twice(uri, capsys):
@@ -34,7 +34,7 @@ def test_a_crashing_database_loses_nothing(kind):
 
     lines = []
     # Not one of pytest's folders: those are for nobody else, not even the server
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         try:
             server = SERVERS[kind](folder)
         except FileNotFoundError as error:

@@ -2,15 +2,18 @@
     Changes by others in the middle of a run or of a call
 """
 
+from datetime import timedelta
 from threading import Event, Thread
 
 import pytest
 
 from support.meanwhile import meanwhile, somebody_waits
 from support.site import eventually
+from support.transports import WatchedTransport
 
+from mails3.clock import utcnow
 from mails3.delivery.breaker import CLOSED, TRIPPED
-from mails3.states import DRAFT, SENT
+from mails3.states import DRAFT, FAILED, SENT
 
 ANNE, BOB = "anne@example.org", "bob@example.org"
 
@@ -27,7 +30,6 @@ class TestSetAside:
             mail.db(mail.db.msg_outbox.id == ids[5]).update(status=DRAFT)
             mail.db.commit()
 
-        office.relay.delay("BODY", 0.5, times=1)
         thread = meanwhile(office, "DATA", set_aside)
         office.drain()
         thread.join()
@@ -38,13 +40,19 @@ class TestSetAside:
     def test_a_message_that_expires_in_its_run_is_not_sent(self, small_office):
         """ A message that expires while another one is being sent is not sent """
 
-        small_office.relay.delay("BODY", 2, to=ANNE)
-        small_office.queue(ANNE)
-        small_office.queue(BOB, expires=1)
+        office = small_office
+        office.queue(ANNE)
+        bob = office.queue(BOB, expires=60)
+        office.clock = utcnow()
 
-        small_office.drain(reply_timeout=5)
+        def take_time(outgoing):
+            office.clock += timedelta(seconds=61)
 
-        assert [mail.recipients for mail in small_office.relay.mails] == [[ANNE]]
+        transport = WatchedTransport(office.mail, before=take_time)
+        office.mail.channel().worker(transport=transport, now=lambda: office.clock).drain()
+
+        assert [mail.recipients for mail in office.relay.mails] == [[ANNE]]
+        assert office.status(bob) == FAILED
 
     def test_a_held_row_is_no_probe(self, small_office):
         """ After a claimed row was held, the next message is the probe """
@@ -144,6 +152,8 @@ class TestKeys:
             db = office.connection()
             if db._adapter.dbengine == "mysql":
                 db.executesql("SET SESSION innodb_lock_wait_timeout = 1")
+            else:
+                db.executesql("PRAGMA busy_timeout = 100")
             told.append(office.mailer(db).send(ANNE, "News", "There is news.",
                                                idempotency_key="click"))
             db.commit()

@@ -9,7 +9,9 @@ import pytest
 
 from support.clock import SleeplessClock
 from support.meanwhile import end_of_connection, meanwhile, somebody_waits
+from support.office import users, worker_that_commits
 from support.site import eventually
+from support.transports import WatchedTransport
 
 from mails3.clock import utcnow
 from mails3.queue.channel_row import CLOSED, TRIPPED, ChannelRow
@@ -17,6 +19,39 @@ from mails3.queue.database import savepoint
 from mails3.states import NEW, SENT, UNSENT
 
 ANNE, BOB = "anne@example.org", "bob@example.org"
+
+# =============================================================================
+class Away:
+    """ A database that fails for some time, from when a run has claimed its deliveries """
+
+    def __init__(self, office, seconds):
+
+        self.office = office
+        self.seconds = seconds
+        self.clock = SleeplessClock()
+        self.back_at = 0  # by the clock
+        self.failures = 0
+
+    # -------------------------------------------------------------------------
+    def worker(self, **options):
+        """ A worker that meets the failures, and whose pauses take no time """
+
+        transport = WatchedTransport(self.office.mail, before_open=self.begin)
+        return worker_that_commits(self.office, self.commit, transport,
+                                   clock=self.clock, sleep=self.clock.sleep, **options)
+
+    # -------------------------------------------------------------------------
+    def begin(self):
+
+        self.back_at = self.back_at or self.clock() + self.seconds
+
+    # -------------------------------------------------------------------------
+    def commit(self):
+
+        if self.clock() < self.back_at:
+            self.failures += 1
+            self.office.db.executesql("SELECT nothing FROM nowhere")
+        self.office.db.commit()
 
 # =============================================================================
 class TestDatabaseAway:
@@ -34,7 +69,6 @@ class TestDatabaseAway:
         office.drain()
         office.relay.start()
         office.later(60)
-        office.relay.delay("BODY", 0.5, times=1)
         cut = end_of_connection(office.db)
 
         thread = meanwhile(office, "DATA", lambda mail: mail.db.executesql(cut))
@@ -49,12 +83,13 @@ class TestDatabaseAway:
         """ All results of a round are written although one session has failed """
 
         office.configure(sessions=3)
-        office.relay.delay("BODY", 0.3)
-        office.relay.drop("BODY", to="user0@example.org", times=1)
-        office.queue(*["user%s@example.org" % n for n in range(12)])
+        office.relay.drop("BODY", to="user00@example.org", times=1)
+        office.queue(*users(12))
         cut = end_of_connection(office.db)
 
-        thread = meanwhile(office, "DATA", lambda mail: mail.db.executesql(cut))
+        thread = meanwhile(office, "DATA", lambda mail: mail.db.executesql(cut),
+                           to="user00@example.org")
+        office.relay.hold("DATA", lambda: not thread.is_alive())
         office.drain()
         thread.join()
         for _ in range(3):
@@ -68,46 +103,34 @@ class TestDatabaseAway:
     def test_time_in_the_database_is_not_the_relays(self, small_office):
         """ The relay's time-out begins after a slow statement of the database """
 
-        small_office.configure(reply_timeout=1)
-        small_office.queue(ANNE, BOB)
-        clock = SleeplessClock()
-        run = small_office.mail.channel().worker(clock=clock, sleep=clock.sleep)
-        begin, failing = run.channel.transitions.begin, clock() + 3.6
+        office = small_office
+        office.configure(reply_timeout=1)
+        office.relay.delay("MAIL", 0.5)
+        office.queue(ANNE, BOB)
+        away = Away(office, seconds=3.6)
 
-        def begin_when_back(*args):
-            if clock() < failing:
-                small_office.db.executesql("SELECT nothing FROM nowhere")
-            return begin(*args)
+        away.worker().drain()
 
-        run.channel.transitions.begin = begin_when_back
-        small_office.relay.delay("MAIL", 0.5)
-        run.drain()
-
-        assert small_office.state().status == CLOSED
-        assert len(small_office.relay.mails) == 2
+        assert away.failures > 2
+        assert office.state().status == CLOSED
+        assert len(office.relay.mails) == 2
 
     def test_claims_are_given_back_after_an_outage_of_the_database(self, small_office):
         """ Claims are given back when the database returns, long before their lease ends """
 
-        small_office.queue(ANNE, BOB)
-        clock = SleeplessClock()
-        run = small_office.mail.channel().worker(clock=clock, sleep=clock.sleep)
-        claims, back = run.channel.claims, []
-
-        def away(action):
-            def act(*args):
-                back.append(clock() + 4)
-                if clock() < back[0]:
-                    small_office.db.executesql("SELECT nothing FROM nowhere")
-                return action(*args)
-            return act
-
-        claims.claim_these, claims.release = away(claims.claim_these), away(claims.release)
+        office = small_office
+        office.queue(ANNE, BOB)
+        # The run goes on for as long as a message may take, to begin its messages, to write
+        # its results, and to give its claims back
+        worker = Away(office, seconds=20).worker(message_time_s=8)
         with pytest.raises(Exception):
-            run.drain()
-        small_office.drain()
+            worker.drain()
+        office.db.rollback()
+        assert office.relay.mails == []
 
-        assert len(small_office.relay.mails) == 2
+        office.drain()
+
+        assert len(office.relay.mails) == 2
 
 # =============================================================================
 class TestDatabase:
@@ -116,7 +139,6 @@ class TestDatabase:
     def test_no_transaction_is_open_while_a_mail_is_sent(self, office):
         """ Others can write while a message is sent, and meet no lock of ours """
 
-        office.relay.delay("DATA", 0.5)
         office.queue(ANNE)
         seen = []
 
@@ -150,7 +172,6 @@ class TestDatabase:
             message
         """
 
-        office.relay.delay("BODY", 0.5)
         anne = office.queue(ANNE)
         cut = end_of_connection(office.db)
 
@@ -164,25 +185,33 @@ class TestDatabase:
         assert len(office.relay.mails) == 1
 
     @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
-    @pytest.mark.parametrize("part, verb", [("breaker", "trip"), ("claims", "release")])
-    def test_a_run_writes_its_end_over_a_new_connection(self, office, part, verb):
+    @pytest.mark.parametrize("step", ["breaker-trip", "claims-release"])
+    def test_a_run_writes_its_end_over_a_new_connection(self, office, step):
         """ A run that has lost its connection still trips the breaker and gives its claims back """
 
-        office.relay.silence("CONNECT")
-        office.queue(ANNE)
-        run = office.mail.channel().worker()
-        part, other = getattr(run.channel, part), office.connection()
-        write, cuts = getattr(part, verb), [end_of_connection(office.db)]
+        other, cuts = office.connection(), [end_of_connection(office.db)]
 
-        def cut_off(*args):
-            if cuts:
+        class Refused(WatchedTransport):
+
+            def fingerprint(self, salt):
+                # The run asks for it when it trips the breaker
+                if step == "breaker-trip" and cuts:
+                    other.executesql(cuts.pop())
+                return super().fingerprint(salt)
+
+        def commit():
+            office.db.commit()
+            status = ChannelRow(other, "shelter").read().status
+            other.commit()
+            if status == TRIPPED and cuts:
                 other.executesql(cuts.pop())
-            write(*args)
 
-        setattr(part, verb, cut_off)
-        run.drain()
+        office.relay.stop()
+        office.queue(ANNE)
+        worker_that_commits(office, commit, Refused(office.mail)).drain()
         other.close()
 
+        assert not cuts
         assert office.state().status == TRIPPED
         assert office.db(office.db.mails3_delivery.lease != None).isempty()
 
@@ -190,20 +219,18 @@ class TestDatabase:
         """ A claim that fails in a busy database is made again """
 
         anne = office.queue(ANNE)
-        run = office.mail.channel().worker()
-        run.commits.sleep = lambda seconds: None
-        claims = run.channel.claims
-        claim_some, failed = claims.claim, []
+        failed = []
 
-        def fail_once(*args):
-            if not failed:
+        def fail_to_claim_once():
+            if not failed and not office.db(office.db.mails3_delivery.lease != None).isempty():
                 failed.append(True)
                 office.db.executesql("SELECT nothing FROM nowhere")
-            return claim_some(*args)
+            office.db.commit()
 
-        claims.claim = fail_once
-        run.drain()
+        clock = SleeplessClock()
+        worker_that_commits(office, fail_to_claim_once, clock=clock, sleep=clock.sleep).drain()
 
+        assert failed
         assert office.status(anne) == SENT
 
     def test_a_clock_set_back_makes_nothing_wait(self, office):
@@ -229,15 +256,14 @@ class TestDatabase:
         office.relay.answer("RCPT", "451 4.2.1 Later", to=BOB, times=1)
         bob, *others = office.queue(BOB, *["user%s@example.org" % n for n in range(4)])
         hours, jumped = iter((5, 5, 0, -7, -7)), [timedelta(0)]
-        run = office.mail.channel().worker(now=lambda: utcnow() + jumped[0])
-        send = run.transport.sending
 
-        def send_and_jump(*args):
+        def jump(outgoing):
             jumped[0] = timedelta(hours=next(hours))
-            return send(*args)
 
-        run.transport.sending = send_and_jump
-        run.drain()
+        transport = WatchedTransport(office.mail, before=jump)
+        office.mail.channel().worker(transport = transport,
+                                     now = lambda: utcnow() + jumped[0],
+                                     ).drain()
 
         assert {office.status(number) for number in others} == {SENT}
         assert office.entry(bob).mails3_delivery.attempts == 1
@@ -252,9 +278,7 @@ class TestDatabase:
         """ A run goes on after a deadlock with somebody who changes the same rows """
 
         office.queue([ANNE, BOB])
-        run = office.mail.channel().worker()
-        claims = run.channel.claims
-        claim_some, crossing = claims.claim, Event()
+        crossing = Event()
 
         def cross(first, second):
             db, watch = office.connection(), office.connection()
@@ -270,16 +294,15 @@ class TestDatabase:
             db.close()
             watch.close()
 
-        def claim_and_cross(*args):
-            deliveries = claim_some(*args)
-            if deliveries and not crossing.is_set():
+        def begin_to_cross():
+            if not crossing.is_set():
+                rows = office.db(office.db.mails3_delivery).select()
                 office.db.commit()
-                Thread(target=cross, args=[delivery.id for delivery in deliveries]).start()
+                Thread(target=cross, args=sorted(row.id for row in rows)).start()
                 crossing.wait()
-            return deliveries
 
-        claims.claim = claim_and_cross
-        run.drain()
+        transport = WatchedTransport(office.mail, before_open=begin_to_cross)
+        office.mail.channel().worker(transport=transport).drain()
 
         assert [mail.recipients for mail in office.relay.mails] == [[ANNE, BOB]]
         assert office.db(office.db.msg_outbox.status == UNSENT).isempty()

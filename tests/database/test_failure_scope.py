@@ -8,7 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from support.office import attempts, named, users
+from support.clock import SleeplessClock
+from support.office import attempts, named, users, worker_that_commits
+from support.transports import WatchedTransport
 
 from mails3.clock import utcnow
 from mails3.policy import is_in_doubt
@@ -131,25 +133,18 @@ class TestProbe:
         office.drain()
         office.relay.reset()
         office.later(400)
-        run = office.mail.channel().worker()
-        run.commits.sleep = lambda seconds: None
-        breaker, commit, failed = run.channel.breaker, run.commits.commit, []
-        close = breaker.close
+        breaker, failed = office.mail.channel().breaker, []
 
-        def close_and_fail(*args):
-            failed.append(False)
-            return close(*args)
-
-        def fail_once():
-            if failed == [False]:
+        def fail_to_close_once():
+            if not failed and breaker.read().status == "closed":
                 failed.append(True)
                 raise RuntimeError("database is locked")
-            commit()
+            office.db.commit()
 
-        breaker.close, run.commits.commit = close_and_fail, fail_once
-        run.drain()
+        clock = SleeplessClock()
+        worker_that_commits(office, fail_to_close_once, clock=clock, sleep=clock.sleep).drain()
 
-        assert True in failed
+        assert failed
         assert office.state().status == "closed"
         assert {office.status(number) for number in ids} == {SENT}
 
@@ -250,47 +245,45 @@ class TestAnswers:
         assert (office.status(odd), office.status(anne)) == (INVALID, SENT)
         assert office.entry(odd).mails3_delivery.reply == "RCPT: 550 5.1.1 No such [31muser"
 
+# -----------------------------------------------------------------------------
+def broken_worker(office):
+    """ A worker whose code fails over one mail """
+
+    def fail(outgoing):
+        if ODD in outgoing.recipients:
+            raise AttributeError("sock")
+
+    return office.mail.channel().worker(transport=WatchedTransport(office.mail, during=fail))
+
 # =============================================================================
 class TestInternalFailure:
     """ An exception of our own code """
 
-    @pytest.fixture
-    def broken(self, small_office, monkeypatch):
-        """ The office, with code that fails over one mail """
-
-        transmitting = Session.transmitting
-
-        def fail(self, mail, *args):
-            if ODD in mail.recipients:
-                raise AttributeError("sock")
-            return transmitting(self, mail, *args)
-
-        monkeypatch.setattr(Session, "transmitting", fail)
-        return small_office
-
-    def test_an_exception_of_ours_rejects_no_mail(self, broken):
+    def test_an_exception_of_ours_rejects_no_mail(self, small_office):
         """
             A message over which our code raises an exception is tried again, and the others go
             out
         """
 
-        odd, anne = broken.queue(ODD, ANNE)
+        office = small_office
+        odd, anne = office.queue(ODD, ANNE)
 
-        broken.drain()
+        broken_worker(office).drain()
 
-        assert (broken.status(odd), broken.status(anne)) == (UNSENT, SENT)
-        assert "AttributeError" in broken.entry(odd).mails3_delivery.reply
+        assert (office.status(odd), office.status(anne)) == (UNSENT, SENT)
+        assert "AttributeError" in office.entry(odd).mails3_delivery.reply
 
-    def test_a_repeated_exception_of_ours_holds_the_message(self, broken):
+    def test_a_repeated_exception_of_ours_holds_the_message(self, small_office):
         """ A message over which our code fails each time is held, not rejected and not given up """
 
-        broken.given["max_retries"] = 1
-        odd = broken.queue(ODD)
-        broken.drain()
-        broken.later(20000)
-        broken.retry()
+        office = small_office
+        office.configure(max_retries=1)
+        odd = office.queue(ODD)
+        broken_worker(office).drain()
+        office.later(20000)
+        broken_worker(office).retry()
 
-        assert broken.status(odd) == DRAFT
+        assert office.status(odd) == DRAFT
 
 # =============================================================================
 class TestRun:
@@ -301,15 +294,12 @@ class TestRun:
 
         office.queue(*users(6))
         start = office.clock = utcnow()
-        run = office.mail.channel().worker(now=lambda: office.clock)
-        sending = run.transport.sending
 
-        def slow(*args):
+        def take_time(outgoing):
             office.clock += timedelta(seconds=100)
-            return sending(*args)
 
-        run.transport.sending = slow
-        run.drain()
+        transport = WatchedTransport(office.mail, before=take_time)
+        office.mail.channel().worker(transport=transport, now=lambda: office.clock).drain()
 
         assert office.state().drained_on >= start + timedelta(seconds=200)
 
@@ -320,8 +310,9 @@ class TestRun:
         """
 
         office = small_office
-        office.relay.delay("BODY", 2)
-        office.configure(fallback="yes", fallback_timeout=1, reply_timeout=10)
+        office.relay.delay("BODY", 0.7)
+        office.configure(fallback="yes", reply_timeout=10)
+        office.hurry(fallback_timeout=0.5)
         anne = office.queue(ANNE)
 
         assert office.status(anne) == SENT

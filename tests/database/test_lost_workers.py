@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from support.office import begin, claim, lose_a_worker
+from support.office import begin, claim, lose_a_worker, users, worker_that_commits
+from support.transports import InstantTransport, Interrupt, WatchedTransport
 
 from mails3.clock import utcnow
 from mails3.replies import TransientFailure
@@ -92,19 +93,15 @@ class TestWorkerLost:
             new mail
         """
 
-        ids = office.queue(*["user%s@example.org" % n for n in range(4)])
-        run = office.mail.channel().worker()
-        send = run.transport.sending
-
-        def send_until_ended(session, outgoing, *args):
-            if outgoing.recipients == ["user2@example.org"]:
-                # As the scheduler ends a task
+        def end_task(outgoing):
+            if outgoing.recipients == ["user02@example.org"]:
+                # As the scheduler does
                 raise KeyboardInterrupt()
-            return send(session, outgoing, *args)
 
-        run.transport.sending = send_until_ended
+        ids = office.queue(*users(4))
         with pytest.raises(KeyboardInterrupt):
-            run.drain()
+            transport = WatchedTransport(office.mail, before=end_task)
+            office.mail.channel().worker(transport=transport).drain()
         office.db.rollback()
 
         assert [office.status(number) for number in ids] == [SENT, SENT, UNSENT, UNSENT]
@@ -113,49 +110,52 @@ class TestWorkerLost:
         assert len(office.relay.mails) == 3
 
     def test_one_message_of_each_session_is_in_doubt_at_most(self, office):
-        """ A run that is cut off anywhere leaves at most one message of each session in doubt """
+        """
+            A run that is cut off while four sessions are at work leaves their four messages in
+            doubt, and all that were accepted are marked as sent or in doubt
+        """
 
         office.configure(sessions=4)
-        office.queue(*["user%s@example.org" % n for n in range(40)])
-        run = office.mail.channel().worker()
-        sending, begun = run.transport.sending, []
+        ids = office.queue(*users(40))
+        # One session begins, then four are at work twice: the second time, one message
+        # is accepted, and not yet the second one
+        transport = InstantTransport(office.mail, during=Interrupt(after=2 * 5 + 4 + 1))
 
-        def send_until_cut_off(number, *args):
-            begun.append(number)
-            if len(begun) == 10:
+        def commit():
+            if transport.accepted[5:]:
+                # Nor can the run write anything when it is cut off
                 raise KeyboardInterrupt()
-            return sending(number, *args)
+            office.db.commit()
 
-        run.transport.sending = send_until_cut_off
-        # Nor does it get to write anything any more
-        run.lease.end = lambda: None
+        worker = worker_that_commits(office, commit, transport)
         with pytest.raises(KeyboardInterrupt):
-            run.drain()
+            worker.drain()
         office.db.rollback()
 
-        delivery, outbox = office.db.mails3_delivery, office.db.msg_outbox
-        rows = office.db(delivery.outbox_id == outbox.id).select(
-                         outbox.address, outbox.status, delivery.begun_on)
-        in_doubt = {row.msg_outbox.address for row in rows if row.mails3_delivery.begun_on}
-        sent = {row.msg_outbox.address for row in rows if row.msg_outbox.status == SENT}
-        assert 1 <= len(in_doubt) <= 4
-        assert {mail.recipients[0] for mail in office.relay.mails} <= sent | in_doubt
+        sent = [number for number in ids if office.status(number) == SENT]
+        in_doubt = [number for number in ids if office.entry(number).mails3_delivery.begun_on]
+        assert (sent, in_doubt) == (ids[:5], ids[5:9])
+        assert transport.accepted == users(6)
 
     def test_a_slow_run_renews_its_leases(self, office):
-        """ A run with a slow relay sends nothing with a lease that is over """
+        """ The leases of a run are in force whenever it begins a message, however slow it is """
 
-        office.queue(*["user%s@example.org" % n for n in range(4)])
-        start, passed = utcnow(), iter(range(0, 10 ** 6, 6))
-        worker = office.mail.channel().worker(
-                    now = lambda: start + timedelta(seconds=next(passed)))
-        renewed = []
-        claims = worker.channel.claims
-        renew = claims.renew
-        claims.renew = lambda *args: (renewed.append(args), renew(*args))
+        start = office.clock = utcnow()
 
-        worker.drain()
+        def look_and_take_time(outgoing):
+            ends = office.db(table.lease != None).select(table.leased_until)
+            left.append(min(row.leased_until for row in ends) - office.clock)
+            office.db.commit()
+            office.clock += timedelta(seconds=6)
 
-        assert renewed
-        assert len(office.relay.mails) == 4
+        office.queue(*users(6))
+        table, left = office.db.mails3_delivery, []
+        transport = WatchedTransport(office.mail, before=look_and_take_time)
+        office.mail.channel().worker(transport=transport, now=lambda: office.clock,
+                                     message_time_s=4).drain()
+
+        assert office.clock - start == timedelta(seconds=36)
+        assert len(left) == len(office.relay.mails) == 6
+        assert min(left) > timedelta(0)
 
 # END =========================================================================

@@ -10,11 +10,12 @@ import pytest
 from support.meanwhile import meanwhile
 from support.office import users
 from support.site import eventually
+from support.transports import InstantTransport, Interrupt
 
 from mails3.clock import utcnow
-from mails3.delivery.breaker import CLOSED
+from mails3.delivery.breaker import CLOSED, TRIPPED
 from mails3.replies import RelayUnavailable
-from mails3.states import SENT
+from mails3.states import SENT, UNSENT
 
 # =============================================================================
 class TestSessions:
@@ -30,9 +31,7 @@ class TestSessions:
     def test_a_slow_session_does_not_hold_up_the_others(self, office):
         """ While the relay is slow over one message, all others are sent and marked so """
 
-        office.configure(reply_timeout=30)
         ids = office.queue(*users(40))
-        office.relay.delay("BODY", 5, to="user01@example.org")
         seen = []
 
         def look(mail):
@@ -45,7 +44,7 @@ class TestSessions:
             eventually(lambda: sent() == 39)
             seen.append((sent(), len(office.relay.mails)))
 
-        thread = meanwhile(office, "DATA", look)
+        thread = meanwhile(office, "DATA", look, to="user01@example.org")
         office.drain()
         thread.join()
 
@@ -53,6 +52,169 @@ class TestSessions:
         assert {office.status(number) for number in ids} == {SENT}
         assert len(office.relay.mails) == 40
 
+    @pytest.mark.parametrize("step, extensions, last", [
+        ("RCPT", (), 1), ("RCPT", ("PIPELINING",), 1), ("BODY", (), 1),
+        # The relay has the next envelope already
+        ("BODY", ("PIPELINING",), 2),
+        ("BODY", ("PIPELINING", "CHUNKING"), 1)])
+    def test_a_slow_session_keeps_no_message_waiting(self, office, step, extensions, last):
+        """
+            A message waits with a slow session only if its envelope has been sent ahead, all
+            others arrive before
+        """
+
+        office.configure(reply_timeout=30, sessions=2)
+        office.relay.extensions = extensions
+        # With CHUNKING the fake relay has no other step
+        office.relay.delay(step, 4, to="user01@example.org")
+        ids = office.queue(*users(40))
+
+        office.drain()
+
+        arrived = [mail.recipients[0] for mail in office.relay.mails]
+        assert sorted(arrived) == users(40)
+        assert arrived[-last] == "user01@example.org"
+        assert {office.status(number) for number in ids} == {SENT}
+
+    def test_a_run_sends_new_mail_while_it_waits_for_a_reply(self, office):
+        """ Mail that is queued while one session waits for its reply goes out before that reply """
+
+        office.configure(reply_timeout=30)
+        office.queue("slow@example.org")
+        office.relay.delay("BODY", 6, to="slow@example.org")
+
+        def queue(mail):
+            assert mail.send("new@example.org", "News", "There is news.")
+            mail.db.commit()
+
+        thread = meanwhile(office, "DATA", queue)
+        office.drain()
+        thread.join()
+
+        assert [mail.recipients for mail in office.relay.mails] == [["new@example.org"],
+                                                                    ["slow@example.org"]]
+
+    def test_a_late_session_is_replaced(self, office):
+        """ With one session as well, all others arrive before a message whose reply is late """
+
+        office.hurry(reply_timeout=0.5, task_timeout=60)
+        office.configure(sessions=1)
+        office.relay.hold("BODY", lambda: len(office.relay.mails) == 11, to="user03@example.org")
+        ids = office.queue(*users(12))
+
+        office.drain()
+
+        assert office.relay.mails[-1].recipients == ["user03@example.org"]
+        assert len(office.relay.mails) == 12
+        assert office.relay.connections == 2
+        assert {office.status(number) for number in ids} == {SENT}
+
+    def test_a_run_keeps_its_leases_while_it_waits(self, office):
+        """ A run that waits for one reply renews its leases all the while """
+
+        office.relay.delay("BODY", 2.5)
+        office.queue(*users(1))
+        start = utcnow()
+        run = office.mail.channel().worker(now = lambda: start + 8 * (utcnow() - start))
+        claims, renewed = run.channel.claims, []
+        renew = claims.renew
+        claims.renew = lambda *args: (renewed.append(args), renew(*args))
+
+        run.drain()
+
+        assert renewed
+        assert len(office.relay.mails) == 1
+
+    @pytest.mark.parametrize("is_stopped", [False, True])
+    def test_a_run_that_is_stopped_does_not_wait_for_a_late_reply(self, small_office, is_stopped):
+        """
+            The reply to a content is waited for until the end of the run, but only for the
+            message's own time once the run is told to stop
+        """
+
+        office = small_office
+        office.hurry(reply_timeout=0.3)
+        office.relay.delay("BODY", 2)
+        anne = office.queue("anne@example.org")
+        run = office.mail.channel().worker()
+
+        thread = meanwhile(office, "DATA", lambda mail: is_stopped and run.stop())
+        run.drain()
+        thread.join()
+
+        assert office.status(anne) == (UNSENT if is_stopped else SENT)
+        assert (office.entry(anne).mails3_delivery.in_doubt_count or 0) == is_stopped
+
+    # -------------------------------------------------------------------------
+    # To open sessions
+    #
+    def test_a_session_that_opens_slowly_holds_up_nothing(self, office):
+        """ While a further session waits for its banner, the first one sends all mail """
+
+        office.configure(reply_timeout=30)
+        office.relay.delay("CONNECT", 0, times=1)
+        office.relay.delay("CONNECT", 4, times=2)
+        ids = office.queue(*users(40))
+
+        office.drain()
+
+        assert {office.status(number) for number in ids} == {SENT}
+        assert len({mail.session for mail in office.relay.mails}) == 1
+
+    def test_one_session_is_opened_before_the_others(self, office):
+        """ A relay that is down gets one attempt to connect from each probe """
+
+        office.queue(*users(40))
+        office.relay.drop("CONNECT")
+
+        for probes in range(1, 4):
+            office.drain()
+            assert office.relay.connections == probes
+            assert office.state().status == TRIPPED
+            office.later(400)
+
+        office.relay.reset()
+        office.drain()
+        assert len(office.relay.mails) == 40
+
+    def test_a_relay_may_take_fewer_sessions(self, office):
+        """ A run goes on with the sessions that the relay takes, and asks for no more """
+
+        office.relay.answer("CONNECT", "220 relay.example.org", times=1)
+        office.relay.answer("CONNECT", "421 4.7.0 Too many connections")
+        ids = office.queue(*users(80))
+
+        office.drain()
+
+        assert {office.status(number) for number in ids} == {SENT}
+        assert office.relay.connections <= 3
+        assert office.state().status == CLOSED
+
+    def test_a_run_that_is_lost_while_it_connects_leaves_nothing_in_doubt(self, office):
+        """ No message is begun before a session is open """
+
+        office.relay.silence("CONNECT")
+        office.queue(*users(12))
+        run = office.mail.channel().worker()
+        wait = run.sendings.wait
+
+        def wait_and_end(until):
+            wait(until)
+            raise KeyboardInterrupt()
+
+        run.sendings.wait = wait_and_end
+        # Nor does it get to write anything any more
+        run.channel.claims.release = lambda *args: None
+        with pytest.raises(KeyboardInterrupt):
+            run.drain()
+        office.db.rollback()
+
+        assert office.relay.connections == 1
+        delivery = office.db.mails3_delivery
+        assert office.db(delivery.lease != None).count() == 12
+        assert office.db(delivery.begun_on != None).isempty()
+
+    # -------------------------------------------------------------------------
     @pytest.mark.parametrize("is_due", [True, False])
     def test_a_run_that_finds_the_breaker_tripped_only_probes(self, office, is_due):
         """
@@ -61,21 +223,22 @@ class TestSessions:
         """
 
         office.queue(*users(150))
-        office.relay.delay("BODY", 0.02)
-        run = office.mail.channel().worker()
-        start, begun = run.sendings.start, []
+        begun = []
 
-        def note_and_start(*args):
+        def note(outgoing):
             begun.append(run.permit.is_tripped)
-            start(*args)
+            if len(begun) == 50:
+                db = office.connection()
+                trip(office.mailer(db), is_due)
+                db.close()
 
-        run.sendings.start = note_and_start
-        thread = meanwhile(office, "DATA", lambda mail: trip(mail, is_due))
+        transport = InstantTransport(office.mail, before=note)
+        run = office.mail.channel().worker(transport=transport)
         run.drain()
-        thread.join()
 
-        # A message that was under way may have closed the breaker before that
-        assert begun.count(True) <= is_due
+        assert begun.count(True) == is_due
+        # An accepted probe closes the breaker, and the run goes on
+        assert (len(transport.accepted) == 150) == is_due
         # What was claimed and not begun is not held up
         assert office.db(office.db.mails3_delivery.lease != None).isempty()
 
@@ -83,18 +246,13 @@ class TestSessions:
         """ While other sessions work, the relay may take no new one for one that it closes """
 
         ids = office.queue(*users(60))
-        office.relay.delay("BODY", 0.05)
         office.relay.limit(10)
-        run = office.mail.channel().worker()
-        open_sessions = run.transport.open
+        # One session works while the relay closes the others
+        office.relay.hold("BODY", lambda: len(office.relay.mails) > 25, to="user01@example.org")
+        for reply in ("220 Welcome", "220 Welcome", "220 Welcome", "421 4.7.0 Too many"):
+            office.relay.answer("CONNECT", reply, times=1)
 
-        def open_and_refuse(*args):
-            opened = open_sessions(*args)
-            office.relay.answer("CONNECT", "421 4.7.0 Too many connections", times=1)
-            return opened
-
-        run.transport.open = open_and_refuse
-        run.drain()
+        office.drain(reply_timeout=10)
 
         assert office.state().status == CLOSED
         assert {office.status(number) for number in ids} == {SENT}
@@ -114,25 +272,15 @@ class TestSessions:
     def test_an_interrupt_keeps_what_is_known(self, office):
         """ What the relay had accepted before an interrupt is not sent again """
 
-        office.queue(*users(40))
-        run = office.mail.channel().worker()
-        resume, left = run.sendings._resume, iter(range(50, -1, -1))
-
-        def resume_until_ended(session):
-            if not next(left):
-                # As the scheduler ends a task
-                raise KeyboardInterrupt()
-            resume(session)
-
-        run.sendings._resume = resume_until_ended
+        ids = office.queue(*users(40))
+        # In the ninth round, one message is accepted, and not yet the second one
+        transport = InstantTransport(office.mail, during=Interrupt(after=6 * 8 + 3 + 1))
         with pytest.raises(KeyboardInterrupt):
-            run.drain()
+            office.mail.channel().worker(transport=transport).drain()
         office.db.rollback()
 
-        arrived = len(office.relay.mails)
-        sent = office.db(office.db.msg_outbox.status == SENT).count()
-        # Of each session, the answer about one message may not have been read
-        assert 0 < arrived - 3 <= sent <= arrived
+        assert transport.accepted == users(25)
+        assert [number for number in ids if office.status(number) == SENT] == ids[:25]
 
     def test_two_runs_send_nothing_twice(self, office):
         """ Two runs of several sessions each, at the same time, send each message once """

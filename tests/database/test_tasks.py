@@ -262,7 +262,7 @@ class TestWorkers:
         desk.office.queue("anne@example.org", "bob@example.org")
 
         assert len(desk.office.relay.mails) == 2
-        assert caplog.text.count("No scheduler worker is alive") == 1
+        assert caplog.text.count("No worker is alive") == 1
 
     def test_mail_is_left_to_a_live_worker(self, desk):
         """ With a live worker the visitor's request sends nothing """

@@ -16,6 +16,7 @@ from gluon.scheduler import Scheduler
 from gluon.tools import Mail
 
 from support.web2py import FOLDER
+from support.clock import SleeplessClock
 from support.databases import make_impatient, on_server
 from support.meanwhile import meanwhile
 from support.office import claim
@@ -133,7 +134,6 @@ class TestThread:
         """ A visitor can queue a mail while the relay is slow with a thread's mail """
 
         office.configure(fallback="yes", fallback_timeout=10)
-        office.relay.delay("DATA", 2)
         told = []
 
         def visit(mail):
@@ -366,10 +366,9 @@ class TestReadOnly:
         other.commit()
         other.close()
 
-        run = office.mail.channel().worker()
-        run.commits.sleep = lambda seconds: None
+        clock = SleeplessClock()
         with pytest.raises(Exception):
-            run.drain()
+            office.mail.channel().worker(clock=clock, sleep=clock.sleep).drain()
         office.db.rollback()
 
         assert office.relay.mails == []

@@ -43,13 +43,13 @@ class Branch(Office):
         self.request()
 
     # -------------------------------------------------------------------------
-    def request(self, roles=(), **request_env):
+    def request(self, roles=(), page=None, **request_env):
         """ Begin a request, or a task; the one before ends well """
 
         if self.db:
             self.db.commit()
             self.db.close()
-        environment = self.eden.environment(self.tasks, roles, **request_env)
+        environment = self.eden.environment(self.tasks, roles, page, **request_env)
         self.db, self.msg = environment["db"], environment["msg"]
         self.auth, self.s3db = environment["auth"], environment["s3db"]
         self.mail = install_mailer(environment)

@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +15,7 @@ from gluon.dal import DAL
 
 from support.web2py import CLONE
 from support.databases import SERVERS, make_database, on_server
+from support.folders import temporary_folder
 from support.site import Site, eventually
 
 # What runs it; the rest of a web2py folder is the site's own: other apps,
@@ -235,7 +235,7 @@ class Eden:
 
         self.python = python or sys.executable
         self.app = path.name
-        self.temporary = tempfile.TemporaryDirectory(prefix="mails3-eden-")
+        self.temporary = temporary_folder()
         self.folder = Path(self.temporary.name).resolve()
         self.original = self.folder / "original"
         self.sites = []

@@ -113,7 +113,8 @@ def fields_of(name, folder, max_retries):
         "pr_contact": lambda: record(entity,
                                      Field("contact_method", length=32, default="SMS"),
                                      Field("value", notnull=True),
-                                     Field("priority", "integer", default=1)),
+                                     Field("priority", "integer", default=1),
+                                     Field("comments", "text")),
         "pr_group": lambda: record(entity, Field("name")),
         "pr_group_membership": lambda: record(link("pr_group"), person),
         "pr_forum": lambda: record(entity, Field("name")),
@@ -156,6 +157,24 @@ def fields_of(name, folder, max_retries):
         }[name]()
 
 # =============================================================================
+class Mail3(Mail):
+    """ Mail as web2py 3 has it, which takes no encoding, on any web2py """
+
+    def send(self, to, subject="[no subject]", message="[no message]", attachments=None,
+             cc=None, bcc=None, reply_to=None, sender=None, raw=False, headers={},
+             from_address=None):
+
+        return super().send(to, subject, message, attachments, cc, bcc, reply_to, sender,
+                            raw=raw, headers=dict(headers), from_address=from_address)
+
+class Mail2(Mail3):
+    """ Mail that takes the encoding that Eden passes, as web2py 2 has it, on any web2py """
+
+    def send(self, *args, encoding="utf-8", **kwargs):
+
+        return super().send(*args, **kwargs)
+
+# =============================================================================
 class Settings(Storage):
     """ current.deployment_settings (modules/s3cfg.py) """
 
@@ -196,6 +215,16 @@ class Model:
         self.db = db
         self.folder = folder
         self.settings = settings
+        self.configuration = {}
+
+    # -------------------------------------------------------------------------
+    def configure(self, tablename, **attr):
+
+        self.configuration.setdefault(tablename, {}).update(attr)
+
+    def get_config(self, tablename, key, default=None):
+
+        return self.configuration.get(tablename, {}).get(key, default)
 
     # -------------------------------------------------------------------------
     def table(self, tablename, default=None):
@@ -210,6 +239,8 @@ class Model:
                 if field.type.startswith("reference "):
                     self.table(field.type.partition(" ")[2])
             self.db.define_table(tablename, *fields)
+            if tablename == "msg_outbox":
+                self.configure(tablename, list_fields=["id", "message_id", "pe_id", "status"])
         return self.db[tablename]
 
     # -------------------------------------------------------------------------
@@ -430,6 +461,7 @@ class StandIn:
 
         self.settings = {"mail": {}, "msg": {}, "org": {},
                          "modules": {name: Storage() for name in self.MODULES}}
+        self.mail_class = Mail2
 
     # -------------------------------------------------------------------------
     def create(self):
@@ -443,13 +475,14 @@ class StandIn:
         db.close()
 
     # -------------------------------------------------------------------------
-    def environment(self, tasks=None, roles=(), **request_env):
+    def environment(self, tasks=None, roles=(), page=None, **request_env):
         """
             Begin a request in this thread, as gluon and Eden's models do it
 
             Args:
                 tasks: further tasks of the scheduler: dict {name: function}
                 roles: those of the visitor
+                page: tuple (controller, function), None if it is not a page
                 request_env: like request_method = "GET"
 
             Returns:
@@ -458,6 +491,7 @@ class StandIn:
 
         current.request = request = Request(dict(request_env))
         request.application = "shelter"
+        request.controller, request.function = page or (None, None)
         request.folder = str(self.folder)
         current.response = Response()
         current.T = TranslatorFactory(str(self.folder / "languages"), None)
@@ -473,7 +507,7 @@ class StandIn:
         current.s3task = Task({"msg_process_outbox": current.msg.process_outbox,
                                **(tasks or {})})
         current.auth = Auth(roles)
-        current.mail = mail = Mail()
+        current.mail = mail = self.mail_class()
         Scheduler(db, dict(current.s3task.tasks), migrate=False)
         return {"db": db, "auth": current.auth, "mail": mail, "msg": current.msg,
                 "s3db": current.s3db, "s3task": current.s3task, "settings": settings}

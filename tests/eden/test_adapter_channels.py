@@ -2,8 +2,6 @@
     Texts, the daily limit and access rights (on the stand-in for Eden)
 """
 
-from io import BytesIO
-
 import pytest
 
 from mails3.states import DRAFT, SENT, UNSENT
@@ -417,32 +415,5 @@ class TestSites:
         query = branch.auth.s3_accessible_query("read", branch.db.mails3_message)
         assert branch.db(query).count() == int(seen)
         assert branch.auth.s3_has_permission("read", branch.s3db.msg_outbox)
-
-    def test_uninstall_hands_unsent_mail_back(self, branch):
-        """ Unsent mail becomes messages of Eden's own, secret mail does not """
-
-        anne = branch.person(ANNE)
-        plan = branch.mail.Attachment(BytesIO(b"Go home"), filename="plan.txt")
-        assert branch.mail.send(ANNE, "News", "There is news.", attachments=plan)
-        assert branch.mail.send("bob@example.org", "News", ("Text", "<b>Html</b>"))
-        assert branch.mail.send("carl@example.org", "Reset", "Link", secret=True)
-
-        told = branch.mail.retire()
-
-        outbox, email = branch.s3db.msg_outbox, branch.s3db.msg_email
-        rows = branch.db(outbox.id > 0).select(
-                    outbox.pe_id, email.body,
-                    left = email.on(email.message_id == outbox.message_id),
-                    orderby = outbox.id)
-        assert [row.msg_email.body for row in rows] == ["There is news.", "Text", None]
-        assert rows[0].msg_outbox.pe_id == anne["pe_id"]
-        contact = branch.s3db.pr_contact
-        assert branch.db(contact.pe_id == rows[1].msg_outbox.pe_id).select().first().value == \
-            "bob@example.org"
-        document = branch.db(branch.s3db.doc_document.id > 0).select().first()
-        name, stream = branch.s3db.doc_document.file.retrieve(document.file)
-        with stream:
-            assert (name, stream.read()) == ("plan.txt", b"Go home")
-        assert "as text: 2." in told[-2] and "tables of MailS3: 1." in told[-1]
 
 # END =========================================================================

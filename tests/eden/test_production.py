@@ -211,7 +211,7 @@ class TestUpgrade:
 
 # =============================================================================
 class TestUninstall:
-    """ Stock Eden sends the mail that is unsent at the uninstall """
+    """ Mail that is unsent at the uninstall: stock Eden sends it if it can, else it waits """
 
     # Mail of each kind, and what a worker that was lost has left
     MAIL = """
@@ -242,32 +242,57 @@ db(db.msg_outbox.address == "draft@example.org").update(status=3)
 db(db.mails3_delivery.id > 0).update(lease="lost")
 """
 
-    # Eden-ASP's own way of sending raises a TypeError on web2py 3, about this
-    STOCK = """
-send = current.mail.send
-current.mail.send = lambda *args, encoding=None, **kwargs: send(*args, **kwargs)
-msg.process_outbox()
+    # Stock Eden passes an encoding to Mail.send, which web2py 2 takes. A site has
+    # repaired that, in a model of its own:
+    REPAIR = """
+def repaired(send):
+    return lambda *args, encoding=None, **kwargs: send(*args, **kwargs)
+mail.send = repaired(mail.send)
+"""
+    # and web2py 3 does not take it
+    FAULT = """
+def faulty(send):
+    def send_without_encoding(to, subject, message, attachments=None, cc=None, bcc=None,
+                              reply_to=None, sender=None, headers={}, from_address=None):
+        return send(to, subject, message)
+    return send_without_encoding
+mail.send = faulty(mail.send)
 """
 
-    def test_stock_eden_sends_unsent_mail(self, fresh, relay):
-        """
-            Stock Eden sends each unsent mail once, and secret mail waits for MailS3 to come
-            back
-        """
+    NAMES = ["%s@example.org" % name for name in ("bcc", "cc", "deferred", "file", "html", "new",
+                                                  "other", "person", "person", "to")]
+
+    @pytest.fixture
+    def waiting(self, fresh, relay):
+        """ A site with mail that waits """
 
         fresh.configure(mail={"fallback": False})
         fresh.install()
         relay.answer("RCPT", "451 4.2.0 Later", to="deferred@example.org", times=1)
         fresh.shell(self.MAIL.replace("__file__", repr(str(fresh.folder / "web2py.py"))))
         assert relay.mails == []
+        return fresh
+
+    def write_model(self, site, text):
+        """ Give the site a model of its own, which runs after Eden's own settings """
+
+        (site.app_path / "models" / "00_zz_mail.py").write_text(text)
+
+    def test_stock_eden_sends_unsent_mail(self, waiting, relay):
+        """
+            Stock Eden sends each unsent mail once, and secret mail waits for MailS3 to come
+            back
+        """
+
+        fresh = waiting
+        self.write_model(fresh, self.REPAIR)
 
         told = fresh.uninstall()
-        fresh.shell(self.STOCK)
+        fresh.shell("msg.process_outbox()")
 
         assert "Unsent mails handed to Eden, which sends them as text: 9." in told
         assert "Unsent mails with a link or password in them" in told
-        names = ("bcc", "cc", "deferred", "file", "html", "new", "other", "person", "person", "to")
-        assert addresses(relay) == ["%s@example.org" % name for name in names]
+        assert addresses(relay) == self.NAMES
         assert {mail.message["From"] for mail in relay.mails} == {SENDER}
         contents = {mail.recipients[0].partition("@")[0]: mail.content.decode()
                     for mail in relay.mails}
@@ -283,5 +308,37 @@ msg.process_outbox()
         fresh.install()
         fresh.shell("mail.retry(); mail.drain()")
         assert addresses(relay) == ["secret@example.org"]
+
+    def test_mail_waits_that_stock_eden_can_not_send(self, waiting, relay):
+        """
+            Mail that stock Eden can't send waits for MailS3 to come back, and is sent once
+            then; a message of Eden's own is requeued
+        """
+
+        fresh = waiting
+        self.write_model(fresh, self.FAULT)
+
+        told = fresh.uninstall()
+        # Its task does this every five minutes
+        fresh.shell("for _ in range(11):\n    msg.process_outbox()")
+
+        assert "Without MailS3, Eden can not send mail here (TypeError: " in told
+        assert "and are sent when MailS3 is installed again: 10." in told
+        assert "that Eden itself has queued, and will try: 1." in told
+        assert relay.mails == [] and fresh.tickets() == []
+        assert fresh.sql("SELECT status, COUNT(*) FROM msg_outbox WHERE pe_id IS NULL"
+                         " GROUP BY status") == [(1, 10), (3, 1)]
+
+        fresh.install()
+        fresh.shell("from mails3.admin.operator import Operator\n"
+                    "given_up = [row.id for row in db(db.msg_outbox.status == 5).select()]\n"
+                    "assert len(given_up) == 1\n"
+                    "Operator(mail, 'admin').requeue(given_up)\n"
+                    "Operator(mail, 'admin').retry_all()\n"
+                    "db.commit()\n"
+                    "mail.drain()")
+        assert addresses(relay) == sorted(self.NAMES + ["secret@example.org"])
+        assert {mail.message["From"] for mail in relay.mails} == {SENDER}
+        assert [mail.message["Subject"] for mail in relay.mails].count("Eden's") == 1
 
 # END =========================================================================

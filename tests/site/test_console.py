@@ -24,6 +24,29 @@ MODULE = CLONE / "modules" / "mails3"
 VERBS = ("status", "list", "show", "retry", "requeue", "cancel", "hold", "release", "pause",
          "resume", "drain", "flush", "check", "test", "purge", "migrate")
 
+# web2py's logging.conf of a site whose log goes to stderr and to a file
+LOGGING = """
+[loggers]
+keys = root
+[handlers]
+keys = terminal, file
+[formatters]
+keys = plain
+[logger_root]
+level = WARNING
+handlers = terminal, file
+[handler_terminal]
+class = StreamHandler
+formatter = plain
+args = (sys.stderr,)
+[handler_file]
+class = FileHandler
+formatter = plain
+args = ("site.log",)
+[formatter_plain]
+format = %(levelname)s %(message)s
+"""
+
 # =============================================================================
 class Terminal:
     """ A site, and a person who types commands on its machine """
@@ -176,6 +199,39 @@ class TestCron:
         assert terminal.run("drain")[1] == 2
         told, status = terminal.run("status")
         assert status == 2 and "No sender configured" in told
+
+    @pytest.mark.parametrize("options", [[], ["--quiet"], ["--json"]])
+    def test_the_first_status_prints_only_the_status(self, terminal, options):
+        """ The first status of a new site prints the incident that it notes only once """
+
+        run = subprocess.run(terminal.command("status", *options), capture_output=True,
+                             encoding="utf-8", env=terminal.environ, timeout=60)
+
+        assert run.stderr == ""
+        assert run.stdout.count("No scheduler worker is alive") == 1
+
+    def test_an_incident_that_status_notes_is_in_the_log(self, terminal):
+        """ The file of the log has the incident, and the terminal has only the status """
+
+        folder = terminal.site.folder
+        (folder / "logging.conf").write_text(LOGGING)
+
+        told = terminal.said("status")
+
+        logged = (folder / "site.log").read_text()
+        assert logged.startswith("ERROR No scheduler worker is alive. ")
+        assert told.startswith("No scheduler worker is alive.\n")
+        assert "ERROR" not in told
+
+    def test_status_logs_that_its_alerts_fail(self, terminal):
+        """ An error that the status does not tell stays on the terminal """
+
+        terminal.site.shell("db.executesql('CREATE TRIGGER refused BEFORE INSERT ON '"
+                            "'mails3_incident BEGIN SELECT RAISE(ABORT, \"refused\"); END')")
+
+        told = terminal.said("status")
+
+        assert "Alerts do not work" in told and "No scheduler worker is alive.\n" in told
 
     def test_cron_jobs_print_nothing_while_mail_flows(self, terminal, relay):
         """ A cron job prints nothing while mail flows, because cron mails its output """
@@ -458,7 +514,7 @@ class TestSurroundings:
 
             for words in (["status"], ["list"], ["show", number]):
                 told, status = terminal.run(*words)
-                assert status != 2 or "No scheduler worker" in told
+                assert status != 2 or "No worker" in told
             for words in (["hold", number], ["requeue", number], ["pause"], ["resume"],
                           ["drain"], ["flush"], ["retry"]):
                 run = subprocess.run(terminal.command(*words), capture_output=True,

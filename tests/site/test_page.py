@@ -207,7 +207,7 @@ class TestLooking:
 
         page = admin.get().text
 
-        assert "No scheduler worker is alive" in page
+        assert "No worker is alive" in page
         assert "<svg" in page and "The sender is an example" in page
 
     def test_each_mail_is_in_the_list_of_its_state(self, admin):
@@ -532,7 +532,7 @@ class TestNotice:
         """ The notice leads to the page """
 
         home = admin.session.get(site.url + "/default/index").text
-        assert "No scheduler worker is alive" in home and "/mails3" in home
+        assert "No worker is alive" in home and "/mails3" in home
 
         for visitor in (Visitor(site), user):
             assert "worker" not in visitor.session.get(site.url + "/default/index").text
@@ -543,13 +543,13 @@ class TestNotice:
         def home():
             return admin.session.get(site.url + "/default/index").text
 
-        assert "No scheduler worker is alive" in home()
+        assert "No worker is alive" in home()
         site.shell("db(db.mails3_channel).update(manual_run_on=request.utcnow)")
         try:
-            assert "No scheduler worker is alive" not in home()
+            assert "No worker is alive" not in home()
         finally:
             site.shell("db(db.mails3_channel).update(manual_run_on=None)")
-        assert "No scheduler worker is alive" in home()
+        assert "No worker is alive" in home()
 
     def test_nobody_sees_a_notice_while_mail_flows(self, tmp_path, relay):
         """ No notice is shown while mail flows """

@@ -160,7 +160,7 @@ class TestScaffold:
         browser.open(installed.url + "/default/user/profile")
         flash = browser.page.select_one(".w2p_flash")
 
-        assert "No scheduler worker is alive: /welcome/mails3" in flash.text
+        assert "No worker is alive: /welcome/mails3" in flash.text
         assert flash.find("a") is None
         assert browser.open(installed.url + "/mails3/index").status_code == 200
         assert "Outbound mail" in browser.page.text

@@ -14,7 +14,7 @@ from support.site import eventually
 from mails3.installation import install
 from mails3.states import SENT, UNSENT
 
-NO_WORKER, HANGS = "No scheduler worker is alive", "the worker seems to hang"
+NO_WORKER, HANGS = "No worker is alive", "the worker seems to hang"
 
 # Looks alive, but does nothing
 IDLE_WORKER = """

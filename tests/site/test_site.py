@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import unittest
 
 from mechanicalsoup import StatefulBrowser
 
+from support.folders import temporary_folder
 from support.site import TESTS, Site, eventually
 
 # =============================================================================
@@ -31,7 +31,7 @@ class SiteTests(unittest.TestCase):
 
     def setUp(self):
 
-        folder = tempfile.TemporaryDirectory()
+        folder = temporary_folder()
         self.addCleanup(folder.cleanup)
         self.site = Site(folder.name).create()
         self.addCleanup(self.site.close)

@@ -109,7 +109,7 @@ def steer(driver, site):
                               "[contains(normalize-space(), '%s')]" % words))
 
     driver.get(site.url + "/mails3")
-    assert "No scheduler worker is alive" in text()
+    assert "No worker is alive" in text()
     # What counts is what is seen first
     alert = driver.find_element(By.CSS_SELECTOR, ".mails3 .state")
     assert alert.rect["y"] < 400

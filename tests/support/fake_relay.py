@@ -12,7 +12,7 @@
     Of several things told of one step, a particular address goes before any,
     and a number of times before for ever. What is to happen some times happens
     in the order told, of what is to happen for ever the last told counts. What
-    to answer, the delay, slowness and closing afterwards add up.
+    to answer, the delay, holding, slowness and closing afterwards add up.
 """
 
 import asyncio
@@ -26,7 +26,6 @@ import os
 import re
 import socket
 import ssl
-import tempfile
 import threading
 import time
 
@@ -38,6 +37,8 @@ from typing import Any, List, Optional
 
 from aiosmtpd.smtp import SMTP, AuthResult
 
+from .folders import temporary_file
+
 # CONNECT is the banner, DATA the answer to the command, BODY that to the dot
 STEPS = ("CONNECT", "HELO", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA",
          "BODY", "RSET", "NOOP", "QUIT")
@@ -45,6 +46,9 @@ STEPS = ("CONNECT", "HELO", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA",
 # Told in place of a reply
 SILENCE = "silence"
 DROP = "drop"
+
+# How often a held answer looks at its condition (seconds)
+POLL_S = 0.005
 
 # aiosmtpd warns of its own future at every login, and reports each client that
 # breaks off; its errors reach the client as a reply 500
@@ -79,7 +83,7 @@ class Rule:
     """ One thing the relay was told """
 
     step: str
-    kind: str # "reply", "midway", "delay", "slow" or "close"
+    kind: str # "reply", "midway", "delay", "hold", "slow" or "close"
     value: Any
     to: Optional[str] # None = any address
     times: Optional[int] # times left; None = for ever
@@ -201,7 +205,9 @@ class FakeRelay:
             Args:
                 step: one of the STEPS
                 reply: e.g. "550 5.1.1 No such user"; may have several lines.
-                       Unless it's 4xx or 5xx, things proceed as usual
+                       Unless it's 4xx or 5xx, things proceed as usual. A 354
+                       is answered to DATA also if no recipient was accepted;
+                       no content is taken then.
                 to: only for this sender (MAIL), this recipient (RCPT), or
                     when among the recipients so far (other steps)
                 times: only so many times; None = for ever
@@ -231,6 +237,11 @@ class FakeRelay:
         """ Answers, and accepts, only after so many seconds """
 
         self.tell(step, "delay", seconds, to, times)
+
+    def hold(self, step, until, to=None, times=None):
+        """ Answers, and accepts, only when a condition (function) is true """
+
+        self.tell(step, "hold", until, to, times)
 
     def slow(self, step, seconds_per_byte, to=None, times=None):
         """ Lets the reply trickle out byte by byte """
@@ -370,6 +381,8 @@ class Session(SMTP):
             self.told = {"reply": reply, "close": True}
 
         await asyncio.sleep(self.told.get("delay", 0))
+        while "hold" in self.told and not self.told["hold"]():
+            await asyncio.sleep(POLL_S)
 
         reply = self.told.get("reply")
         if reply == DROP:
@@ -384,10 +397,14 @@ class Session(SMTP):
         status = status if isinstance(status, str) else status.decode()
         told = {} if status.startswith("334") else self.told # AUTH goes on
 
-        if told.get("reply") and not negative(status):
+        reply = told.get("reply") or ""
+        if negative(status) and reply.startswith("354"):
+            # Nobody was accepted: the dot that follows is an unknown command
+            status, self.told = reply, {}
+        elif reply and not negative(status):
             if status[3:4] == "-":
                 return # EHLO has many lines, the reply told is for them all
-            status = told["reply"]
+            status = reply
 
         if "slow" in told:
             for byte in status.encode() + b"\r\n":
@@ -523,8 +540,7 @@ def certificate():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert("127.0.0.1", "localhost").configure_cert(context)
 
-    handle, cafile = tempfile.mkstemp(suffix=".pem")
-    os.close(handle)
+    cafile = temporary_file(".pem")
     atexit.register(os.remove, cafile)
     ca.cert_pem.write_to_path(cafile)
 

@@ -20,11 +20,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 
 from email import message_from_bytes
 from pathlib import Path
 
+from .folders import temporary_folder
 from .site import eventually
 
 DOMAIN = "example.org"
@@ -127,7 +127,8 @@ class MailServer:
         """
 
         # Not among those of pytest: the servers' own users have to get there
-        self.folder = folder = Path(tempfile.mkdtemp(prefix="mails3-server-"))
+        self.temporary = temporary_folder()
+        self.folder = folder = Path(self.temporary.name)
         folder.chmod(0o711)
         self.options = options
         self.process = None
@@ -238,7 +239,7 @@ class MailServer:
 
         self.stop()
         self.log()
-        shutil.rmtree(self.folder)
+        self.temporary.cleanup()
 
     def __enter__(self):
 

@@ -2,33 +2,45 @@
     Actions of others at the same time, on connections of their own
 """
 
-from threading import Thread
+from threading import Event, Thread
 
-from .site import eventually
+# How long an action waits for its command, and the run for the answer (seconds)
+TIMEOUT_S = 30
 
 # -----------------------------------------------------------------------------
-def meanwhile(office, verb, action):
+def meanwhile(office, verb, action, to=None):
     """
-        Do something while the relay has a command and has not answered yet;
-        on a connection of its own
+        Do something while the relay has a command, on a connection of its own;
+        the relay answers when that is done. Begin the run after that.
 
         Args:
+            office: the Office
             verb: the command
             action: function of a MailS3 like that of another process
+            to: the recipient whose command it is; None = any
 
         Returns:
             the thread, started
     """
 
+    begun, done = Event(), Event()
+
+    def is_done():
+        begun.set()
+        return done.is_set()
+
     def wait_and_act():
-        assert eventually(lambda: any(seen == verb for _, seen, _ in office.relay.commands))
+        assert begun.wait(TIMEOUT_S)
         db = office.connection()
         try:
             action(office.mailer(db))
         finally:
             db.rollback()
             db.close()
+            done.set()
 
+    office.configure(reply_timeout=TIMEOUT_S)
+    office.relay.hold(verb, is_done, to, times=1)
     thread = Thread(target=wait_and_act)
     thread.start()
     return thread

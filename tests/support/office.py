@@ -11,9 +11,12 @@ from gluon.dal import DAL
 from gluon.tools import Mail
 
 from mails3 import MailS3
+from mails3.delivery.worker import Worker
 from mails3.queue.channel_row import ChannelRow
+from mails3.queue.database import lock_rows_only, recover
 from mails3.queue.migration import create
 from mails3.queue.schema import TABLES, define
+from mails3.settings import complain_once, read_settings
 from mails3.states import NEW
 
 # =============================================================================
@@ -25,7 +28,7 @@ class Office:
         self.uri = uri
         self.relay = relay
         self.given = {"fallback": "no", "reply_timeout": 2, "retry_interval": 0}
-        self.reply_timeout_s = None
+        self.hurried = {}
 
         db = self.connection()
         create(db, TABLES)
@@ -89,15 +92,19 @@ class Office:
         """ Change settings, as a new process reads them """
 
         self.given.update(given)
-        self.mail._options = None
-        if self.reply_timeout_s is not None:
-            self.mail.options.reply_timeout = self.reply_timeout_s
+        options = read_settings(self.given, complain_once)
+        vars(self.mail.options).update(vars(options), **self.hurried)
 
     # -------------------------------------------------------------------------
-    def hurry(self, reply_timeout_s=0.3):
-        """ Wait for replies for less time than a setting can say """
+    def hurry(self, **seconds):
+        """
+            Wait for less time than a setting can say: hurry(reply_timeout=0.3)
+            - the reply to a content is waited for until the end of the run
+        """
 
-        self.reply_timeout_s = reply_timeout_s
+        if "reply_timeout" in seconds:
+            seconds.setdefault("task_timeout", 10 * seconds["reply_timeout"])
+        self.hurried.update(seconds)
         self.configure()
 
     # -------------------------------------------------------------------------
@@ -148,6 +155,23 @@ class Office:
 
         self.db.rollback()
         self.db.close()
+
+# -----------------------------------------------------------------------------
+def worker_that_commits(office, commit, transport=None, **options):
+    """
+        A Worker like that of Channel.worker(), with a commit of the test's own
+
+        Args:
+            office: the Office
+            commit: function in place of db.commit()
+            transport: the Transport; None = that of the channel
+            options: see Worker
+    """
+
+    channel = office.mail.channel()
+    lock_rows_only(office.db)
+    return Worker(channel, transport or channel.transport(), channel.options, commit,
+                  recover = lambda: recover(office.db), now = channel.shared_clock(), **options)
 
 # -----------------------------------------------------------------------------
 def claim(worker, limit=100):

@@ -151,9 +151,12 @@ class TestNextAttempt:
 
 # =============================================================================
 def test_probes_become_rarer():
-    """ The time between probes grows from half a minute to five minutes """
+    """ A relay is probed at least each half minute for five minutes, and then more rarely """
 
-    assert [probe_interval_s(n) for n in range(6)] == [30, 60, 120, 240, 300, 300]
+    waits_s = [probe_interval_s(n) for n in range(16)]
+    assert waits_s == [5, 10, 20] + 9 * [30] + [60, 120, 240, 300]
+    assert sum(waits_s[:12]) >= 300
+    assert probe_interval_s(0, refuses_all=True) == 30
     assert probe_interval_s(10 ** 6) == 300
 
 # END =========================================================================

@@ -25,6 +25,10 @@ __all__ = ("Alerts",)
 
 log = logging.getLogger("web2py.mails3")
 
+# Marks a record of the log that tells what Status tells as well: a verb that prints
+# the status keeps such a record from the terminal
+IN_STATUS = {"is_in_status": True}
+
 # Which kinds of Problem are incidents, and the text when one is over. A pause is
 # not an incident: an admin wants it.
 INCIDENTS = {"worker": "The waiting mail is being sent",
@@ -94,7 +98,7 @@ class Alerts:
                 self.db(table.name == name).update(reason=reason)
                 if kind == "worker" and not (row.reason or "").startswith(problem.title):
                     # One incident has followed another: the cause is new
-                    log.error("%s", reason)
+                    log.error("%s", reason, extra=IN_STATUS)
             return
 
         delay = timedelta(seconds=self.mail.options.alert_delay)
@@ -105,9 +109,9 @@ class Alerts:
                    (table.is_active == row.is_active)).update(**changes) and kind == "worker":
             # The worker that trips the breaker logs "suspended" itself
             if problem:
-                log.error("%s", reason)
+                log.error("%s", reason, extra=IN_STATUS)
             else:
-                log.warning("%s.", INCIDENTS[kind])
+                log.warning("%s.", INCIDENTS[kind], extra=IN_STATUS)
 
     # -------------------------------------------------------------------------
     def is_active(self, kind):

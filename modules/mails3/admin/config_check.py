@@ -11,6 +11,7 @@ from ..delivery.configuration import Configuration, is_native
 from ..message.address import BadInput, address_of
 from ..replies import RCPT, ChannelFailure, ConfigurationFailure, DeliveryError
 from ..smtp.session import Session
+from ..smtp.trial import try_envelope
 
 __all__ = ("check_configuration", "refuses_recipient", "works")
 
@@ -48,7 +49,7 @@ def check_configuration(mail, recipient=None):
         session = Session(server, min(MAX_REPLY_S, options.reply_timeout),
                           observe = lambda reply, error, seconds: steps.append(
                               step_of(reply.phase, reply.code, reply.text, error, seconds)))
-        session.try_envelope(sender, recipient or sender, MAX_TOTAL_S)
+        try_envelope(session, sender, recipient or sender, MAX_TOTAL_S)
     except DeliveryError as error:
         if not steps or steps[-1]["good"]:
             # It failed before the relay was asked

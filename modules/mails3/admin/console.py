@@ -20,8 +20,8 @@ from .metrics import exposition
 from .operator import Operator, OperatorError
 from .config_check import check_configuration, refuses_recipient, works
 from .manual_run import Progress, manual_run, wait_for
-from .printing import Output, check_lines, entry_line, for_json, only_errors_on_terminal, \
-                      status_lines, story_lines
+from .printing import Output, check_lines, entry_line, for_json, no_status_on_terminal, \
+                      only_errors_on_terminal, status_lines, story_lines
 from .status import BROKEN, FLOWING, WAITING, Status, next_step, stamp
 
 __all__ = ("Console",)
@@ -83,8 +83,9 @@ class Console:
     def status(self, arguments):
         """ Is mail going out? """
 
-        # watch() never raises: a database that can only be read still has a status
-        Alerts(self.mail).run()
+        if not arguments.prometheus: # which prints no reason
+            no_status_on_terminal()
+        Alerts(self.mail).run() # never raises, not even if the database is read-only
 
         status = Status(self.mail, utcnow())
         if arguments.prometheus:

@@ -16,8 +16,8 @@ from datetime import datetime
 
 from .status import stamp
 
-__all__ = ("Output", "check_lines", "entry_line", "for_json", "only_errors_on_terminal",
-           "status_lines", "story_lines")
+__all__ = ("Output", "check_lines", "entry_line", "for_json", "no_status_on_terminal",
+           "only_errors_on_terminal", "status_lines", "story_lines")
 
 log = logging.getLogger("web2py.mails3")
 
@@ -60,12 +60,28 @@ class Output:
 def only_errors_on_terminal():
     """ Log no more than errors to stderr: cron mails it to somebody. Files get all. """
 
+    for handler in terminal_handlers():
+        handler.setLevel(logging.ERROR)
+
+# -----------------------------------------------------------------------------
+def no_status_on_terminal():
+    """
+        Do not log to stderr what a verb prints as the status: a person would read
+        an error before the answer, and take it for one of the verb. Files get all.
+    """
+
+    for handler in terminal_handlers():
+        handler.addFilter(lambda record: not getattr(record, "is_in_status", False))
+
+# -----------------------------------------------------------------------------
+def terminal_handlers():
+    """ The handlers of the log that write to the terminal (list) """
+
     handlers = [handler for name in (None, "web2py", log.name)
                 for handler in logging.getLogger(name).handlers]
     # Python uses lastResort if no handler is configured
-    for handler in handlers + [logging.lastResort]:
-        if getattr(handler, "stream", None) in (sys.stdout, sys.stderr):
-            handler.setLevel(logging.ERROR)
+    return [handler for handler in handlers + [logging.lastResort]
+            if getattr(handler, "stream", None) in (sys.stdout, sys.stderr)]
 
 # -----------------------------------------------------------------------------
 # For people: each function returns or yields lines of text
@@ -98,8 +114,19 @@ def status_lines(status):
             ("Kept", "%d messages, %d deliveries, %s" %
              (sizes["messages"], sizes["deliveries"], size(sizes["bytes"])))]:
         yield "%-16s %s" % (name, value)
+    for worker in facts["worker_list"]:
+        yield worker_line(worker)
     for warning in facts["warnings"]:
         yield "Warning: %s" % warning
+
+# -----------------------------------------------------------------------------
+def worker_line(worker):
+    """ One worker (dict, as from worker_list()) """
+
+    return "  %-9s  %s, process %s, since %s: %s" % (
+        worker["kind"], worker["machine"], worker["process_id"], stamp(worker["since"]),
+        worker["doing"] if worker["is_alive"] else
+        "lost, the last sign of life at %s" % stamp(worker["alive_on"]))
 
 # -----------------------------------------------------------------------------
 def entry_line(entry):

@@ -15,6 +15,7 @@ from ..queue.workers import Workers
 from ..states import SENT
 from ..delivery.breaker import CONFIGURATION, TRIPPED, fingerprints_of, is_paused
 from .configuration import configuration_in_use, configuration_warnings
+from .worker_list import worker_list
 
 __all__ = ("FLOWING", "WAITING", "BROKEN", "Problem", "Status", "next_step", "stamp")
 
@@ -77,7 +78,7 @@ class Status:
         self.report = mail.report()
         self.channel = mail.channel()
         self.channel_row = self.channel.breaker.read()
-        self.workers = Workers(mail.db, mail.site).count_own(now)
+        self.workers = Workers(mail.db, mail.site).count_own()
         if mail.tasks:
             self.workers += mail.tasks.count_workers()
         elif not self.workers:
@@ -158,10 +159,11 @@ class Status:
             what = "A new mail is tried once, while its visitor waits; nothing sends " \
                    "mail that waits already" if options.fallback else \
                    "Mail is queued, but nothing sends it"
-            return Problem("worker", BROKEN, "No scheduler worker is alive",
-                           "%s. Start a worker (web2py.py -K %s)." % (what, self.mail.site))
+            return Problem("worker", BROKEN, "No worker is alive",
+                           "%s. Start one: python3 applications/%s/modules/mails3 work" %
+                           (what, self.mail.site))
         if self.channel.claims.is_neglected(since) and self.channel.activity.is_idle(since):
-            return Problem("worker", BROKEN, "The scheduler worker seems to hang",
+            return Problem("worker", BROKEN, "The worker seems to hang",
                            "It is alive, but new mail has been waiting since before "
                            "%s. Restart it." % stamp(since), self.channel_row.drained_on)
         return None
@@ -203,6 +205,12 @@ class Status:
                        "%s. %s" % (row.reason, probe), row.tripped_on)
 
     # -------------------------------------------------------------------------
+    def worker_list(self):
+        """ The workers, see worker_list.py """
+
+        return worker_list(self.mail)
+
+    # -------------------------------------------------------------------------
     def configuration(self):
         """ The configuration in use, without secrets: list of tuples (name, value) """
 
@@ -237,6 +245,7 @@ class Status:
                 "drained_on": row.drained_on,
                 "retried_on": row.retried_on,
                 "workers": self.workers,
+                "worker_list": self.worker_list(),
                 "sizes": self.report.sizes(),
                 "configuration": dict(self.configuration()),
                 "warnings": self.warnings(),

@@ -172,8 +172,7 @@ class Breaker:
 
         table = self.table
         probes = (row.probes or 0) + 1
-        # A relay that refuses all mail is there: a probe costs little
-        wait = timedelta(seconds = probe_interval_s(0 if row.refusals else probes))
+        wait = timedelta(seconds = probe_interval_s(probes, bool(row.refusals)))
         # Due in more than a wait: the clock has been put back since
         return self.row.update((table.status == TRIPPED) &
                                (table.login_refused == False) &

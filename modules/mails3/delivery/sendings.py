@@ -2,18 +2,20 @@
 
 """
     The messages that are being handed over at this moment, each by a session
-    of its own: each goes on as soon as the relay has answered it
+    of its own, and the sessions that are being opened: each goes on as soon as
+    the relay has answered it
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
 """
 
+from dataclasses import dataclass
 from os.path import basename
 from traceback import extract_tb
-from typing import NamedTuple
+from typing import Generator, NamedTuple, Optional
 
 from ..replies import ChannelFailure, DeliveryError, InternalFailure, RelayUnavailable
-from ..smtp.waits import Selector
+from ..smtp.waits import Selector, Wait
 from .outgoing import Outgoing
 
 __all__ = ("Finished", "Sendings")
@@ -24,13 +26,14 @@ MIN_GATHER_S, MAX_GATHER_S = 0.004, 0.05
 
 # =============================================================================
 class Finished(NamedTuple):
-    """ A message that was handed over, or could not be """
+    """ A message that was handed over, or could not be; or a session that was to be opened """
 
     session: int
-    outgoing: Outgoing
+    outgoing: Optional[Outgoing] # None = the session was to be opened
     since: int    # how many the relay had accepted when this one began
     outcome: dict # {address: None if accepted, else the DeliveryError}
-    failure: ChannelFailure = None # no session could be opened for it
+    failure: Optional[Exception] = None # ChannelFailure: no session could be opened for it
+    seconds: float = 0 # how long it took
 
     # -------------------------------------------------------------------------
     def is_about_one_session(self, at_work, accepted):
@@ -39,44 +42,83 @@ class Finished(NamedTuple):
             others are at work, or a message was accepted meanwhile
 
             Args:
-                at_work: how many other sessions are at work
+                at_work: the other sessions that are at work (list)
                 accepted: how many times the relay has accepted messages in this run
         """
 
         return isinstance(self.failure, RelayUnavailable) and \
-            (at_work > 0 or accepted > self.since)
+            (bool(at_work) or accepted > self.since)
+
+# =============================================================================
+@dataclass
+class UnderWay:
+    """ A generator that Sendings runs, with what Finished has to say of it """
+
+    generator: Generator
+    outgoing: Optional[Outgoing]
+    since: int
+    began: Optional[float] = None # by the clock; None = not yet
+    wait: Optional[Wait] = None   # None = it can go on at once
+
+    # -------------------------------------------------------------------------
+    def has_taken(self, seconds, now):
+        """ Whether it has taken so long (now: by the clock) """
+
+        return self.began is not None and now - self.began >= seconds
 
 # =============================================================================
 class Sendings:
     """
-        Runs generators as Transport.sending() makes them: each yields a Wait
-        (smtp/waits.py) when the relay has to answer, None to go on at once, and
-        returns the outcome
+        Runs generators as Transport.sending() and Transport.opening() make
+        them: each yields a Wait (smtp/waits.py) when the relay has to answer,
+        None to go on at once; that of sending() returns the outcome
     """
 
-    def __init__(self, clock):
+    def __init__(self, clock, late_s):
         """
             Args:
                 clock: tells the time (seconds)
+                late_s: a message that takes longer is late (seconds)
         """
 
         self.clock = clock
-        self.under_way = {} # session: (generator, Outgoing, since)
-        self.waits = {}     # session: Wait, of those that have to wait
-        self.finished = []  # not taken yet
+        self.late_s = late_s
+        self.max_s = float("inf") # how long anything may take (seconds)
+        self.under_way = {} # session: UnderWay
+        self.finished = []  # messages, not taken yet
+        self.opened = []    # sessions, not taken yet
         self.commit_s = 0   # how long the last commit has taken
 
     # -------------------------------------------------------------------------
     def __len__(self):
-        """ How many messages are being handed over """
+        """ How many messages are being handed over, and sessions opened """
 
         return len(self.under_way)
 
     # -------------------------------------------------------------------------
     def __contains__(self, session):
-        """ Whether a session is at work """
+        """ Whether a session is at work, or is being opened """
 
         return session in self.under_way
+
+    # -------------------------------------------------------------------------
+    def at_work(self, max_s=None):
+        """
+            The sessions that are handing a message over, and are not late (list)
+
+            Args:
+                max_s: which of them take no longer than that (seconds); None = all
+        """
+
+        max_s, now = self.late_s if max_s is None else min(max_s, self.late_s), self.clock()
+        return [session for session, each in self.under_way.items()
+                if each.outgoing and not each.has_taken(max_s, now)]
+
+    # -------------------------------------------------------------------------
+    def opening(self):
+        """ The sessions that are being opened (list) """
+
+        return [session for session, each in self.under_way.items() if not each.outgoing]
 
     # -------------------------------------------------------------------------
     def start(self, session, generator, outgoing, since):
@@ -90,28 +132,37 @@ class Sendings:
                 since: for Finished
         """
 
-        self.under_way[session] = generator, outgoing, since
+        self.under_way[session] = UnderWay(generator, outgoing, since)
 
     # -------------------------------------------------------------------------
-    def wait(self):
+    def open(self, session, generator, since):
+        """ Begin to open a session (generator: as from Transport.opening()); else as start() """
+
+        self.start(session, generator, None, since)
+
+    # -------------------------------------------------------------------------
+    def wait(self, until):
         """
-            Go on until at least one message is finished
+            Go on until a message is finished or a session is opened
+
+            Args:
+                until: return then at the latest (by the clock)
 
             Returns:
-                list of Finished; empty if nothing is under way
+                list of Finished, of messages; may be empty
         """
 
-        until = None
+        is_gathering = False
         while self.under_way:
             sessions = self._ready(until)
-            if self.finished and (not sessions or until is not None and
-                                  self.clock() >= until):
+            if not sessions or self.clock() >= until:
                 break
             for session in sessions:
                 self._resume(session)
-            if self.finished and until is None:
-                until = self.clock() + min(max(self.commit_s, MIN_GATHER_S),
-                                           MAX_GATHER_S)
+            if not is_gathering and (self.finished or self.opened):
+                is_gathering = True
+                until = min(until, self.clock() + min(max(self.commit_s, MIN_GATHER_S),
+                                                      MAX_GATHER_S))
         return self.taken()
 
     # -------------------------------------------------------------------------
@@ -122,34 +173,59 @@ class Sendings:
         return finished
 
     # -------------------------------------------------------------------------
-    def close(self):
-        """ Give up the messages that are under way: their connections are closed """
+    def taken_sessions(self):
+        """ The sessions that are opened, or could not be, once (list of Finished) """
 
-        for generator, *_ in self.under_way.values():
-            generator.close()
-        self.under_way.clear()
+        opened, self.opened = self.opened, []
+        return opened
+
+    # -------------------------------------------------------------------------
+    def hurry(self, max_s):
+        """ Begin no more: give up what takes longer, from now on (seconds), and new sessions """
+
+        self.max_s = max_s
+        self.close(self.opening())
+
+    # -------------------------------------------------------------------------
+    def close(self, sessions=None):
+        """
+            Give up what is under way: the connections are closed
+
+            Args:
+                sessions: the numbers of the sessions; None = all
+        """
+
+        for session in list(self.under_way) if sessions is None else sessions:
+            self.under_way.pop(session).generator.close()
 
     # -------------------------------------------------------------------------
     def _resume(self, session):
         """ Let a session go on """
 
-        generator, outgoing, since = self.under_way[session]
-        self.waits.pop(session, None)
+        each = self.under_way[session]
+        now, is_waiting, each.wait = self.clock(), each.wait is not None, None
+        if each.began is None:
+            each.began = now
+        outcome, failure = {}, None
         try:
-            wait = next(generator)
-            if wait is not None:
-                self.waits[session] = wait
+            if is_waiting and each.has_taken(self.max_s, now):
+                each.wait = each.generator.throw(TimeoutError("timed out"))
+            else:
+                each.wait = next(each.generator)
             return
         except StopIteration as end:
-            outcome, failure = end.value, None
-        except ChannelFailure as error:
-            # No session could be opened: the relay was not asked about the message
-            outcome, failure = {}, error
+            outcome = end.value
         except Exception as error:
-            outcome, failure = outcome_of(outgoing, error), None
+            # ChannelFailure: the relay was not asked about the message
+            if each.outgoing and not isinstance(error, ChannelFailure):
+                outcome = outcome_of(each.outgoing, error)
+            else:
+                failure = error
         del self.under_way[session]
         # Kept here: an interrupt must not lose it
-        self.finished.append(Finished(session, outgoing, since, outcome, failure))
+        (self.finished if each.outgoing else self.opened).append(
+            Finished(session, each.outgoing, each.since, outcome, failure,
+                     self.clock() - each.began))
 
     # -------------------------------------------------------------------------
     def _ready(self, until):
@@ -157,25 +233,25 @@ class Sendings:
             The sessions that can go on
 
             Args:
-                until: wait no longer than that (by the clock); None = until
-                       one session can go on
+                until: wait no longer than that (by the clock)
 
             Returns:
                 list of their numbers
         """
 
-        at_once = [session for session in self.under_way if session not in self.waits]
-        if at_once or not self.waits:
+        at_once = [session for session, each in self.under_way.items() if each.wait is None]
+        if at_once:
             return at_once
-        first = min(wait.until for wait in self.waits.values())
-        timeout_s = (first if until is None else min(first, until)) - self.clock()
+        ends = {session: min(each.wait.until, each.began + self.max_s)
+                for session, each in self.under_way.items()}
+        timeout_s = min(until, *ends.values()) - self.clock()
         with Selector() as selector:
-            for session, wait in self.waits.items():
-                selector.register(wait.sock, wait.events, session)
+            for session, each in self.under_way.items():
+                selector.register(each.wait.sock, each.wait.events, session)
             ready = [key.data for key, _ in selector.select(max(timeout_s, 0))]
         now = self.clock()
-        return ready + [session for session, wait in self.waits.items()
-                        if wait.until <= now and session not in ready]
+        return ready + [session for session, end in ends.items()
+                        if end <= now and session not in ready]
 
 # -----------------------------------------------------------------------------
 def outcome_of(outgoing, error):

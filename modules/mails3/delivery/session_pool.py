@@ -7,15 +7,32 @@
     @license: MIT
 """
 
+import logging
+
+from collections import deque
+from functools import partial
+from itertools import count
+
+from ..replies import ChannelFailure
+
 __all__ = ("SessionPool",)
+
+log = logging.getLogger("web2py.mails3")
 
 # One more session is worth it for so many messages: to connect, with TLS and
 # login, takes as many round trips as a few messages
 MESSAGES_PER_SESSION = 10
 
+# No message waits for a session that is slow with another one (seconds)
+SLOW_S = 1
+
 # =============================================================================
 class SessionPool:
-    """ Chooses the messages of a run for its free sessions """
+    """
+        Chooses the messages of a run for its free sessions, and opens sessions
+        as far as the messages are worth them. A session that is late with its
+        message counts no longer: another one is opened in its place.
+    """
 
     def __init__(self, channel, transport, permit, lease, settings, message_time_s, clock):
         """
@@ -33,23 +50,26 @@ class SessionPool:
         self.transport = transport
         self.permit = permit
         self.lease = lease
-        self.settings = settings
         self.message_time_s = message_time_s
         self.clock = clock
 
-        self.sessions = 1   # how many are open
-        self.following = {} # session: the Outgoing that is its next
-        self.opening_s = 0  # how long it has taken to open the sessions (seconds)
+        # How many sessions may be at work, beside those that are late
+        self.max_sessions = settings.sessions
+        if self.limiter.counts_messages or transport.is_serial:
+            self.max_sessions = 1
+        self.sessions = 1      # their numbers are below that
+        self.opened = {}       # session that has had no message yet: seconds to open it
+        self.prepared = deque() # Outgoings that any session may take next
+        self.following = {}    # session: the Outgoing whose envelope its relay has already
 
     # -------------------------------------------------------------------------
-    def next(self, supply, sendings, write_results, is_over):
+    def next(self, supply, sendings, is_over):
         """
-            Choose the messages to begin
+            Choose the messages to begin, and begin to open sessions
 
             Args:
                 supply: the Supply
                 sendings: the Sendings, which know the sessions at work
-                write_results: function that writes the finished results
                 is_over: function that tells whether the time of the run is over
 
             Returns:
@@ -59,102 +79,170 @@ class SessionPool:
                 ChannelFailure: no session can be opened, or a limit is reached
         """
 
-        is_idle = not len(sendings)
-        # A probe is one message
-        if is_over() or self.permit.is_tripped and not is_idle:
+        self._note_opened(sendings)
+        self._take_back(sendings)
+        if is_over():
+            # The first session shows whether the relay is there
+            if sendings.at_work() or self._free(sendings):
+                sendings.close(sendings.opening())
             return {}
-        chosen = {} if is_idle and self._wants_more(supply) else \
-            self._for_open_sessions(supply, sendings)
-        if is_idle and not chosen:
-            chosen = self._for_new_sessions(supply, write_results)
-        for session in chosen:
-            # No message is read that can't be begun, or for which there is a new session
-            if is_over() or self._wants_more(supply):
-                break
-            # Else any free session may take it
-            following = supply.take_claimed() if self.transport.looks_ahead(session) else None
-            if following:
-                self.following[session] = following
+        if self.permit.is_tripped and sendings.at_work():
+            # A probe is one message
+            return {}
+        chosen = self._for_open_sessions(supply, sendings)
+        self._open_sessions(supply, sendings, len(chosen))
+        self._prepare(supply, [*chosen, *sendings.at_work()])
         return chosen
 
     # -------------------------------------------------------------------------
-    def _wants_more(self, supply):
-        """ Whether the messages that are claimed are worth more sessions than are open """
+    def start(self, begun, sendings, until):
+        """
+            Begin to hand messages over
 
-        return self.sessions < self._wanted(len(self.following) + len(supply) + self.lease.more)
+            Args:
+                begun: dict {session: Outgoing}
+                sendings: the Sendings
+                until: the end of the run (by the clock): no reply to a content
+                       is waited for any longer
+        """
+
+        for session, outgoing in begun.items():
+            sending = self.transport.sending(
+                session, outgoing, self.message_time_s - self.opened.pop(session, 0),
+                partial(self._follow, session), until - self.clock())
+            sendings.start(session, sending, outgoing, self.permit.odd_messages.accepted)
 
     # -------------------------------------------------------------------------
-    def _wanted(self, messages):
-        """ How many sessions a count of messages is worth """
-
-        if self.limiter.counts_messages:
-            return 1
-        return min(self.settings.sessions, 1 + messages // MESSAGES_PER_SESSION)
-
-    # -------------------------------------------------------------------------
+    # Messages
+    #
     def _for_open_sessions(self, supply, sendings):
         """ Messages for the sessions that are open and free (dict, as next()) """
 
-        free = [session for session in range(self.sessions) if session not in sendings]
-        ready = list(filter(self.transport.is_ready, free))
-        # A session that is closed keeps no message waiting
-        supply.put_back([self.following.pop(session) for session in free
-                         if session in self.following and session not in ready])
-        chosen = {session: self.following.pop(session) for session in ready
-                  if session in self.following}
-        for session in ready:
-            if session not in chosen:
-                outgoing = supply.take()
-                if self.permit.is_tripped:
-                    # The claim was a probe, if it was allowed: nothing else is sent
-                    supply.give_up([*chosen.values(), *self.following.values()])
-                    self.following.clear()
-                    chosen = {session: outgoing} if outgoing else {}
-                    break
-                if outgoing is None:
-                    break
-                chosen[session] = outgoing
+        # Those first whose next message is known
+        free = sorted(self._free(sendings), key = lambda session: session not in self.following)
+        chosen = {}
+        for session in free[:max(self.max_sessions - len(sendings.at_work()), 0)]:
+            outgoing = self.following.pop(session, None) or self._take(supply)
+            if self.permit.is_tripped:
+                # The claim was a probe, if it was allowed: nothing else is sent
+                supply.give_up([*chosen.values(), *self.following.values()])
+                self.following.clear()
+                chosen = {session: outgoing} if outgoing else {}
+                break
+            if outgoing is None:
+                break
+            chosen[session] = outgoing
         if chosen:
             self.permit.use()
             self.limiter.check(self.permit.now())
         return chosen
 
     # -------------------------------------------------------------------------
-    def _for_new_sessions(self, supply, write_results):
-        """ Messages while no session is at work: sessions are opened for them """
+    def _free(self, sendings):
+        """ The sessions that are open and not at work (list) """
 
-        supply.put_back(list(self.following.values()))
-        self.following.clear()
-        outgoing = list(filter(None, [supply.take()]))
-        if not outgoing:
-            return {}
-        wanted = self._wanted(len(outgoing) + len(supply) + self.lease.more)
-        while len(outgoing) < wanted:
-            another = supply.take_claimed()
-            if another is None:
+        # One that has just been opened has its message also if the relay closes it
+        return [session for session in range(self.sessions) if session not in sendings and
+                (session in self.opened or self.transport.is_ready(session))]
+
+    # -------------------------------------------------------------------------
+    def _take(self, supply):
+        """ The next Outgoing, None if there is nothing to send """
+
+        return self.prepared.popleft() if self.prepared else supply.take()
+
+    # -------------------------------------------------------------------------
+    def _prepare(self, supply, sessions):
+        """ Read the next messages of sessions that ask for them while they are at work """
+
+        wanted = sum(map(self.transport.looks_ahead, sessions))
+        while len(self.prepared) < wanted:
+            outgoing = supply.take_claimed()
+            if outgoing is None:
                 break
-            outgoing.append(another)
+            self.prepared.append(outgoing)
+
+    # -------------------------------------------------------------------------
+    def _follow(self, session):
+        """ The Outgoing whose envelope a session sends ahead now, or None; no database """
+
+        # A probe is for a session that is free
+        if not self.prepared or self.permit.is_tripped:
+            return None
+        self.following[session] = self.prepared.popleft()
+        return self.following[session]
+
+    # -------------------------------------------------------------------------
+    def _take_back(self, sendings):
+        """ Any session may take what is not ahead after all, or whose session has ended """
+
+        for session in list(self.following):
+            if not (self.transport.is_ahead(session) and
+                    (session in sendings or self.transport.is_ready(session))):
+                self.prepared.appendleft(self.following.pop(session))
+
+    # -------------------------------------------------------------------------
+    # Sessions
+    #
+    def _open_sessions(self, supply, sendings, chosen):
+        """ Begin to open sessions for the messages beside those that are chosen (number) """
+
+        opening, at_work = len(sendings.opening()), len(sendings.at_work())
+        late = len(sendings) - at_work - opening
+        free = len(self._free(sendings))
+        # A relay that takes no more, or is silent, is not asked without end
+        most = min(self.max_sessions, 2 * self.max_sessions - late) - at_work - free
+        quick = free + len(sendings.at_work(SLOW_S))
+        if quick:
+            messages = chosen + len(self.prepared) + len(supply) + self.lease.more
+            wanted = 1 + messages // MESSAGES_PER_SESSION - quick
+            if not messages:
+                sendings.close(sendings.opening())
+        else:
+            # A relay that is down gets one attempt to connect
+            wanted = 1
+        wanted = min(wanted, most) - opening
+        if quick or wanted > 0 and self._has_first(supply):
+            for _ in range(wanted):
+                self._open(sendings)
+
+    # -------------------------------------------------------------------------
+    def _has_first(self, supply):
+        """ Whether there is a message, and it may be sent, so that a session is opened for it """
+
+        outgoing = self._take(supply)
+        if outgoing is None:
+            return False
+        self.prepared.append(outgoing)
         self.permit.use()
         self.limiter.check(self.permit.now())
-        self._open(len(outgoing), write_results)
-        supply.put_back(outgoing[self.sessions:])
-        return dict(enumerate(outgoing[:self.sessions]))
+        return True
 
     # -------------------------------------------------------------------------
-    def _open(self, wanted, write_results):
-        """ Have sessions; raises ChannelFailure if not one can be opened """
+    def _open(self, sendings):
+        """ Begin to open one more session """
 
-        # No transaction is open meanwhile, and finished results do not wait
-        write_results()
-        start = self.clock()
-        self.sessions = self.transport.open(wanted, self.message_time_s)
-        self.opening_s = self.clock() - start
+        free = self._free(sendings)
+        session = next(number for number in count()
+                       if number not in sendings and number not in free)
+        self.sessions = max(self.sessions, session + 1)
+        sendings.open(session, self.transport.opening(session, self.message_time_s),
+                      self.permit.odd_messages.accepted)
 
     # -------------------------------------------------------------------------
-    def sending(self, session, outgoing):
-        """ Hand a message over in a session: the generator of Transport.sending() """
+    def _note_opened(self, sendings):
+        """ Note which sessions are open now; raises ChannelFailure if none can be """
 
-        return self.transport.sending(session, outgoing, self.message_time_s - self.opening_s,
-                                      self.following.get(session))
+        # Those first that are open
+        for each in sorted(sendings.taken_sessions(), key = lambda each: bool(each.failure)):
+            if each.failure is None:
+                self.opened[each.session] = each.seconds
+                continue
+            usable = len(sendings.at_work()) + len(self._free(sendings))
+            if not isinstance(each.failure, ChannelFailure) or not usable and \
+               not each.is_about_one_session([], self.permit.odd_messages.accepted):
+                raise each.failure
+            log.info("The mail server takes no more sessions (%s).", each.failure)
+            self.max_sessions = max(usable + len(sendings.opening()), 1)
 
 # END =========================================================================

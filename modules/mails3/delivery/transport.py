@@ -7,26 +7,18 @@
     @license: MIT
 """
 
-import logging
-import time
-
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 from ..message.composition import compose
 from ..message.stored import Message
-from ..replies import ChannelFailure, DeliveryError, PermanentFailure, TransientFailure
+from ..replies import PermanentFailure, TransientFailure
 from ..smtp.dialogue import Envelope
 from ..smtp.session import Session
 from ..smtp.waits import run
 from .configuration import Configuration, is_native
 
 __all__ = ("Direct", "Transport", "send_directly")
-
-log = logging.getLogger("web2py.mails3")
-
-# Which part of a message's time may be spent with further sessions
-OPENING_PART = 1 / 4
 
 # How many replies a message may wait for in all that is sent directly
 DIRECT_REPLIES = 6
@@ -46,39 +38,36 @@ class Transport:
         has transports of its own, with the same methods.
     """
 
-    # Whether sending() may keep the run waiting for as long as a message may take
-    is_blocking = False
-
-    def __init__(self, mail, timeout_s, remote_server=None, clock=time.monotonic):
+    def __init__(self, mail, timeout_s, remote_server=None):
         """
             Args:
                 mail: the MailS3
                 timeout_s: the longest wait for one reply (seconds)
                 remote_server: a live connection of the caller's, to be used
-                clock: tells the time (seconds)
         """
 
         self.mail = mail
         self.configuration = Configuration(mail)
         self.timeout_s = timeout_s
         self.remote_server = remote_server
-        self.clock = clock
         self.sessions = []
-        self.max_sessions = None # how many the relay takes at a time; None = unknown
-        self.composed = {}       # by session: (Outgoing, Envelope) of its next message
+        self.composed = {} # by session: (Outgoing, Envelope) of its next message
 
     # -------------------------------------------------------------------------
-    def sending(self, session, outgoing, within_s, following=None):
+    def sending(self, session, outgoing, within_s, following=None, final_within_s=0):
         """
-            Compose a message and hand it over by one of the sessions
+            Compose a message and hand it over by one of the sessions, which is
+            opened if it is not open
 
             Args:
-                session: the number of the session, from 0; less than open()
-                         has returned
+                session: the number of the session, from 0
                 outgoing: the Outgoing or Direct
                 within_s: the time that it may take in all (seconds)
-                following: the Outgoing that is most likely the next one in
-                           that session, or None
+                following: function that gives the Outgoing that is the next one
+                           for that session, or None; see is_ahead(). None = no
+                           next one
+                final_within_s: the time within which the relay has to answer the
+                                content, if that is more than within_s (seconds)
 
             Yields:
                 a Wait while the relay has to answer; None to go on at once
@@ -102,15 +91,24 @@ class Transport:
         if self.remote_server:
             return send_by(self.remote_server, envelope)
 
-        ahead = None
-        if following:
-            try:
-                ahead = self._envelope(session, following)
-                self.composed[session] = following, ahead
-            except DeliveryError:
-                # Handled when it is its turn
-                pass
-        return (yield from self._session(session).transmitting(envelope, within_s, ahead))
+        return (yield from self._session(session).transmitting(
+            envelope, within_s, following and partial(self._next_envelope, session, following),
+            final_within_s))
+
+    # -------------------------------------------------------------------------
+    def _next_envelope(self, session, following):
+        """ The Envelope of a session's next message; as for sending() """
+
+        outgoing = following()
+        if outgoing is None:
+            return None
+        try:
+            envelope = self._envelope(session, outgoing)
+        except Exception:
+            # It fails when it has its turn, and the message before it does not
+            return None
+        self.composed[session] = outgoing, envelope
+        return envelope
 
     # -------------------------------------------------------------------------
     def _envelope(self, session, outgoing):
@@ -132,63 +130,47 @@ class Transport:
     # -------------------------------------------------------------------------
     # Sessions
     #
-    def open(self, count, within_s):
+    def opening(self, session, within_s):
         """
-            Open sessions
+            Open a session
 
             Args:
-                count: how many at most
-                within_s: the time for that and the next messages (seconds)
+                session: its number, from 0
+                within_s: the time for that (seconds)
 
-            Returns:
-                how many are open
+            Yields:
+                as sending()
 
             Raises:
-                ChannelFailure: not one can be opened
+                ChannelFailure: the session can't be opened
         """
 
-        if self.is_local():
-            return 1
-        start = self.clock()
-        self._session(0).open(within_s)
-        count = min(count, self.max_sessions or count)
-        if count == 1 or self.clock() - start > within_s * OPENING_PART:
-            # Continue with one session
-            return 1
-
-        def is_opened(session):
-            try:
-                session.open(min(self.timeout_s, within_s * OPENING_PART))
-            except ChannelFailure as failure:
-                log.info("The mail server takes no more sessions (%s).", failure)
-                return False
-            return True
-
-        # The threads only wait for the relay
-        with ThreadPoolExecutor(count - 1) as pool:
-            opened = list(pool.map(is_opened, [self._session(each)
-                                               for each in range(1, count)]))
-        if not all(opened):
-            self.max_sessions = count = 1 + opened.index(False)
-        return count
+        yield from self._session(session).opening(within_s)
 
     # -------------------------------------------------------------------------
     def is_ready(self, session):
         """ Whether a session (its number) is open, and takes one more message """
 
-        if self.is_local():
+        if self.is_serial:
             return session == 0
         return session < len(self.sessions) and self.sessions[session].is_ready()
 
     # -------------------------------------------------------------------------
     def looks_ahead(self, session):
-        """ Whether a session (its number) makes use of its following message """
+        """ Whether a session (its number) asks for its next message ahead """
 
         return session < len(self.sessions) and self.sessions[session].looks_ahead()
 
     # -------------------------------------------------------------------------
-    def is_local(self):
-        """ Whether no session is needed """
+    def is_ahead(self, session):
+        """ Whether the relay has got the envelope of a session's next message already """
+
+        return session < len(self.sessions) and self.sessions[session].is_ahead()
+
+    # -------------------------------------------------------------------------
+    @property
+    def is_serial(self):
+        """ Whether there is nothing to wait for, so that one message follows the other """
 
         return bool(self.remote_server) or is_native(self.mail.settings)
 

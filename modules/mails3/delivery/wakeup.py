@@ -69,7 +69,7 @@ class Wakeup:
             with savepoints(mail.db, *([tasks.scheduler.db] if tasks else [])):
                 notify(mail.db)
                 if self.has_own_worker is None:
-                    self.has_own_worker = Workers(mail.db, mail.site).count_own(utcnow()) > 0
+                    self.has_own_worker = Workers(mail.db, mail.site).count_own() > 0
                 if self.has_own_worker or tasks is None:
                     return self.has_own_worker
                 tasks.wake(channel)
@@ -91,7 +91,8 @@ class Wakeup:
         mail, channel = self.mail, self.mail.channel()
         since = utcnow() - timedelta(seconds=mail.options.neglect_timeout)
         if not mail.tasks.count_workers() and not channel.activity.has_manual_runs(since):
-            mail.log_sometimes("No scheduler worker is alive: %s. Start one: web2py.py -K %s" %
+            mail.log_sometimes("No worker is alive: %s. Start one: "
+                               "python3 applications/%s/modules/mails3 work" %
                                (self._consequence(), mail.site))
             return False
         if channel.claims.is_neglected(since) and channel.activity.is_idle(since):

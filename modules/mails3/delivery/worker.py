@@ -33,6 +33,9 @@ from .session_pool import SessionPool
 
 __all__ = ("Worker",)
 
+# How often a run that waits for the relay looks after its leases and new mail (seconds)
+CONTROL_EVERY_S = 1
+
 # How many replies one message may wait for in all: to connect, log in and hand over
 REPLIES_PER_MESSAGE = 4
 
@@ -61,8 +64,7 @@ class Worker:
         self.channel = channel
         self.transport = transport
         self.settings = settings
-        self.now = now
-        self.clock = clock
+        self.now, self.clock = now, clock
 
         self.message_time_s = REPLIES_PER_MESSAGE * settings.reply_timeout \
             if message_time_s is None else message_time_s
@@ -71,12 +73,12 @@ class Worker:
 
         self.commits = Commits(commit, recover, self.message_time_s, clock, sleep)
         self.lease = Lease(channel, row or WorkerRow(channel.db, channel.mail.site, SCHEDULER),
-                           now, self.message_time_s if transport.is_blocking else 0)
+                           now, self.message_time_s if transport.is_serial else 0)
         self.permit = Permit(channel, transport, now, insist)
         self.results = Results(channel, self.permit, settings, now, chance)
         self.pool = SessionPool(channel, transport, self.permit, self.lease, settings,
                                 self.message_time_s, clock)
-        self.sendings = Sendings(clock)
+        self.sendings = Sendings(clock, settings.reply_timeout)
         self.failure = None # why no further message is begun
 
     # -------------------------------------------------------------------------
@@ -94,6 +96,8 @@ class Worker:
     def retry(self):
         """ Send the deferred deliveries that are due, at their own rate; returns as drain() """
 
+        # A scheduler's only worker drains the new mail after that
+        self.sendings.max_s = self.message_time_s
         return self._run(DEFERRED)
 
     # -------------------------------------------------------------------------
@@ -116,6 +120,7 @@ class Worker:
 
         if not self.permit.may_send():
             return
+        self.deadline = self.clock() + self.message_time_s
         claimed = iter([self.lease.claim_these(ids)])
         self.commits.commit()
         try:
@@ -130,6 +135,7 @@ class Worker:
         """ End the run after the messages in hand; what is claimed goes back """
 
         self.deadline = self.clock()
+        self.sendings.max_s = self.message_time_s
 
     # -------------------------------------------------------------------------
     def is_over(self):
@@ -164,7 +170,7 @@ class Worker:
         handed_over = 0
         try:
             while self._begin_next(supply) or len(self.sendings):
-                finished = self.sendings.wait()
+                finished = self.sendings.wait(self.clock() + CONTROL_EVERY_S)
                 self._weigh(finished)
                 handed_over += sum(len(each.outgoing.deliveries) for each in finished)
         finally:
@@ -185,9 +191,10 @@ class Worker:
 
         chosen = {}
         try:
-            if not self.failure:
-                chosen = self.pool.next(supply, self.sendings, self._write_results,
-                                        self.is_over)
+            if self.failure:
+                self.sendings.hurry(self.message_time_s)
+            else:
+                chosen = self.pool.next(supply, self.sendings, self.is_over)
             self._begin(chosen, supply)
         except Exception as failure:
             # The messages that are being handed over come to their end first
@@ -202,7 +209,7 @@ class Worker:
         works, failures = odd_messages.weigh(finished)
         for each in finished:
             self.results.add(each.outgoing.deliveries, each.outcome, works)
-            if not each.is_about_one_session(len(self.sendings), odd_messages.accepted):
+            if not each.is_about_one_session(self.sendings.at_work(), odd_messages.accepted):
                 self.failure = self.failure or each.failure
         self.failure = self.failure or next(iter(failures), None)
 
@@ -242,11 +249,7 @@ class Worker:
         begun = self.commits.surely(partial(self._write, chosen, supply))
         self.results.note_written()
         self.sendings.commit_s = self.clock() - start
-        accepted = self.permit.odd_messages.accepted
-        for session, outgoing in begun.items():
-            sending = self.pool.sending(session, outgoing)
-            self.sendings.start(session, sending, outgoing, accepted)
-        self.pool.opening_s = 0
+        self.pool.start(begun, self.sendings, self.deadline + self.message_time_s)
 
     # -------------------------------------------------------------------------
     def _write_results(self):

@@ -1,8 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    Our tasks in the host's scheduler: the periodic tasks, the wake tasks, the
-    workers
+    Our tasks in the host's scheduler: the periodic tasks and the wake tasks
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -18,6 +17,7 @@ from gluon import current
 
 from ..states import EMAIL
 from ..queue.database import execute, sql_time
+from .scheduler_workers import SchedulerWorkers
 from .task_rows import TaskRows
 
 __all__ = ("Tasks", "app_scheduler_of")
@@ -34,7 +34,7 @@ PURGE_PERIOD_S = 86400
 TOLERANCE_S = 60
 
 # =============================================================================
-class Tasks:
+class Tasks(SchedulerWorkers):
     """ The tasks of MailS3 in the scheduler of one application """
 
     # Their names, which are also the names of their functions
@@ -230,25 +230,6 @@ class Tasks:
         """ The name of the task that drains a channel """
 
         return self.DRAIN if channel == EMAIL else self.CHANNELS
-
-    # -------------------------------------------------------------------------
-    # The workers
-    #
-    def count_workers(self):
-        """
-            How many workers are alive and would run our tasks
-
-            Returns:
-                the count (int)
-        """
-
-        db = self.scheduler.db
-        table = db.scheduler_worker
-        silence = timedelta(seconds = self.mail.options.worker_timeout)
-        rows = db((table.last_heartbeat > self.scheduler.now() - silence) &
-                  table.status.belongs(("ACTIVE", "PICK", "STOP_TASK"))
-                  ).select(table.group_names)
-        return sum(self.rows.group() in (row.group_names or ()) for row in rows)
 
 # -----------------------------------------------------------------------------
 def app_scheduler_of(db):

@@ -23,7 +23,8 @@ from ..message.address import BadInput
 __all__ = ("TransactionLost", "after_request", "check_size", "commits_each_statement",
            "create_statement", "data_version", "database_clock", "execute", "has_own_writers",
            "has_written", "index_names", "insert_rows", "is_conflict", "is_duplicate",
-           "is_in_memory", "listen", "lock_rows_only", "notify", "own_connection", "reading", "recover", "savepoint", "select_for_update", "skip_locked",
+           "is_in_memory", "listen", "lock_rows_only", "notify", "own_connection", "reading",
+           "recover", "savepoint", "seconds_ago", "select_for_update", "skip_locked",
            "sql_literal", "sql_time")
 
 SQLITE, POSTGRESQL, MYSQL = "sqlite", "postgres", "mysql"
@@ -33,6 +34,12 @@ SQLITE, POSTGRESQL, MYSQL = "sqlite", "postgres", "mysql"
 TIME_QUERIES = {POSTGRESQL: "SELECT clock_timestamp() AT TIME ZONE 'UTC'",
                 MYSQL: "SELECT UTC_TIMESTAMP(6)",
                 }
+
+# A time before now (UTC, without a zone)
+SECONDS_AGO = {SQLITE: "datetime('now', '-%d seconds')",
+               POSTGRESQL: "clock_timestamp() AT TIME ZONE 'UTC' - interval '%d seconds'",
+               MYSQL: "UTC_TIMESTAMP(6) - INTERVAL %d SECOND",
+               }
 
 INDEX_QUERIES = {SQLITE: "SELECT name FROM sqlite_master WHERE type = 'index'",
                  POSTGRESQL: "SELECT indexname FROM pg_indexes "
@@ -547,6 +554,12 @@ def data_version(db):
     if engine_of(db) != SQLITE:
         return None
     return execute(db, "PRAGMA data_version").fetchone()[0]
+
+# -----------------------------------------------------------------------------
+def seconds_ago(db, seconds):
+    """ A time by the clock of the database, so many seconds (int) ago: SQL """
+
+    return SECONDS_AGO[engine_of(db)] % seconds
 
 # -----------------------------------------------------------------------------
 # Catalogues

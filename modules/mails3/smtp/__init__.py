@@ -4,11 +4,13 @@
     SMTP, from the settings to the socket:
 
     session       open, reuse, transmit, close
+    trial         ask the relay without a message
     dialogue      which commands, and what the replies mean; no connection
     client        commands and replies over one connection, with deadlines
     login         the mechanisms of AUTH
     errors        what the errors of smtplib and of the socket mean
     wire          reading and writing without blocking
+    deadlines     how long to wait for the replies about one message
     waits         what a session waits for, so that others can go on
     reply_buffer  the bytes received, until they are a whole reply
     server        the settings of the relay

@@ -12,6 +12,7 @@ import time
 
 from contextlib import suppress
 
+from .deadlines import Deadlines
 from .errors import ERRORS, translated
 from .login import login
 from .wire import connect
@@ -30,19 +31,19 @@ QUIT_TIMEOUT_S = 1
 class Client:
     """ One connection with the relay: the commands, and the replies to them """
 
-    def __init__(self, server, deadline, timeout_s, clock=time.monotonic, observe=None):
+    def __init__(self, server, deadlines, timeout_s, clock=time.monotonic, observe=None):
         """
             Args:
                 server: the Server
-                deadline: the latest time for a reply (by the clock), for the
-                          message that is under way; may be set anew
+                deadlines: the Deadlines of the message that is under way; may
+                           be set anew
                 timeout_s: the longest wait for one reply (seconds)
                 clock: function that tells the time (seconds)
                 observe: as for Session
         """
 
         self.server = server
-        self.deadline = deadline
+        self.deadlines = deadlines
         self.timeout_s = timeout_s
         self.clock = clock
         self.observe = observe
@@ -72,6 +73,13 @@ class Client:
             self._hello()
         if server.user is not None:
             self._ask(AUTH, login, self.connection, server)
+
+    # -------------------------------------------------------------------------
+    def give_up(self, began):
+        """ Let connect(), which began in another thread, end soon; returns the RelayUnavailable """
+
+        self.deadlines = Deadlines(began)
+        return classify(self._heard(began, CONNECT, None, "timed out"))
 
     # -------------------------------------------------------------------------
     def _connect(self, context):
@@ -120,7 +128,7 @@ class Client:
         """
 
         began = self.clock()
-        if began >= self.deadline:
+        if began >= self.deadlines.reply:
             return self._heard(began, phase, None, "took too long")
         if self.connection:
             self.connection.wait_until(self._answer_by(phase))
@@ -173,7 +181,7 @@ class Client:
         # The deadline of the content counts for all that is given with it
         phases = [phase for phase, _ in group]
         phase = BODY if BODY in phases else phases[0]
-        if phase != BODY and self.clock() >= self.deadline:
+        if phase != BODY and self.clock() >= self.deadlines.reply:
             return "took too long"
         try:
             yield from self.connection.writing(b"".join(command for _, command in group),
@@ -200,16 +208,9 @@ class Client:
     # For both
     # -------------------------------------------------------------------------
     def _answer_by(self, phase):
-        """
-            The latest time for a reply (by the clock), if we wait from now on
-            - without the reply to the content, nobody knows what became of it:
-              this reply has all the time that is left for the message, and
-              never less than another reply (RFC 5321 section 4.5.3.2.6 asks
-              for 10 minutes)
-        """
+        """ The latest time for a reply (by the clock), if we wait from now on """
 
-        answer_by = self.clock() + self.timeout_s
-        return (max if phase == BODY else min)(self.deadline, answer_by)
+        return self.deadlines.answer_by(phase, self.clock(), self.timeout_s)
 
     # -------------------------------------------------------------------------
     def _heard(self, began, phase, code, text, kind=None):
@@ -263,8 +264,9 @@ class Client:
 
     # -------------------------------------------------------------------------
     def close(self):
-        """ Close the connection, after the answer to QUIT if it was given; never raises """
+        """ Close the connection, after QUIT if the relay can understand it; never raises """
 
+        self.quit()
         connection = self.connection
         if connection is None:
             return

@@ -102,9 +102,9 @@ class Dialogue:
                 is_late: function that tells whether to name no further
                          recipients, and to hand the message over to those that
                          are accepted
-                following: the Dialogue to open along with the content (see
-                           may_be_opened_ahead); None = no next one. If this is
-                           done, its replies are set.
+                following: function that gives the Dialogue to open along with
+                           the content (see may_be_opened_ahead), or None; its
+                           replies are set then. None = no next one.
 
             Yields:
                 list of tuples (phase, command) to give at once; to be sent the
@@ -172,12 +172,13 @@ class Dialogue:
             return error
 
         group = [(BODY, dotted(self.lines))]
-        if following:
+        ahead = following() if following else None
+        if ahead:
             # RFC 2920 section 3.1 allows this
-            group += following.groups[0]
-        reply, *ahead = yield group
-        if following:
-            following.replies = ahead
+            group += ahead.groups[0]
+        reply, *replies = yield group
+        if ahead:
+            ahead.replies = replies
         return classify(reply, self.envelope.own_sender)
 
 # -----------------------------------------------------------------------------

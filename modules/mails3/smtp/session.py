@@ -10,15 +10,19 @@
 
 import time
 
+from functools import partial
+
 from .client import Client
-from .dialogue import Dialogue, Envelope
-from .waits import run
+from .deadlines import Deadlines
+from .dialogue import Dialogue
+from .waits import in_thread, run
 from ..replies import MAIL, PermanentFailure, RelayUnavailable, classify
 
 __all__ = ("Session",)
 
-# The phase of RSET where no message was begun
-RESET = "RSET"
+# A connection that is late ends by itself, and says at which step; only the DNS
+# takes longer (seconds)
+EXTRA_TIME_S = 1
 
 # =============================================================================
 class Session:
@@ -48,6 +52,7 @@ class Session:
         self.observe = observe
 
         self.client = None     # the Client, while the session is open
+        self.left = None       # the Client before, which has been given QUIT
         self.opened_at = 0     # by the clock
         self.messages = 0      # how many have been begun
         self.ahead = None      # the Dialogue whose first group has been given already
@@ -59,18 +64,21 @@ class Session:
         return run(self.transmitting(envelope, within_s, following), self.clock)
 
     # -------------------------------------------------------------------------
-    def transmitting(self, envelope, within_s, following=None):
+    def transmitting(self, envelope, within_s, following=None, final_within_s=0):
         """
             Hand one message over; a generator, so that other sessions go on
             while this one waits
-            - it blocks only where it opens a new session, or closes one
 
             Args:
                 envelope: the Envelope
                 within_s: the time that the message may take in all (seconds)
-                following: the Envelope that is most likely the next one: its
-                           sender and recipients are sent along with the content
-                           of this one, if the relay allows; None = no next one
+                following: function that gives the Envelope that is the next one
+                           for this session, or None: it is asked when the
+                           content is about to be sent, and if the relay allows,
+                           sender and recipients of the next one are sent along
+                           (see is_ahead()); None = no next one
+                final_within_s: the time within which the relay has to answer the
+                                content, if that is more than within_s (seconds)
 
             Yields:
                 a Wait (see waits.py), each time it would block; it may be resumed
@@ -86,25 +94,26 @@ class Session:
                 PermanentFailure: the message can't be encoded
         """
 
-        self.open(within_s)
+        start = self.clock()
+        deadlines = Deadlines(start + within_s, start + final_within_s)
+        yield from self._opening(deadlines)
         if self.ahead and not (self.ahead.envelope is envelope and self.ahead.is_answered()):
             # The relay expects the content of another message, or no content
-            self.close()
-            self.open(within_s)
+            self.leave()
+            yield from self._opening(deadlines)
         is_reused = self.messages > 0
         try:
             outcome = yield from self._converse(envelope, following)
             if is_reused and is_dropped(outcome):
                 # The relay has had enough of this session, not of this site
-                rest_s = self.client.deadline - self.clock()
-                self.close()
-                self.open(rest_s)
+                self.leave()
+                yield from self._opening(deadlines)
                 outcome = yield from self._converse(envelope, following)
             if not (yield from self._is_usable(outcome)):
-                self.close()
+                self.leave()
         except BaseException:
             # Nobody knows what the relay expects next; also if the generator is given up
-            self.close()
+            self.leave()
             raise
         return outcome
 
@@ -114,32 +123,34 @@ class Session:
 
         self.messages += 1
         client, clock = self.client, self.clock
-        half_time = (clock() + client.deadline) / 2
+        half_time = (clock() + client.deadlines.reply) / 2
         dialogue, self.ahead = self.ahead or Dialogue(envelope, client.extensions), None
-        ahead = self._opened_ahead(following)
-        steps = dialogue.hand_over(lambda: clock() >= half_time, ahead)
+        steps = dialogue.hand_over(lambda: clock() >= half_time,
+                                   following and partial(self._open_ahead, following))
         try:
             group = next(steps)
             while True:
                 group = steps.send((yield from client.exchange(group)))
         except StopIteration as end:
             return end.value
-        finally:
-            if ahead and ahead.replies:
-                self.ahead = ahead
 
     # -------------------------------------------------------------------------
-    def _opened_ahead(self, envelope):
-        """ The Dialogue about the next message, if it may be opened ahead; else None """
+    def _open_ahead(self, following):
+        """
+            The Dialogue about the next message, to be opened at once; None if
+            there is no next one, or it may not be opened ahead
+        """
 
-        if envelope is None or self.messages >= self.MAX_MESSAGES:
+        envelope = following() if self.messages < self.MAX_MESSAGES else None
+        if envelope is None:
             return None
         try:
             dialogue = Dialogue(envelope, self.client.extensions)
         except PermanentFailure:
             # The message fails when it has its turn
             return None
-        return dialogue if dialogue.may_be_opened_ahead() else None
+        self.ahead = dialogue if dialogue.may_be_opened_ahead() else None
+        return self.ahead
 
     # -------------------------------------------------------------------------
     def _is_usable(self, outcome):
@@ -162,54 +173,61 @@ class Session:
         return classify(reply) is None
 
     # -------------------------------------------------------------------------
-    def try_envelope(self, sender, recipient, within_s):
-        """
-            Ask whether the relay would take a message, without a message:
-            MAIL, RCPT, RSET; blocks
+    def open(self, within_s):
+        """ Open the session, if it is not open, and block until that is done; see opening() """
 
-            Args:
-                sender: a bare address (str)
-                recipient: a bare address (str)
-                within_s: the time for all of it (seconds)
-
-            Raises:
-                DeliveryError: the relay refuses, or the session can't be opened
-        """
-
-        self.open(within_s)
-        # Without extensions, each group is one command
-        for group in Dialogue(Envelope(sender, [recipient], ""), {}).groups:
-            reply, = run(self.client.exchange(group), self.clock)
-            error = classify(reply)
-            if error:
-                raise error
-        run(self.client.exchange([(RESET, b"RSET\r\n")]), self.clock)
+        run(self.opening(within_s), self.clock)
 
     # -------------------------------------------------------------------------
-    def open(self, within_s):
+    def opening(self, within_s):
         """
-            Open the session, if it is not open; blocks
+            Open the session, if it is not open; a generator
+            - all that blocks is done by another thread, the DNS included
 
             Args:
-                within_s: the time for this and for the next message (seconds)
+                within_s: the time for that (seconds)
+
+            Yields:
+                a Wait, until that is done
 
             Raises:
                 ChannelFailure: the session can't be opened
         """
 
-        deadline = self.clock() + within_s
-        if self.is_ready():
-            self.client.deadline = deadline
-            return
-        self.close()
+        yield from self._opening(Deadlines(self.clock() + within_s))
 
-        self.client = Client(self.server, deadline, self.timeout_s, self.clock, self.observe)
+    # -------------------------------------------------------------------------
+    def _opening(self, deadlines):
+        """ As opening(), with the Deadlines of the message for which the session is used """
+
+        if self.is_ready():
+            self.client.deadlines = deadlines
+            return
+        self.leave()
+
+        before, self.left = self.left, None
+        client = Client(self.server, deadlines, self.timeout_s, self.clock, self.observe)
+
+        def connect():
+            if before:
+                # A relay may count its connections
+                before.close()
+            client.connect()
+
+        began = self.clock()
         try:
-            self.client.connect()
-        except BaseException:
-            self.close()
+            yield from in_thread(connect, deadlines.reply + EXTRA_TIME_S, client.close,
+                                 self.clock)
+        except TimeoutError:
+            raise client.give_up(began) from None
+        except Exception:
+            self.client = client
+            self.leave()
             raise
-        self.opened_at, self.messages = self.clock(), 0
+        except BaseException:
+            client.give_up(began)
+            raise
+        self.client, self.opened_at, self.messages = client, self.clock(), 0
 
     # -------------------------------------------------------------------------
     def looks_ahead(self):
@@ -225,22 +243,34 @@ class Session:
             self.clock() - self.opened_at < self.MAX_AGE_S and self.client.is_quiet()
 
     # -------------------------------------------------------------------------
+    def is_ahead(self):
+        """ Whether the relay has got the envelope of the next message already """
+
+        return self.ahead is not None
+
+    # -------------------------------------------------------------------------
     def leave(self):
         """
-            Give QUIT, if the relay can understand it now; close() takes the
-            answer. To close several sessions without waiting for each, call
-            leave() for all of them first. Never raises.
+            Use this connection no longer: give QUIT, if the relay can
+            understand it now; the next opening() or close() takes the answer.
+            To close several sessions without waiting for each, call leave() for
+            all of them first. Never raises.
         """
 
-        if self.client:
-            self.client.quit()
+        client, self.client, self.ahead = self.client, None, None
+        if client:
+            client.quit()
+            if client.has_quit:
+                self.left = client
+            else:
+                client.close()
 
     # -------------------------------------------------------------------------
     def close(self):
         """ Close the session, with QUIT if the relay can understand it; never raises """
 
         self.leave()
-        client, self.client, self.ahead = self.client, None, None
+        client, self.left = self.left, None
         if client:
             client.close()
 

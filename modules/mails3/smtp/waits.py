@@ -11,9 +11,11 @@ import selectors
 import socket
 import time
 
+from concurrent.futures import Future
+from threading import Thread
 from typing import NamedTuple
 
-__all__ = ("Selector", "Wait", "pause", "run")
+__all__ = ("Selector", "Wait", "in_thread", "pause", "run")
 
 # For a few sockets and a moment; epoll takes more system calls
 Selector = getattr(selectors, "PollSelector", selectors.DefaultSelector)
@@ -48,6 +50,64 @@ def run(steps, clock=time.monotonic):
         except StopIteration as end:
             return end.value
         pause([wait], clock)
+
+# -----------------------------------------------------------------------------
+def in_thread(work, until, undo, clock=time.monotonic):
+    """
+        Have work that blocks done by a thread of its own; a generator
+        - nobody can stop a thread: if nobody waits any more when the work is
+          done, the work is undone
+
+        Args:
+            work: function that blocks, without arguments
+            until: how long to wait for the work (by the clock)
+            undo: function that undoes the work, without arguments
+            clock: function that tells the time (seconds)
+
+        Yields:
+            a Wait, until the work is done
+
+        Returns:
+            what the function returns
+
+        Raises:
+            what the function raises; TimeoutError: the work takes too long
+    """
+
+    result = Future()
+    ours, theirs = socket.socketpair()
+
+    def do():
+        # To close it wakes the other end
+        with theirs:
+            outcome = error = None
+            try:
+                outcome = work()
+            except BaseException as failure:
+                error = failure
+            if not result.set_running_or_notify_cancel():
+                undo()
+            elif error:
+                result.set_exception(error)
+            else:
+                result.set_result(outcome)
+
+    with ours:
+        try:
+            Thread(target=do, daemon=True).start()
+        except RuntimeError:
+            # This process may not start a thread now: then it blocks
+            do()
+        try:
+            while not result.done():
+                if clock() >= until:
+                    raise TimeoutError("timed out")
+                yield Wait(ours, selectors.EVENT_READ, until)
+        except BaseException:
+            if not result.cancel():
+                undo()
+            raise
+    return result.result()
 
 # -----------------------------------------------------------------------------
 def pause(waits, clock=time.monotonic):

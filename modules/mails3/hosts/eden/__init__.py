@@ -18,7 +18,9 @@
     web_api     what the answer of a web API means
     daily_limit Eden's limit of mails per day
     report      what an admin sees of Eden's rows
+    outbox_page what Eden's page of the outbox shows of our rows
     handback    MailS3 leaves: unsent mail becomes Eden's own
+    stock       whether Eden can send that mail
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT

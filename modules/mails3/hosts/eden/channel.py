@@ -19,7 +19,7 @@ from .daily_limit import DailyLimit
 from .intake import Intake
 from .transports import ChannelTransport
 
-__all__ = ("EdenChannel",)
+__all__ = ("EdenChannel", "has_messages")
 
 # =============================================================================
 class EdenChannel(Channel):

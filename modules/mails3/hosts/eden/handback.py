@@ -2,7 +2,7 @@
 
 """
     Handback: MailS3 leaves Eden, and unsent mail becomes Eden's own, so that
-    stock Eden sends it
+    stock Eden sends it; if stock Eden can't send, the mail stays with MailS3
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -15,12 +15,20 @@ from gluon import current
 
 from ...states import EMAIL, UNSENT
 from ...message.content import texts_of
+from .stock import fault_of_eden, obstacle_of_site
 
 __all__ = ("HandBack",)
 
 # The length of the columns msg_email.subject, doc_document.name (characters)
 MAX_SUBJECT = 78
 MAX_DOCUMENT_NAME = 128
+
+# Stock Eden's process_outbox() ends with a TypeError at a row without a number of
+# retries that is refused, and never comes to the rows after it: Eden's default
+RETRIES = 9
+
+# pr_contact.comments of an address that is nobody's contact
+COMMENT = "MailS3: recipient of unsent mail"
 
 # =============================================================================
 class HandBack:
@@ -41,24 +49,67 @@ class HandBack:
     # -------------------------------------------------------------------------
     def run(self):
         """
+            Hand the unsent mail over, if Eden can send it
+
+            Returns:
+                list of sentences about the unsent mail (str)
+        """
+
+        fault = fault_of_eden(self.mail)
+        obstacle = fault or obstacle_of_site(self.mail)
+        if not obstacle:
+            return self._hand_over()
+
+        kept = self.db(self._unsent()).count()
+        queued_by_eden = self.db(self._unsent_of_eden()).count()
+        told = [obstacle] if fault or kept or queued_by_eden else []
+        if kept:
+            told.append("Unsent mails that stay in the tables of MailS3, and are sent when "
+                        "MailS3 is installed again: %s." % kept)
+        if queued_by_eden:
+            told.append("Unsent mails that Eden itself has queued, and will try: %s. If Eden "
+                        "gives them up, install MailS3 again and requeue them." %
+                        queued_by_eden)
+        return told
+
+    # -------------------------------------------------------------------------
+    def _unsent(self):
+        """ Query for the unsent mail that MailS3 has queued """
+
+        tables = self.tables
+        table, delivery, stored = tables.outbox, tables.delivery, tables.message
+        return self._all_unsent() & (table.pe_id == None) & \
+            (delivery.outbox_id == table.id) & (stored.id == delivery.message_id)
+
+    # -------------------------------------------------------------------------
+    def _unsent_of_eden(self):
+        """ Query for the unsent mail that Eden has queued """
+
+        return self._all_unsent() & (self.tables.outbox.pe_id != None)
+
+    # -------------------------------------------------------------------------
+    def _all_unsent(self):
+        """ Query for the unsent mail """
+
+        table = self.tables.outbox
+        return (table.status == UNSENT) & (table.deleted == False) & \
+            (table.contact_method == EMAIL)
+
+    # -------------------------------------------------------------------------
+    def _hand_over(self):
+        """
             Copy the unsent mail
             - except mail that carries a secret: each user who may read the
               outbox can read Eden's tables
 
             Returns:
-                tuple (handed, withheld): how many deliveries Eden has now, how
-                many stay with MailS3
+                as run()
         """
 
-        tables = self.tables
-        table, delivery, stored = tables.outbox, tables.delivery, tables.message
-        rows = self.db((table.status == UNSENT) &
-                       (table.deleted == False) &
-                       (table.contact_method == EMAIL) &
-                       (table.pe_id == None) &
-                       (delivery.outbox_id == table.id) &
-                       (stored.id == delivery.message_id)).select(
-                            table.id, table.address, stored.id, stored.secret,
+        table, stored = self.tables.outbox, self.tables.message
+        rows = self.db(self._unsent()).select(
+                            table.id, table.address, table.retries,
+                            stored.id, stored.secret,
                             orderby = table.id,
                             )
         handed = withheld = 0
@@ -70,11 +121,22 @@ class HandBack:
                 withheld += 1
                 continue
             entry = row.msg_outbox
+            retries = RETRIES if entry.retries is None else entry.retries
             self.db(table.id == entry.id).update(message_id = eden_message_id,
                                                  pe_id = self._pe_id(entry.address),
+                                                 retries = retries,
                                                  )
             handed += 1
-        return handed, withheld
+
+        told = []
+        if handed:
+            told.append("Unsent mails handed to Eden, which sends them as text: %s." % handed)
+        if withheld:
+            told.append("Unsent mails with a link or password in them, which stay in the "
+                        "tables of MailS3, and are sent when MailS3 is installed again: %s. In "
+                        "the tables of Eden, every user who may see the outbox could read "
+                        "them." % withheld)
+        return told
 
     # -------------------------------------------------------------------------
     def _eden_message_id(self, message_id):
@@ -154,7 +216,7 @@ class HandBack:
                 return row.pe_id
 
         pe_id = entity.insert(instance_type="pr_person")
-        contact.insert(pe_id=pe_id, contact_method=EMAIL, value=address)
+        contact.insert(pe_id=pe_id, contact_method=EMAIL, value=address, comments=COMMENT)
         return pe_id
 
 # END =========================================================================

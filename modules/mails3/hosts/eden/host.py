@@ -18,6 +18,7 @@ from ..self_repair import schedule_self_repair
 from ..web_request import web_request_of
 from .access import ask_admins_to_approve, restrict_tables
 from .mail import EdenMail
+from .outbox_page import add_mail_column
 from .settings import given_settings, settings_path
 from .stand_ins import StandIns
 
@@ -72,6 +73,7 @@ def install_mailer(environment):
     current.mail = mail
     auth.settings.mailer = mail.for_secrets()
     show_notice(mail, "warning", mail.is_admin)
+    add_mail_column(mail)
     return mail
 
 # -----------------------------------------------------------------------------
@@ -111,6 +113,7 @@ def mail_of(db, auth, eden_mail, settings):
                     site = request.application,
                     auth = auth,
                     )
+    mail.eden_mail = eden_mail
     mail.settings_file = settings_path(request.folder)
     mail.configure(settings)
     mail.note_configuration()

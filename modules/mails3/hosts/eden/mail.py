@@ -44,6 +44,7 @@ class EdenMail(MailS3):
         self.own_senders = ()     # the configured sender, in the forms that Eden hands over
         self.mails_per_day = None # None = no limit
         self.is_direct = False    # send() sends, for a method of Eden that we call to send
+        self.eden_mail = None     # Eden's own Mail
 
     # -------------------------------------------------------------------------
     # Settings
@@ -160,18 +161,9 @@ class EdenMail(MailS3):
 
     # -------------------------------------------------------------------------
     def retire(self):
-        """ As MailS3.retire(); unsent mail becomes Eden's own """
+        """ As MailS3.retire(); unsent mail becomes Eden's own if Eden can send it """
 
         super().retire()
-        handed, withheld = HandBack(self).run()
-        sentences = []
-        if handed:
-            sentences.append("Unsent mails handed to Eden, which sends them as text: %s." %
-                             handed)
-        if withheld:
-            sentences.append("Unsent mails with a link or password in them, which stay in "
-                             "the tables of MailS3: %s. In the tables of Eden, every user "
-                             "who may see the outbox could read them." % withheld)
-        return sentences
+        return HandBack(self).run()
 
 # END =========================================================================

@@ -63,8 +63,9 @@ class ChannelTransport:
         Transport that a worker calls
     """
 
-    is_blocking = True
+    is_serial = True
 
+    # -------------------------------------------------------------------------
     def __init__(self, mail, channel):
         """
             Args:
@@ -76,23 +77,23 @@ class ChannelTransport:
         self.channel = channel
 
     # -------------------------------------------------------------------------
-    def open(self, count, within_s):
-        """ As Transport.open(); raises ConfigurationFailure if no gateway is configured """
+    def opening(self, session, within_s):
+        """ As Transport.opening(); raises ConfigurationFailure if no gateway is configured """
 
+        yield
         if self.channel == "SMS" and not self._gateways():
             raise ConfigurationFailure("No SMS gateway configured")
         if self.channel == "TWITTER" and not current.msg.get_twitter_api():
             raise ConfigurationFailure("No Twitter API configured")
-        return 1
 
     # -------------------------------------------------------------------------
     def is_ready(self, session):
-        """ As Transport.is_ready(): texts are sent one after the other """
+        """ As Transport.is_ready(): the gateways are looked up for each text """
 
         return False
 
     # -------------------------------------------------------------------------
-    def sending(self, session, outgoing, within_s, following=None):
+    def sending(self, session, outgoing, within_s, following=None, final_within_s=0):
         """ As Transport.sending() """
 
         yield
@@ -102,6 +103,12 @@ class ChannelTransport:
     # -------------------------------------------------------------------------
     def looks_ahead(self, session):
         """ As Transport.looks_ahead(): no gateway does """
+
+        return False
+
+    # -------------------------------------------------------------------------
+    def is_ahead(self, session):
+        """ As Transport.is_ahead() """
 
         return False
 
@@ -169,22 +176,23 @@ class ChannelTransport:
 class EdenTransport(Transport):
     """ Sends messages that Eden has queued by Eden's own msg.send_email() """
 
-    is_blocking = True
+    is_serial = True
 
     # -------------------------------------------------------------------------
-    def open(self, count, within_s):
-        """ As Transport.open(): msg.send_email() opens a session itself """
+    def is_ready(self, session):
+        """ As Transport.is_ready(): msg.send_email() opens a session itself """
 
-        return 1
+        return session == 0
 
     # -------------------------------------------------------------------------
-    def sending(self, session, outgoing, within_s, following=None):
+    def sending(self, session, outgoing, within_s, following=None, final_within_s=0):
         """ As Transport.sending() """
 
         eden_message = outgoing.message
         if eden_message.to:
             # MailS3.send() has queued this message
-            return (yield from super().sending(session, outgoing, within_s))
+            return (yield from super().sending(session, outgoing, within_s,
+                                               final_within_s=final_within_s))
 
         attachments = eden_message.arguments().get("attachments", [])
         for attachment in attachments:

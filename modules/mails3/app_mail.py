@@ -10,7 +10,6 @@
 import copy
 
 from threading import current_thread
-from types import SimpleNamespace
 
 from .admin.alerts import Alerts
 from .delivery.channel import Channel
@@ -145,19 +144,15 @@ class AppMail:
         return mail
 
     # -------------------------------------------------------------------------
-    def as_configured(self, **options):
+    def as_configured(self):
         """
             A MailS3 like this one, without what the request has changed in
             mail.settings: it sends what others have queued as well
-
-            Args:
-                options: MailS3 settings that it has in place of those of the site
         """
 
         mail = copy.copy(self)
         if self._configuration is not None:
             mail.settings = type(self.settings)(self._configuration)
-        mail._options = SimpleNamespace(**{**vars(self.options), **options})
         return mail
 
     # -------------------------------------------------------------------------

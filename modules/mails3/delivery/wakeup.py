@@ -109,8 +109,9 @@ class Wakeup:
         if not self.mail.options.fallback:
             return "mail is queued but nothing sends it"
         if self.mail.web_request:
-            return "the web server sends each new mail once, and what waits only with a new mail"
-        return "each new mail is tried once, at once"
+            return "the web server sends a new mail after its request, and what waits " \
+                   "only together with a new mail"
+        return "a new mail is tried once, while its request or script waits"
 
 # -----------------------------------------------------------------------------
 @contextmanager

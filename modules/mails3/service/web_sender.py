@@ -15,6 +15,7 @@
 """
 
 import logging
+import os
 import re
 import sys
 import threading
@@ -25,7 +26,7 @@ from contextlib import ExitStack
 from ..admin.alerts import Alerts
 from ..delivery.configuration import is_native
 from ..queue.database import after_request, is_in_memory, own_connection
-from ..queue.workers import WEB, WorkerRow
+from ..queue.workers import WEB, WorkerRow, Workers
 from ..states import brief
 
 __all__ = ("WebRequest", "can_run_threads")
@@ -37,18 +38,13 @@ log = logging.getLogger("web2py.mails3")
 LINGER_S = 10
 RESPONSE_S = 0.03
 
-# How long a run begins further messages: the next one has the configuration of
-# a newer request. How long runs go on for what one request has queued (seconds)
-RUN_S = 60
+# For how long the work for a request is taken up again (seconds)
 MAX_TIME_S = 600
 
 # The pauses before a run that has failed is made again; the wait for another
 # writer on SQLite (seconds)
 MIN_PAUSE_S, MAX_PAUSE_S = 1, 60
 LOCK_WAIT_S = 5
-
-# One connection to the mail server: each process of the web server may have one
-SESSIONS = 1
 
 # uWSGI lets threads go on between two requests since this version; older ones
 # with one of these options
@@ -100,7 +96,7 @@ class WebRequest:
            channel not in mail.channel_names:
             return False
         if self.sending_mail is None:
-            self.sending_mail = mail.as_configured(sessions=SESSIONS)
+            self.sending_mail = mail.as_configured()
         if is_native(self.sending_mail.settings):
             # Other requests may have a mail server: their mail is not for a log
             return False
@@ -134,7 +130,8 @@ class WebRequest:
         """ The WebSender for this site; raises RuntimeError if it can't be started """
 
         mail = self.mail
-        key = "mails3 %s %s" % (mail.site, mail.db._adapter.uri)
+        # After a fork by uWSGI, Python does not know that the threads are gone
+        key = (os.getpid(), mail.site, mail.db._adapter.uri)
         has_lock = STARTING.acquire(timeout=STARTING_TIMEOUT_S)
         try:
             for thread in threading.enumerate():
@@ -199,8 +196,10 @@ class Order:
             if not channel.has_work(now(), is_patient=False):
                 return True
             run = channel.worker(row=WorkerRow(mail.db, mail.site, WEB), now=now)
-            run.deadline = min(run.deadline, run.clock() + RUN_S)
+            # The next run has the configuration of a newer request
+            run.sendings.max_s = run.message_time_s
             run.work()
+            Workers(mail.db, mail.site).remove_lost(now())
             Alerts(mail).run()
             return not run.is_over()
 
@@ -211,7 +210,7 @@ class WebSender(threading.Thread):
     def __init__(self, key):
         """
             Args:
-                key: which site it is
+                key: which process and site it is for
         """
 
         # As a daemon: the end of the process does not wait for a mail server

@@ -11,6 +11,7 @@
     drain_task  the task that sends new mail
     worker_loop a worker of the scheduler takes a wake by itself
     fork_guard  a worker starts no task during a heartbeat
+    web_request a visitor's request, whose process can send
     notice      tells an admin on each page that mail is not sent
 
     @copyright: 2026 (c) the MailS3 authors

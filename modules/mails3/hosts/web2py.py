@@ -19,6 +19,7 @@ from ..settings import complain_once, read_file
 from .notice import show_notice
 from .scheduler import Tasks, app_scheduler_of
 from .self_repair import schedule_self_repair
+from .web_request import web_request_of
 
 __all__ = ("install_mailer",)
 
@@ -98,6 +99,7 @@ def mail_of(db, auth, app_mail):
                   )
     mail.settings_file = path
     mail.note_configuration()
+    mail.web_request = web_request_of(mail)
     return mail
 
 # END =========================================================================

@@ -15,6 +15,7 @@ from ...queue.schema import COMPANIONS, define
 from ..notice import show_notice
 from ..scheduler import Tasks, app_scheduler_of
 from ..self_repair import schedule_self_repair
+from ..web_request import web_request_of
 from .access import ask_admins_to_approve, restrict_tables
 from .mail import EdenMail
 from .outbox_page import add_mail_column
@@ -116,6 +117,7 @@ def mail_of(db, auth, eden_mail, settings):
     mail.settings_file = settings_path(request.folder)
     mail.configure(settings)
     mail.note_configuration()
+    mail.web_request = web_request_of(mail)
     return mail
 
 # END =========================================================================

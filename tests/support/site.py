@@ -5,6 +5,7 @@
 
         python site.py serve|work|shell APP [PORT]     in the site's folder
         python site.py web2py APP ARGUMENTS            web2py.py of that folder
+        python site.py mails3 APP ARGUMENTS            python3 APP/modules/mails3 ARGUMENTS
 """
 
 import configparser
@@ -158,6 +159,21 @@ class Site:
         worker, _ = self._start("work", *groups)
         if not eventually(lambda: self._alive(worker)):
             raise RuntimeError("no heartbeat: see %s" % self.logs)
+        return worker
+
+    def work_alone(self, *options):
+        """
+            Start a worker of our own (the verb work), where MailS3 is installed;
+            its processes may still be running the models then
+
+            Args:
+                options: of the command line
+
+            Returns:
+                the process (Popen) of its supervisor
+        """
+
+        worker, _ = self._start("mails3", "work", *options)
         return worker
 
     def _alive(self, worker):
@@ -364,6 +380,14 @@ def web2py(app, *args):
     sys.argv = ["web2py.py", *args]
     runpy.run_path("web2py.py", run_name="__main__")
 
+def mails3(app, *args):
+    """ What the command line of MailS3 does with these arguments """
+
+    path = os.path.join("applications", app, "modules", "mails3")
+    sys.argv = [path, *args]
+    print("working", flush=True)
+    runpy.run_path(path, run_name="__main__")
+
 def shell(app):
     """ The code on stdin """
 
@@ -389,6 +413,7 @@ if __name__ == "__main__":
     sys.path[0] = os.getcwd()
     if verb != "shell":
         end_with_parent()
-    {"serve": serve, "work": work, "web2py": web2py, "shell": shell}[verb](*args)
+    {"serve": serve, "work": work, "web2py": web2py, "mails3": mails3,
+     "shell": shell}[verb](*args)
 
 # END =========================================================================

@@ -28,20 +28,26 @@ from support.site import TESTS, Site # noqa: E402
 from mails3.installation import install # noqa: E402
 
 PASSWORD = "a long secret"
-WIDTH, HEIGHT = 1280, 850
+WIDTH, HEIGHT = 1280, 1160
+
+# The worker has seen what is to be seen
+UNTIL = """
+import time
+while not (%s):
+    db.commit()
+    time.sleep(0.1)
+"""
 
 # An admin; a day of mail, two of which the SMTP server refuses
-BEFORE = """
+BEFORE = UNTIL % "db(db.mails3_worker).count()" + """
 number = db.auth_user.insert(email="olga@shelter.net", first_name="Olga",
-                             password=db.auth_user.password.validate(%r)[0])
+                             password=db.auth_user.password.validate(PASSWORD)[0])
 auth.add_membership(auth.add_group("admin"), number)
 for n in range(148):
-    mail.send("user%%s@there.net" %% n, "Volunteers needed on Saturday", "There is news.")
+    mail.send("user%s@there.net" % n, "Volunteers needed on Saturday", "There is news.")
 for name in ("ben", "carol"):
     mail.send(name + "@there.net", "Welcome to the shelter", "Hello")
-db.commit()
-mail.drain()
-"""
+""" + UNTIL % "db(db.mails3_delivery.attempts == 0).isempty()"
 
 # The SMTP server is away
 MEANWHILE = """
@@ -56,8 +62,7 @@ for row in db(db.mails3_delivery).select():
 db(db.mails3_attempt).update(tried_on=ago(38))
 for n in range(12):
     mail.send("late%s@there.net" % n, "Volunteers needed on Sunday", "There is news.")
-db.commit()
-mail.drain()
+""" + UNTIL % "db(db.mails3_channel.status == 'tripped').count()" + """
 db(db.mails3_channel).update(tripped_on=ago(12), probe_on=ago(-4))
 db(db.msg_outbox.status == 1).update(created_on=ago(11))
 """
@@ -79,8 +84,8 @@ def main(target):
         site.serve()
         # A visitor's request, not a developer's: the app would only log its mail
         visit = "mail.settings.server = %r\nmail.note_configuration()\n" % relay.address
-        site.work()
-        site.shell(visit + BEFORE % PASSWORD)
+        site.work_alone()
+        site.shell(visit + "PASSWORD = %r\n" % PASSWORD + BEFORE)
         relay.stop()
         site.shell(visit + MEANWHILE)
 

@@ -21,7 +21,8 @@ from .manifest import Manifest, PACKAGE, SETTINGS_FILE, SOURCE, fingerprint, pac
 
 __all__ = ("InstallError", "install", "uninstall")
 
-RESTART = "Now restart the web server and the scheduler worker."
+START = "Now restart the web server, and start a worker: python3 %s work"
+RESTART = "Now restart the web server and the worker."
 
 # =============================================================================
 class InstallError(Exception):
@@ -44,6 +45,7 @@ def install(app, link=False, tell=print):
 
     app = check_app(app)
     before = Manifest(app)
+    is_upgrade = os.path.lexists(app / PACKAGE)
     files = package_files() + single_files()
     refuse_foreign_files(before, files, link)
 
@@ -71,7 +73,7 @@ def install(app, link=False, tell=print):
 
     if (app / "compiled").is_dir():
         tell("This app is compiled: compile it again, before that MailS3 has no effect.")
-    tell(RESTART)
+    tell(RESTART if is_upgrade else START % (app / PACKAGE))
 
 # -----------------------------------------------------------------------------
 def refuse_foreign_files(manifest, files, link):

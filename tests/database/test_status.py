@@ -2,6 +2,7 @@
     Report, status, metrics and configuration check
 """
 
+import io
 import re
 
 from datetime import timedelta
@@ -10,10 +11,14 @@ from types import SimpleNamespace
 import pytest
 
 from support.fake_relay import FakeRelay
+from support.meanwhile import meanwhile
 from mails3.clock import utcnow
-from mails3.states import FAILED, SENT, UNSENT
+from mails3.states import FAILED, NEW, SENT, UNSENT
+from mails3.delivery import channel
+from mails3.admin.manual_run import manual_run
 from mails3.admin.metrics import exposition
 from mails3.admin.operator import Operator
+from mails3.admin.printing import Output
 from mails3.admin.config_check import check_configuration, refuses_recipient, works
 from mails3.admin.status import BROKEN, FLOWING, WAITING, Status, next_step
 
@@ -207,6 +212,31 @@ class TestStatus:
 
         problem, = status(office).problems
         assert (problem.kind, problem.level) == ("worker", BROKEN)
+
+    @pytest.mark.parametrize("kind, send", [
+        ("scheduler", lambda mail: mail.drain()),
+        ("command", lambda mail: manual_run(mail, mail.report(), NEW, Output(io.StringIO()))),
+        ("web", lambda mail: Operator(mail, "Pat").send())])
+    def test_a_run_is_listed_by_who_has_started_it(self, office, monkeypatch, kind, send):
+        """ A run that lasts is listed among the workers, by what has started it """
+
+        now, listed = [utcnow()], []
+
+        def passing():
+            now[0] += timedelta(seconds=4)
+            return now[0]
+
+        monkeypatch.setattr(channel, "database_clock", lambda db: (passing, timedelta(0)))
+        office.queue(ANNE)
+        thread = meanwhile(office, "DATA",
+                           lambda mail: listed.extend(Status(mail, now[0]).worker_list()))
+
+        send(office.mail)
+        thread.join()
+
+        assert [(worker["kind"], worker["doing"]) for worker in listed] == \
+               [(kind, "sending (EMAIL)")]
+        assert Status(office.mail, now[0]).worker_list() == []
 
     def test_risky_settings_are_warned_of(self, office):
         """

@@ -48,6 +48,15 @@ class TestInstall:
         assert status == 0 and "replaced modules/mails3/mail.py" in told
         assert app.files() == files
 
+    def test_a_worker_is_started_once(self, app):
+        """ The first install names the command that starts a worker, an upgrade does not """
+
+        first, again = app.run("install")[0], app.run("install")[0]
+
+        command = "python3 %s work" % (app.path / "modules/mails3")
+        assert command in first
+        assert command not in again and "restart the web server and the worker" in again
+
     def test_settings_survive_an_upgrade(self, app):
         """ An upgrade does not change private/mails3.ini """
 

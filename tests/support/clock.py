@@ -27,4 +27,14 @@ class SleeplessClock:
 
         self.slept_s += seconds
 
+    # -------------------------------------------------------------------------
+    def passes(self, seconds):
+        """ A condition for FakeRelay.hold(): so much time passes before the answer """
+
+        def pass_time():
+            self.sleep(seconds)
+            return True
+
+        return pass_time
+
 # END =========================================================================

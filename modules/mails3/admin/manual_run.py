@@ -15,6 +15,7 @@ import time
 from contextlib import contextmanager
 
 from ..clock import utcnow
+from ..queue.workers import COMMAND, WorkerRow
 from ..states import NEW, UNSENT
 from .alerts import Alerts
 from .operator import OperatorError
@@ -54,7 +55,8 @@ def manual_run(mail, report, queue, output, seconds=None):
     settled, is_moving = 0, True
     with Progress(total, output) as progress:
         while is_moving and not progress.stopped:
-            run = mail.channel().worker(everything=True)
+            run = mail.channel().worker(everything=True,
+                                        row=WorkerRow(mail.db, mail.site, COMMAND))
             if end:
                 run.deadline = min(run.deadline, end)
             show_after_commit(run, progress, lambda: total - report.waiting(queue))

@@ -63,7 +63,8 @@ def metrics(status):
            "the configuration is broken.", int(row.status == TRIPPED))
     yield ("paused", "gauge", "1 while an admin has paused sending.",
            int(is_paused(row, now)))
-    yield ("workers", "gauge", "Scheduler workers that are alive.", status.workers)
+    yield ("workers", "gauge", "Workers that are alive, ours and those of the scheduler.",
+           status.workers)
     yield ("last_drain_timestamp_seconds", "gauge", "When a run was last at work.",
            unix_time(row.drained_on))
     yield ("last_retry_timestamp_seconds", "gauge", "When the last retry pass began.",

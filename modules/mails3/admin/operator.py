@@ -18,6 +18,7 @@ from ..delivery.worker import Worker
 from ..queue.contents import Contents
 from ..queue.database import savepoint
 from ..queue.transitions import NotPossible, OperatorTransitions
+from ..queue.workers import WEB, WorkerRow
 from ..states import DEFERRED, NEW, one_line, stored_text
 from .alerts import Alerts
 
@@ -205,7 +206,8 @@ class Operator:
         self.db.commit()
         count, end = 0, time.monotonic() + time_s
         for run in (Worker.drain, Worker.retry):
-            worker = self.mail.channel().worker(everything=True)
+            worker = self.mail.channel().worker(everything=True,
+                                                row=WorkerRow(self.mail.db, self.mail.site, WEB))
             worker.deadline = min(worker.deadline, end)
             count += run(worker)
         Alerts(self.mail).run()
@@ -254,12 +256,8 @@ class Operator:
     def _wake(self):
         """ Wake a worker; a failure costs delay only """
 
-        tasks = self.mail.tasks
-        if tasks is None:
-            return
         try:
-            with savepoint(tasks.scheduler.db, "mails3_wake"):
-                tasks.wake()
+            self.mail.wakeup.wake()
         except Exception as error:
             log.warning("The workers can't be woken (%s).", type(error).__name__)
 

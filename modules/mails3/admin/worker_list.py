@@ -9,18 +9,19 @@
 
 from datetime import timedelta
 
+from ..clock import utcnow
+from ..queue.database import database_clock
 from ..queue.workers import ALIVE_S, Workers
 
 __all__ = ("worker_list",)
 
 # -----------------------------------------------------------------------------
-def worker_list(mail, now):
+def worker_list(mail):
     """
         All workers that give signs of life, and those that were lost lately
 
         Args:
             mail: the MailS3
-            now: the time (datetime, UTC)
 
         Returns:
             list of dict: kind ("worker": the verb work, "scheduler", "command",
@@ -28,6 +29,7 @@ def worker_list(mail, now):
             (str), is_alive (bool)
     """
 
+    now = database_clock(mail.db)[0]()
     oldest = now - timedelta(seconds=ALIVE_S)
     workers = [{"kind": row.kind,
                 "machine": row.machine,
@@ -37,6 +39,6 @@ def worker_list(mail, now):
                 "doing": row.doing,
                 "is_alive": row.alive_on > oldest,
                 } for row in Workers(mail.db, mail.site).rows()]
-    return workers + (mail.tasks.workers(now) if mail.tasks else [])
+    return workers + (mail.tasks.workers(utcnow()) if mail.tasks else [])
 
 # END =========================================================================

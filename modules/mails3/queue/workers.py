@@ -13,6 +13,8 @@ import socket
 from datetime import timedelta
 from uuid import uuid4
 
+from .database import execute, seconds_ago
+
 __all__ = ("ALIVE_S", "COMMAND", "OWN", "SCHEDULER", "WEB", "WorkerRow", "Workers")
 
 # mails3_worker.kind
@@ -94,13 +96,16 @@ class Workers:
         self.site = site
 
     # -------------------------------------------------------------------------
-    def count_own(self, now):
-        """ How many workers of our own (the verb "work") are alive """
+    def count_own(self):
+        """
+            How many workers of our own (the verb "work") are alive, by the clock
+            of the database: this machine's may be another one
+        """
 
-        table = self.table
-        return self.db((table.site == self.site) &
-                       (table.kind == OWN) &
-                       (table.alive_on > now - timedelta(seconds=ALIVE_S))).count()
+        return execute(self.db, "SELECT COUNT(*) FROM %s WHERE site = ? AND kind = ? "
+                                "AND alive_on > %s" %
+                                (self.table._rname, seconds_ago(self.db, ALIVE_S)),
+                       self.site, OWN).fetchone()[0]
 
     # -------------------------------------------------------------------------
     def rows(self):

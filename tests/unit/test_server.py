@@ -1,0 +1,54 @@
+"""
+    The mail server as the settings name it
+"""
+
+import pytest
+
+from gluon.storage import Storage
+
+from mails3.smtp.server import Server
+
+# =============================================================================
+class TestServer:
+    """ A Server is read from mail.settings """
+
+    @pytest.mark.parametrize("given, host, port", [
+        ("mail.example.org:587", "mail.example.org", 587),
+        ("mail.example.org", "mail.example.org", 25),
+        ("[::1]:2525", "::1", 2525),
+        ("[::1]", "::1", 25),
+        ])
+    def test_a_server_is_host_and_port(self, given, host, port):
+        """ A server is a host with an optional port, as in web2py, or an IPv6 address """
+
+        server = Server.read(Storage(server=given))
+
+        assert (server.host, server.port) == (host, port)
+
+    def test_a_password_may_have_a_colon(self):
+        """ A login is divided at its first colon """
+
+        assert Server.read(Storage(server="x", login="user:a:b")).password == "a:b"
+
+    def test_the_fingerprint_changes_with_the_configuration(self):
+        """
+            The fingerprint changes with each setting that a repair may change, and with no
+            other
+        """
+
+        base = dict(server="host:25", login="user:password", tls=True, ssl=False)
+        prints = {Server.read(Storage(base, **change)).fingerprint(sender, "salt")
+                  for change in ({}, {"server": "host:26"}, {"login": "user:other"},
+                                 {"tls": False}, {"ssl": True}, {"timeout": 9})
+                  for sender in ("a@example.org", "b@example.org")}
+
+        assert len(prints) == 10
+
+    def test_the_password_is_not_shown(self):
+        """ Neither a Server's text nor its fingerprint shows the password """
+
+        server = Server.read(Storage(server="host", login="user:pass-word"))
+
+        assert "pass-word" not in repr(server) + server.fingerprint("a@example.org", "salt")
+
+# END =========================================================================

@@ -52,6 +52,7 @@ class AppMail:
         self.settings_file = None # path of the MailS3 settings, for error messages
         self.secret = False       # whether its mail is secret, if send() is not told
         self.wakeup = Wakeup(self, lambda: Alerts(self).is_active("worker"))
+        self.web_request = None   # the WebRequest, if a visitor waits for an answer
         self._configuration = None # the settings as the models have made them
         self._given = given
         self._options = None
@@ -140,6 +141,18 @@ class AppMail:
 
         mail = copy.copy(self)
         mail.secret = True
+        return mail
+
+    # -------------------------------------------------------------------------
+    def as_configured(self):
+        """
+            A MailS3 like this one, without what the request has changed in
+            mail.settings: it sends what others have queued as well
+        """
+
+        mail = copy.copy(self)
+        if self._configuration is not None:
+            mail.settings = type(self.settings)(self._configuration)
         return mail
 
     # -------------------------------------------------------------------------

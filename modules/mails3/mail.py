@@ -74,7 +74,8 @@ class MailS3(AppMail, Mail):
              *args, **kwargs):
         """
             Queue a mail within the caller's transaction; never raises
-            - without a worker, the mail is tried at once (see the setting fallback)
+            - without a worker, the web server's process sends the mail after the
+              request; a script tries it at once (see the setting fallback)
             - it is sent directly if the database can't take it, if it has a
               passphrase, a key or a connection, if the server is "logging",
               "gae" or "aws" in this request, or if this request has changed the

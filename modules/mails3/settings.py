@@ -49,9 +49,11 @@ SETTINGS = tuple(Setting(*setting) for setting in (
      "How many connections a run has to the mail server at most; up to twice as many while "
      "replies are later than reply_timeout"),
     ("fallback", True, "yes or no",
-     "If no worker is alive, send a new message in the request itself"),
+     "If no worker is alive, the web server sends new mail, after the request; a script tries "
+     "its own at once"),
     ("fallback_timeout", 3, "seconds",
-     "How long fallback may take for one message at most"),
+     "How long a message may take at most that is tried at once, in a script or where the "
+     "web server can't run threads"),
     ("worker_timeout", 60, "seconds",
      "After this time without a heartbeat, a worker of the scheduler counts as dead; a worker "
      "of our own does after 10"),

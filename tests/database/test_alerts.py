@@ -159,7 +159,6 @@ class TestAlert:
         other = office.connection()
         watchers = [Alerts(office.mail, watch.clock), Alerts(office.mailer(other), watch.clock)]
         for alerts in watchers:
-            alerts.mail.configure = None
             alerts.watch()
             alerts.db.commit()
         for alerts in watchers:

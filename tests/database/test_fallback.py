@@ -37,7 +37,8 @@ class TestFallback:
     def test_a_silent_relay_is_waited_for_once(self, office):
         """ Only the first visitor waits for a silent relay, then the breaker is tripped """
 
-        office.given.update(fallback="yes", fallback_timeout="1")
+        office.configure(fallback="yes")
+        office.hurry(fallback_timeout=0.5)
         office.relay.silence("CONNECT")
 
         office.queue(ANNE, BOB)

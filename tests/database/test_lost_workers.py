@@ -111,31 +111,32 @@ class TestWorkerLost:
 
     def test_one_message_of_each_session_is_in_doubt_at_most(self, office):
         """
-            A run that is cut off while four sessions are at work leaves their four messages in
-            doubt, and all that were accepted are marked as sent or in doubt
+            A run with four sessions that is cut off leaves four messages in doubt, and all that
+            were accepted are marked as sent or in doubt
         """
 
         office.configure(sessions=4)
         ids = office.queue(*users(40))
-        # One session begins, then four are at work twice: the second time, one message
-        # is accepted, and not yet the second one
-        transport = InstantTransport(office.mail, during=Interrupt(after=2 * 5 + 4 + 1))
+        interrupt = Interrupt(after=24)
+        transport = InstantTransport(office.mail, during=interrupt)
 
         def commit():
-            if transport.accepted[5:]:
-                # Nor can the run write anything when it is cut off
+            if interrupt.has_struck:
+                # Nor can the run write anything any more
                 raise KeyboardInterrupt()
             office.db.commit()
 
-        worker = worker_that_commits(office, commit, transport)
+        worker = worker_that_commits(office, commit, transport, clock=lambda: 0)
         with pytest.raises(KeyboardInterrupt):
             worker.drain()
         office.db.rollback()
 
         sent = [number for number in ids if office.status(number) == SENT]
         in_doubt = [number for number in ids if office.entry(number).mails3_delivery.begun_on]
-        assert (sent, in_doubt) == (ids[:5], ids[5:9])
-        assert transport.accepted == users(6)
+        assert len(in_doubt) == 4
+        assert sent + in_doubt == ids[:len(sent) + 4]
+        # Some, but not all of the messages in doubt were accepted
+        assert len(sent) < len(transport.accepted) < len(sent) + 4
 
     def test_a_slow_run_renews_its_leases(self, office):
         """ The leases of a run are in force whenever it begins a message, however slow it is """

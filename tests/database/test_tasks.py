@@ -2,17 +2,25 @@
     Our rows in the scheduler's tables, on each engine
 """
 
+import os
+import threading
+
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from gluon import current
 from gluon.scheduler import Scheduler
 
+from support.clock import SleeplessClock
 from support.statements import statements
 
 from mails3 import MailS3
+from mails3.hosts.drain_task import DrainTask
+from mails3.hosts.fork_guard import ForkGuard
 from mails3.hosts.scheduler import Tasks
+from mails3.hosts.worker_loop import WorkerLoop
 from mails3.queue.migration import create
 
 SCHEDULER_TABLES = ("scheduler_task", "scheduler_run", "scheduler_worker",
@@ -26,6 +34,7 @@ class Desk:
 
         self.office = office
         self.db = office.db
+        self.connections = [] # of other processes
         self.scheduler = Scheduler(self.db, migrate=False)
         create(self.db, SCHEDULER_TABLES)
         self.tasks = office.mail.tasks = Tasks(self.scheduler, office.mail)
@@ -73,6 +82,31 @@ class Desk:
         db = self.office.connection()
         return Tasks(Scheduler(db, migrate=False), self.office.mail)
 
+    # -------------------------------------------------------------------------
+    def scheduler_of(self, name, group="main"):
+        """ The Scheduler of a worker's process, with a connection of its own """
+
+        scheduler = Scheduler(self.office.connection(), migrate=False, worker_name=name)
+        self.connections.append(scheduler.db)
+        Tasks(scheduler, self.office.mail).take_wakes()
+        # As web2py.py -K app:group does
+        scheduler.group_names = [group]
+        return scheduler
+
+    # -------------------------------------------------------------------------
+    def wake(self):
+        """ A visitor's wake, committed """
+
+        self.tasks.wake()
+        self.db.commit()
+
+    # -------------------------------------------------------------------------
+    def wakes(self):
+        """ The wakes as (status, name of the worker) """
+
+        return [(row.status, row.assigned_worker_name)
+                for row in self.rows("mails3-wake-shelter-")]
+
 # -----------------------------------------------------------------------------
 @pytest.fixture
 def desk(office):
@@ -80,6 +114,8 @@ def desk(office):
     current._scheduler = None
     desk = Desk(office)
     yield desk
+    for db in desk.connections:
+        db.close()
     desk.db.rollback()
     for name in reversed(SCHEDULER_TABLES):
         desk.db.executesql("DROP TABLE %s" % name)
@@ -303,22 +339,289 @@ class TestWorkers:
         assert "seems to hang" not in caplog.text
 
 # =============================================================================
-def test_a_worker_looks_twice_in_a_heartbeat(small_office, monkeypatch):
-    """
-        A worker looks for wakes twice in a heartbeat, so that it does not miss the assignment
-        of tasks
-    """
+class TestFreeWorker:
+    """ A free worker takes a wake by itself """
 
-    slept = []
-    monkeypatch.setattr("mails3.hosts.scheduler.time.sleep", slept.append)
-    worker = Scheduler(small_office.db, migrate=False, heartbeat=3)
-    Tasks(worker, small_office.mail).poll_faster()
+    def test_a_free_worker_takes_a_wake(self, desk):
+        """ A wake that no ticker has assigned is the next task of a free worker """
 
-    worker.sleep()
-    monkeypatch.setattr("mails3.hosts.scheduler.threading.current_thread", lambda: worker)
-    worker.sleep()
+        desk.wake()
 
-    assert slept == [1.5, 3]
+        task = desk.scheduler_of("one").pop_task()
+
+        assert task.function == "mails3_drain"
+        assert desk.wakes() == [("RUNNING", "one")]
+
+    def test_one_of_two_workers_takes_a_wake(self, desk):
+        """ A wake is the task of one worker only """
+
+        desk.wake()
+        one, two = desk.scheduler_of("one"), desk.scheduler_of("two")
+
+        assert one.pop_task()
+        assert two.pop_task() is None
+        assert desk.wakes() == [("RUNNING", "one")]
+
+    def test_a_worker_of_another_group_takes_no_wake(self, desk):
+        """ A wake is left to the workers of its group """
+
+        desk.wake()
+
+        assert desk.scheduler_of("one", group="others").pop_task() is None
+        assert desk.wakes() == [("QUEUED", "")]
+        assert desk.scheduler_of("two").pop_task()
+
+    def test_a_wake_of_another_app_is_left_to_it(self, desk):
+        """ A worker takes no wake of another app in the same database """
+
+        Tasks(desk.scheduler, MailS3(desk.db, site="shelter-b")).wake()
+        desk.db.commit()
+
+        assert desk.scheduler_of("one").pop_task() is None
+
+    def test_a_worker_that_dies_while_it_takes_a_wake_leaves_it(self, desk):
+        """ A wake stays queued if its worker dies before it has begun the task """
+
+        desk.wake()
+        one = desk.scheduler_of("one")
+
+        class Killed(BaseException):
+            """ The process ends here """
+
+        def killed():
+            raise Killed
+
+        one.db.commit = killed
+        with pytest.raises(Killed):
+            one.pop_task()
+        # The database undoes the transaction of a connection that is lost
+        one.db.rollback()
+
+        assert desk.wakes() == [("QUEUED", "")]
+        assert desk.scheduler_of("two").pop_task()
+
+    def test_a_wake_comes_before_tasks_that_have_waited_for_days(self, desk):
+        """ A worker runs a wake before the tasks that were due while it was away """
+
+        desk.set(status="ASSIGNED", assigned_worker_name="one",
+                 next_run_time=desk.scheduler.now() - timedelta(days=30))
+        desk.wake()
+
+        assert desk.scheduler_of("one").pop_task().uuid.startswith("mails3-wake")
+
+    def test_other_tasks_come_after_a_wake(self, desk):
+        """ After a wake, a worker runs what the ticker has assigned, and then the next wake """
+
+        one = desk.scheduler_of("one")
+        desk.set(status="ASSIGNED", assigned_worker_name="one")
+        desk.wake()
+        tasks = [one.pop_task()]
+        desk.wake()
+        later = one.now() + timedelta(seconds=60)
+        one.now = lambda: later
+
+        tasks += [one.pop_task(), one.pop_task()]
+
+        assert [task.uuid[:11] for task in tasks] == ["mails3-wake", "mails3-drai", "mails3-wake"]
+
+    def test_wakes_do_not_occupy_all_workers(self, desk):
+        """ A wake waits while another worker has just begun one, and no longer """
+
+        desk.wake()
+        assert desk.scheduler_of("one").pop_task()
+        desk.wake()
+        two = desk.scheduler_of("two")
+
+        assert two.pop_task() is None
+
+        later = two.now() + timedelta(seconds=4)
+        two.now = lambda: later
+        assert two.pop_task()
+
+    def test_a_worker_whose_clock_is_ahead_holds_up_no_wake(self, desk):
+        """ A wake that seems to have begun in the future does not count as begun just now """
+
+        desk.wake()
+        one = desk.scheduler_of("one")
+        ahead = one.now() + timedelta(hours=1)
+        one.now = lambda: ahead
+        assert one.pop_task()
+        desk.wake()
+
+        assert desk.scheduler_of("two").pop_task()
+
+    def test_a_wake_that_failed_waits_for_its_next_run(self, desk):
+        """ A worker does not take a wake again before the time of its next attempt """
+
+        desk.wake()
+        desk.db(desk.db.scheduler_task.uuid.startswith("mails3-wake")).update(
+                next_run_time = desk.scheduler.now() + timedelta(seconds=60))
+        desk.db.commit()
+
+        assert desk.scheduler_of("one").pop_task() is None
+
+    def test_a_look_is_one_query(self, desk):
+        """ A worker that looks for a wake and finds none costs the database one query """
+
+        one = desk.scheduler_of("one")
+
+        assert len(statements(SimpleNamespace(db=one.db), one.sleep.__self__._find)) == 1
+
+    def test_a_ticker_that_runs_wakes_assigns_tasks(self, desk):
+        """ The ticker assigns the app's tasks although each heartbeat finds it with a wake """
+
+        clock = SleeplessClock()
+        one = desk.scheduler_of("one")
+        one.sleep.__self__.clock = clock
+        one.is_a_ticker = True
+        desk.db.scheduler_worker.insert(worker_name="one", status="ACTIVE",
+                                        group_names=["main"], is_ticker=True,
+                                        worker_stats={"status": "RUNNING"})
+        desk.wake()
+        assert one.pop_task()
+        # What the loop does after a task (Scheduler.loop)
+        one.w_stats.status = "ACTIVE"
+
+        clock.sleep(60)
+        task = one.pop_task()
+
+        assert task.uuid == "mails3-drain-shelter"
+
+# =============================================================================
+class TestPauses:
+    """ How often a worker looks for tasks """
+
+    def worker(self, office, **options):
+        """ A worker, and the list of its pauses between two looks (seconds) """
+
+        clock, pauses = SleeplessClock(), []
+        worker = Scheduler(office.db, migrate=False, heartbeat=3, **options)
+
+        def sleep(seconds):
+            pauses.append(seconds)
+            clock.sleep(seconds)
+
+        WorkerLoop(worker, "shelter/default", [("mails3-wake-", "mails3-wake-g")],
+                   clock=lambda: clock.slept_s, sleep=sleep).install()
+        return worker, pauses
+
+    def test_a_worker_looks_for_tasks_twice_in_a_heartbeat(self, small_office):
+        """
+            The loop looks for tasks twice in a heartbeat, so that it does not miss the
+            assignment of tasks
+        """
+
+        worker, pauses = self.worker(small_office)
+        create(small_office.db, SCHEDULER_TABLES)
+        worker.sleep()
+
+        assert sum(pauses) == pytest.approx(1.5)
+        assert max(pauses) <= 0.5
+
+    def test_a_worker_with_a_limit_counts_heartbeats(self, small_office):
+        """ A worker that ends after so many looks lives as long as without MailS3 """
+
+        worker, pauses = self.worker(small_office, max_empty_runs=10)
+        create(small_office.db, SCHEDULER_TABLES)
+        worker.sleep()
+
+        assert sum(pauses) == pytest.approx(3)
+
+    def test_a_disabled_worker_does_not_look(self, small_office):
+        """ A worker that an admin has disabled does not look for wakes """
+
+        worker, pauses = self.worker(small_office)
+        worker.w_stats.status = "DISABLED"
+        worker.sleep()
+
+        assert pauses == [3]
+
+    def test_a_worker_lives_on_if_it_can_not_look(self, small_office):
+        """ A look that the database refuses leaves the worker's loop as it is """
+
+        # There is no table of tasks
+        worker, pauses = self.worker(small_office)
+        worker.sleep()
+
+        assert sum(pauses) == pytest.approx(1.5)
+        assert small_office.db.executesql("SELECT 1")
+
+# =============================================================================
+class TestDrainTask:
+    """ The task looks for more mail for as long as web2py keeps its worker """
+
+    def test_mail_that_comes_meanwhile_goes_out_by_the_same_task(self, office):
+        """ Mail that is committed after the task has begun needs no other task """
+
+        clock, late = SleeplessClock(), ["bob@example.org", "carl@example.org"]
+        office.queue("anne@example.org")
+
+        def sleep(seconds):
+            if late:
+                office.queue(late.pop())
+            clock.sleep(seconds)
+
+        assert DrainTask(office.mail, clock, sleep).run() == 3
+        assert len(office.relay.mails) == 3
+        assert clock.slept_s < 3
+
+    def test_the_task_ends_if_nothing_can_be_sent(self, office):
+        """ A task does not try again and again while sending is suspended """
+
+        clock = SleeplessClock()
+        office.queue("anne@example.org")
+        office.relay.stop()
+        task = DrainTask(office.mail, clock, clock.sleep)
+        task.kept_until_s = clock() + 1000
+
+        task.run()
+
+        assert clock.slept_s < 1
+
+    def test_what_may_wait_is_done_although_the_drain_fails(self, small_office):
+        """ What may wait until the mail is sent is done also if that fails """
+
+        done = []
+        task = DrainTask(small_office.mail)
+        task.at_end = lambda: done.append(True)
+        small_office.db.executesql("DROP TABLE mails3_delivery")
+
+        with pytest.raises(Exception):
+            task.run()
+
+        assert done
+
+# =============================================================================
+def test_no_task_starts_during_a_heartbeat():
+    """ A process forks only while its heartbeat thread sleeps """
+
+    guard, is_ended = ForkGuard(), threading.Event()
+    beating = []
+
+    def beat():
+        while not is_ended.is_set():
+            with guard:
+                beating.append(True)
+                is_ended.wait(0.05)
+                beating.pop()
+                with guard.lifted():
+                    is_ended.wait(0.001)
+
+    guard.watch()
+    thread = threading.Thread(target=beat)
+    thread.start()
+    found = set()
+    try:
+        for _ in range(20):
+            child = os.fork()
+            if not child:
+                os._exit(len(beating))
+            found.add(os.waitpid(child, 0)[1])
+    finally:
+        is_ended.set()
+        thread.join()
+
+    assert found == {0}
 
 # -----------------------------------------------------------------------------
 def test_the_scheduler_finds_our_tasks(small_office):

@@ -190,11 +190,7 @@ class TestAutocommit:
     @pytest.fixture
     def office(self, office):
 
-        office.db.close()
-        office.db = DAL(office.uri, folder=FOLDER, migrate_enabled=False,
-                        **autocommitting(office.uri))
-        define(office.db)
-        office.mail = office.mailer(office.db)
+        office.reopen(**autocommitting(office.uri))
         return office
 
     # -------------------------------------------------------------------------
@@ -322,13 +318,9 @@ class TestReadOnly:
     @pytest.fixture
     def office(self, office):
 
-        office.db.close()
-        office.db = DAL(office.uri, folder=FOLDER, migrate_enabled=False,
-                        after_connection=read_only)
-        define(office.db)
+        office.reopen(after_connection=read_only)
         # Or the transaction in which it was set would still write
         office.db.commit()
-        office.mail = office.mailer(office.db)
         return office
 
     # -------------------------------------------------------------------------

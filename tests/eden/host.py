@@ -198,7 +198,7 @@ class EdenSite(Site):
         if verb == "serve":
             verb, args = "web2py", ("--no_gui", "-a", "secret", "-i", "127.0.0.1", "-p", *args)
         elif verb == "work":
-            verb, args = "web2py", ("-K", self.app)
+            verb, args = "web2py", ("-K", ":".join((self.app, *args)))
         return super()._command(verb, *args)
 
     def _environ(self):

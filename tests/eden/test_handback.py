@@ -3,13 +3,18 @@
     the stand-in for Eden)
 """
 
+import re
+
 from io import BytesIO
 
 import pytest
 
 from gluon import current
 
+from support.web2py import CLONE
 from mails3.admin.operator import Operator
+from mails3.hosts.eden.mail import INDEXES
+from mails3.queue.schema import COMPANIONS
 from mails3.states import DRAFT, FAILED, SENT, UNSENT
 
 from .stand_in import Mail3, Msg
@@ -96,6 +101,53 @@ class TestHandback:
         told = leave(small_branch)
 
         assert told == ["Unsent mails handed to Eden, which sends them as text: 1."]
+
+# =============================================================================
+class TestRemains:
+    """ What stays in the database, and how to remove it """
+
+    @staticmethod
+    def documented(is_mysql):
+        """ The statements of the document (list of str) """
+
+        text = (CLONE / "private/docs/installing-in-eden.md").read_text(encoding="utf-8")
+        lines = re.search(r"(?ms)^```sql\n(.*?)^```", text).group(1).splitlines()
+        # On MariaDB, an index is dropped "on" its table
+        return [re.sub(r"; +-- (on \w+)", r" \1" if is_mysql else "", line).rstrip(";")
+                for line in lines]
+
+    def test_the_documented_statements_remove_all_of_it(self, branch):
+        """ The statements of the document remove all that is ours, and nothing of Eden's """
+
+        anne = branch.person(ANNE)
+        sent = branch.entry(branch.message(), pe_id=anne["pe_id"], status=SENT)
+        queue(branch, ANNE, BOB)
+        assert branch.mail.send("carl@example.org", "Reset", "Link", secret=True)
+        handed_to_anne = branch.numbers()[1]
+        leave(branch)
+        db, s3db = branch.db, branch.s3db
+
+        try:
+            for statement in self.documented("mysql" in branch.eden.uri):
+                db.executesql(statement)
+            db.commit()
+
+            assert branch.numbers() == [sent, handed_to_anne]
+            assert db(s3db.pr_person.id > 0).count() == db(s3db.pr_pentity.pe_id > 0).count() == 1
+            assert [row.value for row in db(s3db.pr_contact.id > 0).select()] == [ANNE]
+            for name in COMPANIONS:
+                with pytest.raises(Exception):
+                    db.executesql("SELECT * FROM %s" % name)
+                db.rollback()
+            # What is there already could not be made again
+            for table, name, columns in INDEXES:
+                db.executesql("CREATE INDEX %s ON %s (%s)" % (name, table, columns[0]))
+            db.commit()
+        finally:
+            db.rollback()
+            current.cache.ram.clear()
+            branch.request()
+            assert branch.mail.self_repair()
 
 # =============================================================================
 class TestUnable:

@@ -98,6 +98,19 @@ def come_back(server, office):
     assert set(statuses(office).values()) == {SENT}
     assert attempts(office) == {1}
 
+# -----------------------------------------------------------------------------
+def assert_waits_for_the_configuration(office):
+    """ Probes trip the breaker over the configuration, and cost no mail an attempt """
+
+    for _ in range(3):
+        office.drain()
+        office.later(40)
+
+    state = office.state()
+    assert (state.status, state.cause) == ("tripped", "configuration"), state.reason
+    assert set(statuses(office).values()) == {UNSENT}
+    assert attempts(office) == {0}
+
 # =============================================================================
 class TestDelivery:
     """ Mail arrives """
@@ -351,14 +364,7 @@ class TestRefusal:
         server.run(asks_for_login=True, certificate=certificate())
         office.queue(*addresses(USERS[2:22]))
 
-        for _ in range(3):
-            office.drain()
-            office.later(40)
-
-        state = office.state()
-        assert (state.status, state.cause) == ("tripped", "configuration"), state.reason
-        assert set(statuses(office).values()) == {UNSENT}
-        assert attempts(office) == {0}
+        assert_waits_for_the_configuration(office)
         server.stop()
         server.run(asks_for_login=False)
         office.later(400)
@@ -415,14 +421,7 @@ class TestRefusal:
         server.run()
         office.queue(*["user%02d@elsewhere.example" % number for number in range(20)])
 
-        for _ in range(3):
-            office.drain()
-            office.later(40)
-
-        state = office.state()
-        assert (state.status, state.cause) == ("tripped", "configuration"), state.reason
-        assert set(statuses(office).values()) == {UNSENT}
-        assert attempts(office) == {0}
+        assert_waits_for_the_configuration(office)
 
 # =============================================================================
 class TestTLS:

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from support.fake_relay import FakeRelay
+from support.shelter import IDLE_WORKER
 from support.site import Site, eventually
 from support.visitor import SECRET, Visitor
 
@@ -19,17 +20,6 @@ ANOTHER = "another secret"
 # The app's Auth, where a flow does not say otherwise
 SETTINGS = {"verification": False, "approval": False, "two_factor": False,
             "reset_link": True, "breakdown": False}
-
-# Looks alive, but does nothing: so whatever reaches the relay comes from
-# the request itself
-IDLE_WORKER = """
-import datetime
-db.scheduler_worker.insert(worker_name = "idle",
-                           status = "ACTIVE",
-                           group_names = ["main"],
-                           last_heartbeat = datetime.datetime(2999, 1, 1),
-                           )
-"""
 
 # All that a visitor can change
 STATE = """

@@ -4,10 +4,10 @@
 
 from support.browser import browser, log_in, steer
 from support.fake_relay import FakeRelay
+from support.page import ADD_ADMIN, SECRET
 from support.site import Site
-from mails3.installation import install
 
-SECRET = "a long secret"
+from mails3.installation import install
 
 # -----------------------------------------------------------------------------
 def test_an_admin_steers_by_clicking(tmp_path):
@@ -17,10 +17,7 @@ def test_an_admin_steers_by_clicking(tmp_path):
         install(site.app_path, tell=lambda line: None)
         (site.app_path / "private/mails3.ini").write_text("[mails3]\nfallback = no\n")
         site.configure(smtp={"server": relay.address, "sender": "shelter@shelter.net"})
-        site.shell("number = db.auth_user.insert(email='admin@example.org',\n"
-                   "    password=db.auth_user.password.validate('%s')[0])\n"
-                   "auth.add_membership(auth.add_group('admin'), number)\n"
-                   "mail.send('anne@example.org', 'News', 'There is news.')\n" % SECRET)
+        site.shell(ADD_ADMIN + "mail.send('anne@example.org', 'News', 'There is news.')")
         site.serve()
 
         log_in(driver, site, "admin@example.org", SECRET)

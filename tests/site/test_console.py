@@ -15,7 +15,6 @@ import pytest
 
 from support.web2py import CLONE
 from support.databases import SERVERS, make_database, on_server
-from support.fake_relay import FakeRelay
 from support.site import Site, eventually
 from mails3.installation import install
 
@@ -102,13 +101,6 @@ class Terminal:
     def state(self, number):
 
         return self.json("show", number)[0]["state"]
-
-# -----------------------------------------------------------------------------
-@pytest.fixture
-def relay():
-
-    with FakeRelay() as relay:
-        yield relay
 
 # -----------------------------------------------------------------------------
 @pytest.fixture

@@ -2,13 +2,16 @@
     From a request through the scheduler to the relay, on a running site
 """
 
+import os
+import signal
+
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from mechanicalsoup import StatefulBrowser
 
-from support.shelter import Shelter
+from support.shelter import IDLE_WORKER, Shelter
 from support.site import eventually
 
 from mails3.installation import install
@@ -16,15 +19,7 @@ from mails3.states import SENT, UNSENT
 
 NO_WORKER, HANGS = "No worker is alive", "the worker seems to hang"
 
-# Looks alive, but does nothing
-IDLE_WORKER = """
-import datetime
-db.scheduler_worker.insert(worker_name = "idle",
-                           status = "ACTIVE",
-                           group_names = ["main"],
-                           last_heartbeat = datetime.datetime(2999, 1, 1),
-                           )
-"""
+# Ends the IDLE_WORKER
 NO_IDLE_WORKER = "db(db.scheduler_worker.worker_name == 'idle').delete()\n"
 
 # The periodic runs are not due: only a wake has mail sent soon
@@ -34,6 +29,36 @@ soon = datetime.datetime.now() + datetime.timedelta(seconds=3600)
 db(db.scheduler_task.uuid.startswith("mails3-")).update(next_run_time=soon)
 """
 HOURLY = {"drain_interval": 3600, "retry_interval": 3600}
+
+# The ticker assigns nothing while the test waits (seconds)
+SLOW_HEARTBEAT_S = 600
+
+# The process of a task waits here, before it has claimed any mail
+STALL = """
+import os, time
+while request.is_scheduler and os.path.exists(%r):
+    time.sleep(0.1)
+"""
+
+# What a task does that begins long after its worker: its worker has noted the
+# self-repair, which is due again
+AS_A_TASK = """
+import os
+from gluon import current
+from gluon.shell import env
+db(db.scheduler_task.uuid == "mails3-retry-shelter").delete()
+db.commit()
+cache.ram.clear()
+db.close()
+if not os.fork():
+    names = env("shelter", c="default", import_models=True, extra_request={"is_scheduler": True})
+    rows = names["db"](names["db"].scheduler_task.uuid == "mails3-retry-shelter")
+    before = rows.count()
+    current._scheduler.tasks["mails3_drain"]()
+    print(before, rows.count(), flush=True)
+    os._exit(0)
+os.wait()
+"""
 
 LONG_AGO = "__import__('datetime').datetime(2020, 1, 1)"
 
@@ -160,7 +185,7 @@ class TestRows:
         shelter.open(relay, "none")
 
         assert shelter.accepts()
-        assert len(relay.mails) == 1
+        assert len(relay.wait()) == 1
         assert len(shelter.tasks("drain") + shelter.tasks("retry")) == 2
         assert shelter.tickets() == []
 
@@ -199,6 +224,117 @@ class TestRows:
                     ("mails3-purge-shelter", "QUEUED", True, -1, ""),
                     ("mails3-retry-shelter", "QUEUED", True, -1, ""),
                     ], damage
+
+    def test_a_task_sends_before_it_repairs(self, shelter, relay):
+        """ A task that sends new mail runs the self-repair when it has sent """
+
+        shelter.open(relay, "dict")
+
+        assert shelter.shell(AS_A_TASK) == "0 1\n"
+
+# =============================================================================
+class TestFreeWorker:
+    """ New mail is sent by a worker that is alive and free, without the ticker """
+
+    def open(self, shelter, relay, heartbeat=SLOW_HEARTBEAT_S):
+        """ A site on which only wakes have mail sent soon """
+
+        shelter.open(relay, "dict", heartbeat=heartbeat, **HOURLY)
+        shelter.shell(ONLY_WAKES)
+
+    def runs(self, shelter, worker):
+        """ Whether a worker runs, or has run, the wake """
+
+        return [row["assigned_worker_name"].endswith("#%d" % worker.pid)
+                for row in shelter.tasks("wake") if row["status"] != "QUEUED"] == [True]
+
+    def test_a_mail_does_not_wait_for_the_ticker(self, shelter, relay):
+        """ A free worker sends a mail long before the ticker assigns tasks """
+
+        self.open(shelter, relay)
+        shelter.work()
+
+        assert shelter.accepts()
+
+        assert relay.wait()
+
+    def test_a_worker_of_the_right_group_sends(self, shelter, relay):
+        """ A mail is sent by a worker of the group that the app says """
+
+        self.open(shelter, relay)
+        shelter.work("others")
+        worker = shelter.work("more", "main")
+
+        assert shelter.accepts()
+
+        assert relay.wait()
+        assert self.runs(shelter, worker)
+
+    def test_a_worker_that_stands_still_is_not_waited_for(self, shelter, relay):
+        """ A mail is sent by a free worker although another one that seems alive stands still """
+
+        self.open(shelter, relay)
+        still = shelter.work()
+        os.kill(still.pid, signal.SIGSTOP)
+        try:
+            worker = shelter.work()
+
+            assert shelter.accepts()
+
+            assert relay.wait()
+            assert self.runs(shelter, worker)
+        finally:
+            os.kill(still.pid, signal.SIGCONT)
+
+    def test_a_worker_that_is_killed_before_it_takes_a_wake(self, shelter, relay):
+        """ A wake of a worker that is killed right after it was queued is run by another one """
+
+        self.open(shelter, relay)
+        killed = shelter.work()
+        os.kill(killed.pid, signal.SIGSTOP)
+        assert shelter.accepts()
+        shelter.stop(killed, grace=0)
+        assert [row["status"] for row in shelter.tasks("wake")] == ["QUEUED"]
+
+        worker = shelter.work()
+
+        assert relay.wait()
+        assert self.runs(shelter, worker)
+
+    def test_a_worker_that_is_killed_after_it_took_a_wake(self, shelter, relay):
+        """ A wake of a worker that is killed when it has taken it is run by another one """
+
+        self.open(shelter, relay, heartbeat=1)
+        stall = shelter.folder / "stall"
+        (shelter.app_path / "models" / "zz_stall.py").write_text(STALL % str(stall))
+        killed = shelter.work()
+        stall.touch()
+        assert shelter.accepts()
+        assert eventually(lambda: self.runs(shelter, killed))
+        shelter.stop(killed, grace=0)
+        stall.unlink()
+
+        worker = shelter.work()
+
+        assert relay.wait(timeout=60)
+        assert self.runs(shelter, worker)
+
+    def test_a_busy_worker_is_not_waited_for(self, shelter, relay):
+        """ A mail is sent by a free worker while another one runs a task of the app """
+
+        self.open(shelter, relay, heartbeat=1)
+        shelter.work()
+        shelter.shell("db.scheduler_task.insert(application_name='shelter/default', "
+                      "task_name='hello', function_name='hello', args='[\"Anne\", 600]', "
+                      "timeout=600, next_run_time=%s)" % LONG_AGO)
+        busy = "print(db(db.scheduler_task.task_name == 'hello').select().first().status)"
+        assert eventually(lambda: shelter.shell(busy) == "RUNNING\n", 60)
+        worker = shelter.work()
+
+        assert shelter.accepts()
+
+        assert relay.wait()
+        assert self.runs(shelter, worker)
 
 # =============================================================================
 class TestWake:
@@ -288,19 +424,6 @@ class TestWake:
 class TestWithoutWorker:
     """ The site works without a worker """
 
-    def test_mail_without_worker_is_tried_in_the_request(self, shelter, relay):
-        """ Without a worker mail is tried in the request, and the admin is told once """
-
-        shelter.open(relay)
-
-        assert shelter.accepts(3)
-        assert len(relay.mails) == 3
-        assert shelter.accepts()
-        assert len(relay.mails) == 4
-
-        assert shelter.mails() == [SENT] * 4
-        assert shelter.told(NO_WORKER) == 1
-
     def test_a_setting_turns_the_fallback_off(self, shelter, relay):
         """ With the fallback off mail is only stored, and the admin is told """
 
@@ -312,24 +435,13 @@ class TestWithoutWorker:
         assert relay.connections == 0
         assert shelter.told(NO_WORKER) == 1
 
-    def test_a_visitor_waits_for_a_silent_relay_once(self, shelter, relay):
-        """ A visitor whose request sends 20 mails waits for a silent relay once """
-
-        shelter.open(relay, fallback_timeout=1)
-        relay.silence("CONNECT")
-
-        assert shelter.accepts(20)
-
-        # Mail.send would wait for each mail
-        assert relay.connections == 1
-        assert shelter.mails() == [UNSENT] * 20
-
     def test_mail_leaves_when_worker_and_relay_are_back(self, shelter, relay):
         """ Waiting mail leaves by itself when worker and relay are back """
 
         shelter.open(relay)
         relay.stop()
         assert shelter.accepts()
+        assert eventually(lambda: shelter.told("Sending is suspended"))
         assert shelter.mails() == [UNSENT]
 
         relay.start()
@@ -351,8 +463,8 @@ class TestWithoutWorker:
 
         assert shelter.accepts(2)
 
-        assert len(relay.mails) == 2
-        assert shelter.mails() == [UNSENT, SENT, SENT]
+        assert len(relay.wait(3)) == 3
+        assert eventually(lambda: shelter.mails() == [SENT] * 3)
         assert shelter.told(HANGS) == 1
         assert shelter.told(NO_WORKER) == 0
 

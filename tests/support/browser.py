@@ -6,7 +6,7 @@
 import os
 import shutil
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -15,6 +15,7 @@ from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from .folders import temporary_folder
 from .site import eventually
 
 SUBMIT = "form input[type=submit], form button[type=submit]"
@@ -57,11 +58,19 @@ def browser(scripts=False):
     options.add_experimental_option(
                 "prefs", {"profile.managed_default_content_settings.javascript":
                           1 if scripts else 2})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    # Chromium does not remove all of its temporary files
+    folder = temporary_folder()
+    service = webdriver.ChromeService(driver, env={**os.environ, "TMPDIR": folder.name})
     try:
-        yield driver
+        driver = webdriver.Chrome(options=options, service=service)
+        try:
+            yield driver
+        finally:
+            driver.quit()
     finally:
-        driver.quit()
+        with suppress(OSError):
+            # A process of it may still write there
+            folder.cleanup()
 
 # -----------------------------------------------------------------------------
 def log_in(driver, site, email, password):

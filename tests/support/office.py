@@ -39,13 +39,21 @@ class Office:
         self.mail = self.mailer(self.db)
 
     # -------------------------------------------------------------------------
-    def connection(self):
-        """ A connection like that of another process """
+    def connection(self, after_connection=make_impatient, **options):
+        """ A connection like that of another process (options: of DAL) """
 
         db = DAL(self.uri, folder=FOLDER, migrate_enabled=False,
-                 after_connection=make_impatient)
+                 after_connection=after_connection, **options)
         define(db)
         return db
+
+    # -------------------------------------------------------------------------
+    def reopen(self, **options):
+        """ Go on with another connection (options: as for connection()) """
+
+        self.db.close()
+        self.db = self.connection(**options)
+        self.mail = self.mailer(self.db)
 
     # -------------------------------------------------------------------------
     def mailer(self, db):

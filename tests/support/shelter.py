@@ -15,6 +15,15 @@ TASKS = """
 table = db.scheduler_task
 print(db(table.uuid.startswith("mails3-")).select(orderby=table.uuid).as_json())
 """
+# Looks alive, but does nothing: what reaches the relay comes from the request itself
+IDLE_WORKER = """
+import datetime
+db.scheduler_worker.insert(worker_name = "idle",
+                           status = "ACTIVE",
+                           group_names = ["main"],
+                           last_heartbeat = datetime.datetime(2999, 1, 1),
+                           )
+"""
 MAILS = """
 table = db.msg_outbox
 print([row.status for row in db(table).select(orderby=table.id)])

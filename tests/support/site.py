@@ -145,15 +145,18 @@ class Site:
         server, self.url = self._start("serve", str(port), "local" if local else "")
         return server
 
-    def work(self):
+    def work(self, *groups):
         """
             Start a scheduler worker, wait for its first heartbeat
+
+            Args:
+                groups: whose tasks it runs (default: those that the app says)
 
             Returns:
                 the process (Popen), leader of a process group
         """
 
-        worker, _ = self._start("work")
+        worker, _ = self._start("work", *groups)
         if not eventually(lambda: self._alive(worker)):
             raise RuntimeError("no heartbeat: see %s" % self.logs)
         return worker
@@ -360,12 +363,14 @@ def serve(app, port, local=""):
     print("http://127.0.0.1:%d/%s" % (server.server_port, app), flush=True)
     server.serve_forever()
 
-def work(app):
-    """ A scheduler worker, like web2py.py -K """
+def work(app, *groups):
+    """ A scheduler worker, like web2py.py -K app:group:group """
 
     from gluon.globals import current
 
     models(app, is_scheduler=True)
+    if groups:
+        current._scheduler.group_names = list(groups)
     print("working", flush=True)
     current._scheduler.loop()
 

@@ -129,11 +129,13 @@ class Interrupt:
         """
 
         self.left = after
+        self.has_struck = False
 
     # -------------------------------------------------------------------------
     def __call__(self, outgoing):
 
         if not self.left:
+            self.has_struck = True
             raise KeyboardInterrupt()
         self.left -= 1
 

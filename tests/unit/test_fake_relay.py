@@ -255,6 +255,38 @@ class ScriptTests(RelayTests):
         self.assertEqual(client.noop(), (250, b"Yawn"))
         self.assertGreater(time.monotonic() - start, 0.1 + 0.01 * 8)
 
+    def test_a_reply_can_be_held(self):
+        """ A reply that is held comes when its condition is true, and other sessions go on """
+
+        relay, is_over = self.relay(), threading.Event()
+        relay.hold("NOOP", is_over.is_set, times=1)
+        held, other = self.connect(relay), self.connect(relay)
+
+        held.putcmd("NOOP")
+        other.sendmail(SENDER, [ANNE], TEXT)
+        held.sock.setblocking(False)
+        with self.assertRaises(BlockingIOError):
+            held.sock.recv(1)
+
+        is_over.set()
+        held.sock.settimeout(10)
+        self.assertEqual(held.getreply()[0], 250)
+
+    def test_a_354_can_be_told_although_nobody_was_accepted(self):
+        """ A 354 is answered without recipients, and no content is accepted after it """
+
+        relay = self.relay()
+        relay.answer("RCPT", "550 5.1.1 Never")
+        relay.answer("DATA", "354 Go ahead")
+        client = self.connect(relay)
+        client.ehlo()
+        client.mail(SENDER)
+        client.rcpt(ANNE)
+
+        self.assertEqual(client.docmd("DATA"), (354, b"Go ahead"))
+        self.assertEqual(client.docmd(".")[0], 500)
+        self.assertEqual(relay.mails, [])
+
     def test_a_limit_ends_the_connection(self):
         """ Mails over the limit of a session need another connection """
 

@@ -26,7 +26,7 @@ class TestSideBySide:
     """ One slow relay does not hold up the others """
 
     def test_a_relay_that_answers_in_drips_does_not_block_another(self):
-        """ The quick session has its outcome before the slow one """
+        """ A session has its outcome while another relay answers byte by byte """
 
         with FakeRelay() as slow, FakeRelay() as quick:
             slow.slow("RCPT", 0.05)

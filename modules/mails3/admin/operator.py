@@ -256,12 +256,8 @@ class Operator:
     def _wake(self):
         """ Wake a worker; a failure costs delay only """
 
-        tasks = self.mail.tasks
-        if tasks is None:
-            return
         try:
-            with savepoint(tasks.scheduler.db, "mails3_wake"):
-                tasks.wake()
+            self.mail.wakeup.wake()
         except Exception as error:
             log.warning("The workers can't be woken (%s).", type(error).__name__)
 

@@ -140,8 +140,9 @@ class Status:
             return "Nothing is lost: it leaves by itself when %s." % \
                    ("the pause is over" if self.problems[-1].kind == "paused" else
                     "the problem is over")
-        return "Nothing is lost, but it stays until a worker runs, or somebody sends it " \
-               "by hand."
+        return "Nothing is lost, but it stays until a worker runs%s, or somebody sends it " \
+               "by hand." % (", a request queues another mail"
+                             if self.mail.options.fallback else "")
 
     # -------------------------------------------------------------------------
     # The problems: each step returns a Problem, or None
@@ -156,8 +157,9 @@ class Status:
         options = self.mail.options
         since = self.now - timedelta(seconds=options.neglect_timeout)
         if not self.is_attended:
-            what = "A new mail is tried once, while its visitor waits; nothing sends " \
-                   "mail that waits already" if options.fallback else \
+            what = "The web server sends a new mail once, after its request; mail that " \
+                   "does not go out then waits for the next new mail, and so does " \
+                   "deferred mail" if options.fallback else \
                    "Mail is queued, but nothing sends it"
             return Problem("worker", BROKEN, "No worker is alive",
                            "%s. Start one: python3 applications/%s/modules/mails3 work" %
@@ -196,7 +198,7 @@ class Status:
         probe = "Asked again at %s, or when there is mail after that." % \
                 stamp(row.probe_on) if row.probe_on else ""
         if not self.is_attended:
-            # Without a worker, only the request that queues a mail tries it
+            # Without a worker, only a request that queues a mail has mail sent
             probe = "Asked again when a mail is queued, or somebody sends the waiting mail."
         if row.cause == CONFIGURATION:
             return Problem("suspended", BROKEN, "The mail configuration is wrong",
@@ -220,12 +222,7 @@ class Status:
     def warnings(self):
         """ What will or may go wrong, beside the problems (list of sentences) """
 
-        warnings = configuration_warnings(self.mail)
-        options = self.mail.options
-        if options.fallback and any(problem.kind == "worker" for problem in self.problems):
-            warnings.append("Without a worker, each mail is tried at once while its "
-                            "visitor waits, up to %s seconds." % options.fallback_timeout)
-        return warnings
+        return configuration_warnings(self.mail)
 
     # -------------------------------------------------------------------------
     def as_dict(self):

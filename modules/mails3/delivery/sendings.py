@@ -84,6 +84,7 @@ class Sendings:
         self.clock = clock
         self.late_s = late_s
         self.max_s = float("inf") # how long anything may take (seconds)
+        self.is_ending = False    # no message is begun any more
         self.under_way = {} # session: UnderWay
         self.finished = []  # messages, not taken yet
         self.opened = []    # sessions, not taken yet
@@ -152,6 +153,8 @@ class Sendings:
                 list of Finished, of messages; may be empty
         """
 
+        if self.is_ending:
+            self.close(self.opening())
         is_gathering = False
         while self.under_way:
             sessions = self._ready(until)
@@ -181,10 +184,15 @@ class Sendings:
 
     # -------------------------------------------------------------------------
     def hurry(self, max_s):
-        """ Begin no more: give up what takes longer, from now on (seconds), and new sessions """
+        """
+            No message is begun any more: open no session, and give up the
+            messages that take longer; may be called by a signal handler
 
-        self.max_s = max_s
-        self.close(self.opening())
+            Args:
+                max_s: how long a message may take (seconds)
+        """
+
+        self.max_s, self.is_ending = max_s, True
 
     # -------------------------------------------------------------------------
     def close(self, sessions=None):

@@ -81,17 +81,18 @@ class SessionPool:
 
         self._note_opened(sendings)
         self._take_back(sendings)
+        free, at_work = self._free(sendings), sendings.at_work()
         if is_over():
-            # The first session shows whether the relay is there
-            if sendings.at_work() or self._free(sendings):
+            # If no session is open, the run is to know whether the relay works
+            if free or at_work:
                 sendings.close(sendings.opening())
             return {}
-        if self.permit.is_tripped and sendings.at_work():
+        if self.permit.is_tripped and at_work:
             # A probe is one message
             return {}
-        chosen = self._for_open_sessions(supply, sendings)
-        self._open_sessions(supply, sendings, len(chosen))
-        self._prepare(supply, [*chosen, *sendings.at_work()])
+        chosen = self._choose(supply, free, self.max_sessions - len(at_work))
+        self._open_sessions(supply, sendings, free, len(chosen))
+        self._prepare(supply, [*chosen, *at_work])
         return chosen
 
     # -------------------------------------------------------------------------
@@ -115,41 +116,54 @@ class SessionPool:
     # -------------------------------------------------------------------------
     # Messages
     #
-    def _for_open_sessions(self, supply, sendings):
-        """ Messages for the sessions that are open and free (dict, as next()) """
+    def _choose(self, supply, free, limit):
+        """
+            Choose messages for sessions that are open
+
+            Args:
+                supply: the Supply
+                free: the sessions that are not at work (list)
+                limit: how many messages at most
+
+            Returns:
+                as next()
+        """
 
         # Those first whose next message is known
-        free = sorted(self._free(sendings), key = lambda session: session not in self.following)
+        free = sorted(free, key = lambda session: session not in self.following)
         chosen = {}
-        for session in free[:max(self.max_sessions - len(sendings.at_work()), 0)]:
+        for session in free[:max(limit, 0)]:
             outgoing = self.following.pop(session, None) or self._take(supply)
             if self.permit.is_tripped:
-                # The claim was a probe, if it was allowed: nothing else is sent
-                supply.give_up([*chosen.values(), *self.following.values()])
-                self.following.clear()
+                supply.give_up(chosen.values())
                 chosen = {session: outgoing} if outgoing else {}
                 break
             if outgoing is None:
                 break
             chosen[session] = outgoing
         if chosen:
-            self.permit.use()
-            self.limiter.check(self.permit.now())
+            self._check_limits()
         return chosen
-
-    # -------------------------------------------------------------------------
-    def _free(self, sendings):
-        """ The sessions that are open and not at work (list) """
-
-        # One that has just been opened has its message also if the relay closes it
-        return [session for session in range(self.sessions) if session not in sendings and
-                (session in self.opened or self.transport.is_ready(session))]
 
     # -------------------------------------------------------------------------
     def _take(self, supply):
         """ The next Outgoing, None if there is nothing to send """
 
-        return self.prepared.popleft() if self.prepared else supply.take()
+        if self.prepared:
+            return self.prepared.popleft()
+        outgoing = supply.take()
+        if self.permit.is_tripped:
+            # The claim was a probe, if it was allowed: nothing else is sent
+            supply.give_up(self.following.values())
+            self.following.clear()
+        return outgoing
+
+    # -------------------------------------------------------------------------
+    def _check_limits(self):
+        """ The relay is asked to take a message; raises ChannelFailure if a limit is reached """
+
+        self.permit.use()
+        self.limiter.check(self.permit.now())
 
     # -------------------------------------------------------------------------
     def _prepare(self, supply, sessions):
@@ -184,27 +198,39 @@ class SessionPool:
     # -------------------------------------------------------------------------
     # Sessions
     #
-    def _open_sessions(self, supply, sendings, chosen):
-        """ Begin to open sessions for the messages beside those that are chosen (number) """
+    def _free(self, sendings):
+        """ The sessions that are open and not at work (list) """
 
-        opening, at_work = len(sendings.opening()), len(sendings.at_work())
+        # One that has just been opened has its message also if the relay closes it
+        return [session for session in range(self.sessions) if session not in sendings and
+                (session in self.opened or self.transport.is_ready(session))]
+
+    # -------------------------------------------------------------------------
+    def _open_sessions(self, supply, sendings, free, chosen):
+        """
+            Begin to open sessions, as far as the messages are worth them
+
+            Args:
+                supply, sendings: as for next()
+                free: the sessions that are open, and were not at work (list)
+                chosen: how many messages are chosen for them
+        """
+
+        at_work, opening = len(sendings.at_work()), len(sendings.opening())
         late = len(sendings) - at_work - opening
-        free = len(self._free(sendings))
-        # A relay that takes no more, or is silent, is not asked without end
-        most = min(self.max_sessions, 2 * self.max_sessions - late) - at_work - free
-        quick = free + len(sendings.at_work(SLOW_S))
-        if quick:
-            messages = chosen + len(self.prepared) + len(supply) + self.lease.more
-            wanted = 1 + messages // MESSAGES_PER_SESSION - quick
-            if not messages:
-                sendings.close(sendings.opening())
-        else:
-            # A relay that is down gets one attempt to connect
-            wanted = 1
-        wanted = min(wanted, most) - opening
-        if quick or wanted > 0 and self._has_first(supply):
-            for _ in range(wanted):
-                self._open(sendings)
+        quick = len(free) + len(sendings.at_work(SLOW_S))
+        messages = chosen + len(self.prepared) + len(supply) + self.lease.more
+        if quick and not messages:
+            sendings.close(sendings.opening())
+            return
+        # No session is quick: one more. A relay that is down gets one attempt to connect.
+        wanted = 1 + messages // MESSAGES_PER_SESSION - quick if quick else 1
+        # A relay that is late with all messages is not given more and more of them
+        most = min(self.max_sessions, 2 * self.max_sessions - late) - at_work - len(free)
+        number = min(wanted, most) - opening
+        if number > 0 and (quick or self._has_first(supply)):
+            for _ in range(number):
+                self._open(sendings, free)
 
     # -------------------------------------------------------------------------
     def _has_first(self, supply):
@@ -213,16 +239,14 @@ class SessionPool:
         outgoing = self._take(supply)
         if outgoing is None:
             return False
-        self.prepared.append(outgoing)
-        self.permit.use()
-        self.limiter.check(self.permit.now())
+        self.prepared.appendleft(outgoing)
+        self._check_limits()
         return True
 
     # -------------------------------------------------------------------------
-    def _open(self, sendings):
-        """ Begin to open one more session """
+    def _open(self, sendings, free):
+        """ Begin to open one more session, beside those that are free """
 
-        free = self._free(sendings)
         session = next(number for number in count()
                        if number not in sendings and number not in free)
         self.sessions = max(self.sessions, session + 1)

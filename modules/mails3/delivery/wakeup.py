@@ -48,11 +48,21 @@ class Wakeup:
                 channel: its name
 
             Returns:
-                whether a worker is at work
+                whether the mail will be sent: a worker is at work, or this
+                process sends after the request (see the setting fallback)
 
             Raises:
                 TransactionLost: the caller's transaction is undone
         """
+
+        if self._wake_workers(channel):
+            return True
+        request = self.mail.web_request
+        return bool(request and self.mail.options.fallback and request.send_later(channel))
+
+    # -------------------------------------------------------------------------
+    def _wake_workers(self, channel):
+        """ Wake the workers; returns whether one is at work """
 
         mail, tasks = self.mail, self.mail.tasks
         try:
@@ -83,9 +93,7 @@ class Wakeup:
         if not mail.tasks.count_workers() and not channel.activity.has_manual_runs(since):
             mail.log_sometimes("No worker is alive: %s. Start one: "
                                "python3 applications/%s/modules/mails3 work" %
-                               ("each new mail is tried at once while its visitor waits"
-                                if mail.options.fallback else
-                                "mail is queued but nothing sends it", mail.site))
+                               (self._consequence(), mail.site))
             return False
         if channel.claims.is_neglected(since) and channel.activity.is_idle(since):
             mail.log_sometimes("A scheduler worker is alive, but mail has been waiting since "
@@ -93,6 +101,17 @@ class Wakeup:
                                since.replace(microsecond=0))
             return False
         return True
+
+    # -------------------------------------------------------------------------
+    def _consequence(self):
+        """ What it means that no worker is at work (str) """
+
+        if not self.mail.options.fallback:
+            return "mail is queued but nothing sends it"
+        if self.mail.web_request:
+            return "the web server sends a new mail after its request, and what waits " \
+                   "only together with a new mail"
+        return "a new mail is tried once, while its request or script waits"
 
 # -----------------------------------------------------------------------------
 @contextmanager

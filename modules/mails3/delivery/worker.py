@@ -135,7 +135,7 @@ class Worker:
         """ End the run after the messages in hand; what is claimed goes back """
 
         self.deadline = self.clock()
-        self.sendings.max_s = self.message_time_s
+        self.sendings.hurry(self.message_time_s)
 
     # -------------------------------------------------------------------------
     def is_over(self):

@@ -7,9 +7,6 @@
     @license: MIT
 """
 
-import threading
-import time
-
 from datetime import time as daytime, timedelta
 from uuid import uuid4
 
@@ -17,8 +14,10 @@ from gluon import current
 
 from ..states import EMAIL
 from ..queue.database import execute, sql_time
+from .drain_task import DrainTask
 from .scheduler_workers import SchedulerWorkers
 from .task_rows import TaskRows
+from .worker_loop import WorkerLoop
 
 __all__ = ("Tasks", "app_scheduler_of")
 
@@ -56,6 +55,7 @@ class Tasks(SchedulerWorkers):
         self.scheduler = scheduler
         self.mail = mail
         self.rows = TaskRows(scheduler, mail)
+        self.drain_task = DrainTask(mail)
 
     # -------------------------------------------------------------------------
     def register(self, functions):
@@ -71,25 +71,13 @@ class Tasks(SchedulerWorkers):
             self.scheduler.tasks.update(functions)
 
     # -------------------------------------------------------------------------
-    def poll_faster(self):
-        """
-            Make a worker look for tasks twice per heartbeat
-            - the heartbeat thread asks the worker's loop to assign tasks, and
-              withdraws this request with the next heartbeat. If both run at the
-              same pace, the loop looks at the wrong moment again and again, and
-              no task runs for a minute.
-        """
+    def take_wakes(self):
+        """ Make a worker take wakes by itself, without the scheduler's ticker """
 
-        scheduler = self.scheduler
-        if scheduler.max_empty_runs:
-            # This worker counts how often it looks, and then ends
-            return
-
-        def sleep():
-            looks = 1 if threading.current_thread() is scheduler else 2
-            time.sleep(scheduler.w_stats.sleep / looks)
-
-        scheduler.sleep = sleep
+        functions = sorted({self._function(name) for name in self.mail.channel_names})
+        WorkerLoop(self.scheduler, self.rows.application(),
+                   [self.rows.wake_uuids(self._wake_name(function)) for function in functions]
+                   ).install()
 
     # -------------------------------------------------------------------------
     # The periodic tasks
@@ -200,9 +188,10 @@ class Tasks(SchedulerWorkers):
                        first, last, self.rows.application(), sql_time(now)).fetchone():
             uuid = first + uuid4().hex
             row = self.rows.values(function, uuid, repeats=1)
-            # A worker takes one task every two seconds, the longest due first
-            yesterday = now - timedelta(days=1)
-            db.scheduler_task.insert(start_time=yesterday, next_run_time=yesterday, **row)
+            # A worker takes one task every two seconds, the longest due first: also
+            # if the worker has been away for days
+            long_ago = now - timedelta(days=365)
+            db.scheduler_task.insert(start_time=long_ago, next_run_time=long_ago, **row)
 
     # -------------------------------------------------------------------------
     def remove_wakes(self, channel=EMAIL):

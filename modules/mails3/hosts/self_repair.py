@@ -9,6 +9,7 @@
 """
 
 import logging
+import os
 import time
 
 from gluon import current
@@ -34,11 +35,16 @@ CHECK_AGAIN_AFTER_S = 30
 # at the same time: a new process can't tell yet whether a worker is missing.
 STARTED_S = time.monotonic()
 
+# The process that has imported this file: a task runs in a copy of its worker
+PROCESS_ID = os.getpid()
+
 # -----------------------------------------------------------------------------
 def schedule_self_repair(mail, app_scheduler, table_names=TABLES):
     """
         Run the self-repair in this request, if this process has not run it
         recently; the MailS3 gets it as mail.self_repair()
+        - in the process of a task, DrainTask runs it, after the mail: this
+          process knows only of the self-repair that its worker has run
 
         Args:
             mail: the MailS3, with its tasks
@@ -46,11 +52,18 @@ def schedule_self_repair(mail, app_scheduler, table_names=TABLES):
             table_names: the tables that are ours (the host may own msg_outbox)
     """
 
-    mail.self_repair = lambda: self_repair(mail, app_scheduler, table_names)
     cached = current.cache.ram
-    if not cached("mails3-self-repair", mail.self_repair, CHECK_EVERY_S):
-        # After a failure: not with each request
-        cached("mails3-self-repair", mail.self_repair, CHECK_AGAIN_AFTER_S)
+    mail.self_repair = lambda: self_repair(mail, app_scheduler, table_names)
+
+    def repair_if_due():
+        if not cached("mails3-self-repair", mail.self_repair, CHECK_EVERY_S):
+            # After a failure: not with each request
+            cached("mails3-self-repair", mail.self_repair, CHECK_AGAIN_AFTER_S)
+
+    if current.request.is_scheduler and os.getpid() != PROCESS_ID:
+        mail.tasks.drain_task.at_end = repair_if_due
+    else:
+        repair_if_due()
 
 # -----------------------------------------------------------------------------
 def self_repair(mail, app_scheduler, table_names):

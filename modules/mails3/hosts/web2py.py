@@ -19,6 +19,7 @@ from ..settings import complain_once, read_file
 from .notice import show_notice
 from .scheduler import Tasks, app_scheduler_of
 from .self_repair import schedule_self_repair
+from .web_request import web_request_of
 
 __all__ = ("install_mailer",)
 
@@ -55,14 +56,14 @@ def install_mailer(environment):
     schedule_self_repair(mail, app_scheduler)
     admin_group = mail.options.admin_group
 
-    functions = {Tasks.DRAIN: mail.drain,
+    functions = {Tasks.DRAIN: mail.tasks.drain_task.run,
                  Tasks.RETRY: mail.retry,
                  Tasks.PURGE: mail.purge,
                  }
     mail.tasks.register(functions)
     # A scheduler without a dict of tasks reads the functions from the model
     environment.update(functions)
-    mail.tasks.poll_faster()
+    mail.tasks.take_wakes()
     current.mail = mail
     if auth:
         auth.settings.mailer = mail.for_secrets()
@@ -98,6 +99,7 @@ def mail_of(db, auth, app_mail):
                   )
     mail.settings_file = path
     mail.note_configuration()
+    mail.web_request = web_request_of(mail)
     return mail
 
 # END =========================================================================

@@ -20,11 +20,11 @@ from pydal._globals import THREAD_LOCAL
 from ..clock import utcnow
 from ..message.address import BadInput
 
-__all__ = ("TransactionLost", "check_size", "commits_each_statement", "create_statement",
-           "data_version", "database_clock", "execute", "has_own_writers", "has_written",
-           "index_names", "insert_rows", "is_conflict", "is_duplicate", "listen",
-           "lock_rows_only", "notify", "own_connection",
-           "reading", "recover", "savepoint", "seconds_ago", "select_for_update", "skip_locked",
+__all__ = ("TransactionLost", "after_request", "check_size", "commits_each_statement",
+           "create_statement", "data_version", "database_clock", "execute", "has_own_writers",
+           "has_written", "index_names", "insert_rows", "is_conflict", "is_duplicate",
+           "is_in_memory", "listen", "lock_rows_only", "notify", "own_connection", "reading",
+           "recover", "savepoint", "seconds_ago", "select_for_update", "skip_locked",
            "sql_literal", "sql_time")
 
 SQLITE, POSTGRESQL, MYSQL = "sqlite", "postgres", "mysql"
@@ -374,6 +374,12 @@ def select_for_update(db, query, *fields):
 # -----------------------------------------------------------------------------
 # Connections
 #
+def is_in_memory(db):
+    """ Whether a database exists in its one connection only (SQLite) """
+
+    return engine_of(db) == SQLITE and "memory" in db._adapter.uri[:15]
+
+# -----------------------------------------------------------------------------
 @contextmanager
 def own_connection(db, lock_wait_s=1):
     """
@@ -390,12 +396,11 @@ def own_connection(db, lock_wait_s=1):
             lock_wait_s: how long it waits for another writer on SQLite (seconds)
     """
 
-    adapter = db._adapter
-    if engine_of(db) == SQLITE and "memory" in adapter.uri[:15]:
-        # A database in memory exists in its one connection
+    if is_in_memory(db):
         yield db
         return
 
+    adapter = db._adapter
     names = (adapter._connection_uname_, adapter._cursors_uname_)
     kept = [getattr(THREAD_LOCAL, name, None) for name in names]
     try:
@@ -409,7 +414,11 @@ def own_connection(db, lock_wait_s=1):
     finally:
         other = getattr(THREAD_LOCAL, names[0], None)
         for name, value in zip(names, kept):
-            setattr(THREAD_LOCAL, name, value)
+            if value is None:
+                # A thread that serves many DALs keeps no name of each
+                vars(THREAD_LOCAL).pop(name, None)
+            else:
+                setattr(THREAD_LOCAL, name, value)
         if other is not None and other is not kept[0]:
             try:
                 # Which undoes what is not committed
@@ -455,6 +464,50 @@ def database_clock(db):
     if query:
         ahead = utcnow() - db.executesql(query)[0][0]
     return lambda: utcnow() - ahead, ahead
+
+# =============================================================================
+class RequestEnd:
+    """
+        Stands behind the DALs of a thread, which web2py closes one after the
+        other at the end of a request: it is closed last
+    """
+
+    _uri = None # it is no database: DAL.get_instances() leaves it out
+
+    def __init__(self, call):
+        """
+            Args:
+                call: see after_request()
+        """
+
+        self._adapter = self
+        self.call = call
+
+    # -------------------------------------------------------------------------
+    def close(self, action):
+        """ The transactions of the thread are committed, or undone """
+
+        self.call()
+
+# -----------------------------------------------------------------------------
+def after_request(call):
+    """
+        Have a function called once in this thread, when web2py has ended the
+        transactions of the request, well or not; the response follows
+
+        Args:
+            call: the function; it must not raise
+
+        Returns:
+            whether it will be called
+    """
+
+    # BaseAdapter.close_all_instances() goes through it, and empties it
+    instances = getattr(THREAD_LOCAL, "_pydal_db_instances_", None)
+    if not instances:
+        return False
+    instances["mails3"] = instances.pop("mails3", []) + [RequestEnd(call)]
+    return True
 
 # -----------------------------------------------------------------------------
 # What is new

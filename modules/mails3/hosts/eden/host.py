@@ -15,6 +15,7 @@ from ...queue.schema import COMPANIONS, define
 from ..notice import show_notice
 from ..scheduler import Tasks, app_scheduler_of
 from ..self_repair import schedule_self_repair
+from ..web_request import web_request_of
 from .access import ask_admins_to_approve, restrict_tables
 from .mail import EdenMail
 from .outbox_page import add_mail_column
@@ -52,13 +53,13 @@ def install_mailer(environment):
     mail.tasks = Tasks(app_scheduler, mail)
     schedule_self_repair(mail, app_scheduler, COMPANIONS)
 
-    mail.tasks.register({Tasks.DRAIN: mail.drain,
+    mail.tasks.register({Tasks.DRAIN: mail.tasks.drain_task.run,
                          Tasks.RETRY: mail.retry,
                          Tasks.PURGE: mail.purge,
                          Tasks.CHANNELS: mail.send_channels,
                          "msg_process_outbox": mail.process_task,
                          })
-    mail.tasks.poll_faster()
+    mail.tasks.take_wakes()
     StandIns(mail).install(current.msg, current.s3task, settings)
     restrict_tables(auth)
     ask_admins_to_approve(auth)
@@ -116,6 +117,7 @@ def mail_of(db, auth, eden_mail, settings):
     mail.settings_file = settings_path(request.folder)
     mail.configure(settings)
     mail.note_configuration()
+    mail.web_request = web_request_of(mail)
     return mail
 
 # END =========================================================================

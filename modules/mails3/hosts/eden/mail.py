@@ -95,7 +95,8 @@ class EdenMail(MailS3):
     def start_message(self, eden_message_id, channel):
         """
             Make a worker send a message that Eden has queued in this
-            transaction; without a worker, try to send it now
+            transaction; without a worker, the web server's process sends it
+            after the request, and a script tries it at once
 
             Args:
                 eden_message_id: the message_id in msg_outbox

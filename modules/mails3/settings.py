@@ -38,13 +38,16 @@ SETTINGS = tuple(Setting(*setting) for setting in (
     ("retry_limit", 100, "deliveries",
      "How many deliveries one retry pass tries at most"),
     ("drain_interval", 60, "seconds",
-     "How often a worker looks for new mail, also if nothing has woken it"),
+     "How often the scheduler looks for new mail, also if nothing has woken it; a worker of our "
+     "own looks each second"),
     ("task_timeout", 600, "seconds",
      "The longest run of a scheduler task; must exceed five times reply_timeout"),
     ("reply_timeout", 60, "seconds",
-     "How long a worker waits for one reply of the mail server at most"),
+     "How long a worker waits for one reply of the mail server at most; for the reply to the "
+     "content up to 600 (RFC 5321 4.5.3.2.6)"),
     ("sessions", 3, "sessions",
-     "How many connections a run has to the mail server at most"),
+     "How many connections a run has to the mail server at most; up to twice as many while "
+     "replies are later than reply_timeout"),
     ("fallback", True, "yes or no",
      "If no worker is alive, the web server sends new mail, after the request; a script tries "
      "its own at once"),
@@ -52,7 +55,8 @@ SETTINGS = tuple(Setting(*setting) for setting in (
      "How long a message may take at most that is tried at once, in a script or where the "
      "web server can't run threads"),
     ("worker_timeout", 60, "seconds",
-     "After this time without a heartbeat, a worker counts as dead"),
+     "After this time without a heartbeat, a worker of the scheduler counts as dead; a worker "
+     "of our own does after 10"),
     ("neglect_timeout", 300, "seconds",
      "If new mail has waited for this time, the workers count as hanging; must exceed "
      "four times reply_timeout"),

@@ -42,7 +42,7 @@ class Employer:
         self.clock = SleeplessClock()
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(False)
-        self.link = SupervisorLink(theirs.detach())
+        self.link = LinkWithEnd(theirs.detach())
         self.process = WorkerProcess(self.mail, SourceFiles(app), self.link,
                                      clock=self.clock, sleep=self.clock.sleep)
         self.process.duties.begin()
@@ -62,6 +62,16 @@ class Employer:
 
         self.clock.sleep(after_s)
         self.process.turn()
+
+    # -------------------------------------------------------------------------
+    def run_until(self, condition):
+        """ Let the process run as it does alone, until a condition (function) is true """
+
+        self.link.condition, self.process.is_stopped = condition, False
+        try:
+            self.process.run()
+        finally:
+            self.link.condition = None
 
     # -------------------------------------------------------------------------
     def is_asked_for_successor(self):
@@ -92,6 +102,17 @@ class Employer:
         self.process.listener.close()
         self.socket.close()
         self.link.socket.close()
+
+# =============================================================================
+class LinkWithEnd(SupervisorLink):
+    """ A supervisor that ends when a condition is true """
+
+    condition = None
+
+    # -------------------------------------------------------------------------
+    def is_gone(self):
+
+        return bool(self.condition and self.condition()) or super().is_gone()
 
 # =============================================================================
 class StaffedChannel(Channel):

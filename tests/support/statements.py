@@ -2,16 +2,27 @@
     The statements that the database is sent
 """
 
+from contextlib import contextmanager
+
+COMMIT = "COMMIT"
+
 # -----------------------------------------------------------------------------
-def statements(office, action):
-    """ What an action sends to the database """
+@contextmanager
+def watched(db, before):
+    """
+        Watch what is sent to a database
+
+        Args:
+            db: the DAL
+            before: function that is called before each statement, with its
+                    text, and before each commit, with COMMIT
+    """
 
     # Connected, as far as it was not
-    office.db.executesql("SELECT 1")
-    seen = []
+    db.executesql("SELECT 1")
 
-    class Counting:
-        """ A cursor, which keeps what it is given """
+    class Cursor:
+        """ A cursor that tells """
 
         def __init__(self, cursor):
             self.cursor = cursor
@@ -20,22 +31,34 @@ def statements(office, action):
             return getattr(self.cursor, name)
 
         def execute(self, statement, *args):
-            seen.append(statement)
+            before(statement)
             return self.cursor.execute(statement, *args)
 
-    class Counted(type(office.db._adapter)):
+    class Watched(type(db._adapter)):
         """ The adapter, with such a cursor """
 
         @property
         def cursor(self):
-            return Counting(super().cursor)
+            return Cursor(super().cursor)
 
-    adapter = office.db._adapter
-    kind, adapter.__class__ = type(adapter), Counted
+        def commit(self):
+            before(COMMIT)
+            return super().commit()
+
+    adapter = db._adapter
+    kind, adapter.__class__ = type(adapter), Watched
     try:
-        action()
+        yield
     finally:
         adapter.__class__ = kind
-    return [text for text in seen if not text.startswith(("BEGIN", "SET "))]
+
+# -----------------------------------------------------------------------------
+def statements(office, action):
+    """ What an action sends to the database, without the limits of transactions """
+
+    seen = []
+    with watched(office.db, seen.append):
+        action()
+    return [text for text in seen if not text.startswith(("BEGIN", "SET ", COMMIT))]
 
 # END =========================================================================

@@ -118,14 +118,23 @@ def do(arguments):
         raise
     except (installation.InstallError, OSError) as error:
         sys.exit("mails3: %s" % error)
-    if arguments.verb == "work" and arguments.process is None:
-        check_installed()
-        return load("service.supervisor").Supervisor(APP, HERE, arguments.workers).run()
     if arguments.verb == "work":
-        mail, package = app_mail()
-        work = importlib.import_module(package + ".service.worker_process").work
-        return work(mail, APP, is_first = arguments.process == 0)
+        check_installed()
+        return work(arguments)
     return console().do(arguments)
+
+# -----------------------------------------------------------------------------
+def work(arguments):
+    """ The verb work: be the supervisor, or one of its processes; returns the exit status """
+
+    if arguments.process is None:
+        return load("service.supervisor").Supervisor(APP, HERE, arguments.workers).run()
+    supervisor = load("service.seat").SupervisorLink(arguments.socket)
+    # Before the models are run: they may change meanwhile
+    files = load("service.source_files").SourceFiles(APP)
+    mail, package = app_mail()
+    process = importlib.import_module(package + ".service.worker_process")
+    return process.work(mail, files, supervisor, is_first = arguments.process == 0)
 
 # -----------------------------------------------------------------------------
 def check_installed():

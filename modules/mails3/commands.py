@@ -141,8 +141,9 @@ def add_sending(verbs):
                "files of the app change.", json=False)
     verb.add_argument("--workers", type=integer(1, 64), metavar="N", default=1,
                       help="how many processes (default 1)")
-    # The number of a process that the supervisor has started
+    # For a process that the supervisor starts: its number, its socket to the supervisor
     verb.add_argument("--process", type=integer(0), help=argparse.SUPPRESS)
+    verb.add_argument("--socket", type=integer(0), help=argparse.SUPPRESS)
 
     add_seconds(add(verbs, "drain", "Send new mail",
                     "For sites that have cron or systemd timers in place of web2py's "

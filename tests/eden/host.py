@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from gluon.dal import DAL
-
 from support.web2py import CLONE
 from support.databases import SERVERS, make_database, on_server
 from support.folders import temporary_folder
@@ -130,31 +128,6 @@ class EdenSite(Site):
         if run.returncode:
             raise RuntimeError(run.stdout)
         return run.stdout
-
-    # Its database ------------------------------------------------------------
-    def sql(self, command):
-        """
-            Run a command in the database, and commit
-            - at once, where shell() takes seconds to load Eden
-
-            Returns:
-                the rows, if it is a query (list of tuples)
-        """
-
-        folder = self.app_path / "databases"
-        db = DAL(self.uri.replace("://storage", "://%s/storage" % folder),
-                 folder = str(folder),
-                 migrate_enabled = False,
-                 # Workers may be busy for long on a slow machine
-                 driver_args = {"timeout": 60} if self.uri.startswith("sqlite") else {},
-                 attempts = 1,
-                 )
-        try:
-            rows = db.executesql(command)
-            db.commit()
-        finally:
-            db.close()
-        return rows
 
     # Its processes -----------------------------------------------------------
     def serve(self, port=0):

@@ -30,6 +30,7 @@ class DatabaseServer:
     making = serving = ""  # the binaries
     places = ()            # where these are, if not in the PATH
     ending = signal.SIGKILL
+    environment = None     # of the process; None = that of this one
 
     def __init__(self, folder):
         """
@@ -66,8 +67,10 @@ class DatabaseServer:
 
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen([self.serving, *self.to_serve()],
+                                            env=self.environment,
                                             stdout=log, stderr=log, **self.user)
-        if not eventually(self.answers, 60):
+        eventually(lambda: self.answers() or self.process.poll() is not None, 60)
+        if not self.answers():
             self.stop()
             raise RuntimeError("It does not start: %s" % (self.folder / "log").read_text())
 

@@ -243,6 +243,33 @@ class Site:
             raise RuntimeError("%s does not start: %s" % (verb, err.read_text()))
         return process, out.read_text().strip()
 
+    # Its database -----------------------------------------------------------
+    def sql(self, command):
+        """
+            Run a command in the database, and commit
+            - at once, where shell() takes a second to start, and more to load Eden
+
+            Returns:
+                the rows, if it is a query (list of tuples)
+        """
+
+        from gluon.dal import DAL
+
+        folder = self.app_path / "databases"
+        db = DAL(self.uri.replace("://storage", "://%s/storage" % folder),
+                 folder = str(folder),
+                 migrate_enabled = False,
+                 # Workers may be busy for long on a slow machine
+                 driver_args = {"timeout": 60} if self.uri.startswith("sqlite") else {},
+                 attempts = 1,
+                 )
+        try:
+            rows = db.executesql(command)
+            db.commit()
+        finally:
+            db.close()
+        return rows
+
     # Its models -------------------------------------------------------------
     def shell(self, code, timeout=60):
         """
@@ -385,7 +412,6 @@ def mails3(app, *args):
 
     path = os.path.join("applications", app, "modules", "mails3")
     sys.argv = [path, *args]
-    print("working", flush=True)
     runpy.run_path(path, run_name="__main__")
 
 def shell(app):

@@ -44,7 +44,8 @@ class Channel:
 
         What a host may change, by a subclass that MailS3.channel() returns:
         - transport(), limiter: how messages are handed over, and how many
-        - new_mail_query, take_in(): what the host itself has put into msg_outbox
+        - new_mail_query, has_new(), take_in(): what the host itself has put into
+          msg_outbox
     """
 
     def __init__(self, mail, name=EMAIL, is_apart=False):
@@ -115,13 +116,20 @@ class Channel:
                             changed configuration may end that
         """
 
-        is_idle = self.is_idle()
-        if is_idle and not self.claims.has_free(DEFERRED, now):
+        has_new = self.has_new(now)
+        if not has_new and not self.claims.has_free(DEFERRED, now):
             return False
         row = self.row.read()
         if is_patient and is_waiting(row, now):
             return False
-        return not is_idle or self.limiter.may_begin_retry_pass(row, now)
+        return has_new or self.limiter.may_begin_retry_pass(row, now)
+
+    # -------------------------------------------------------------------------
+    def has_new(self, now):
+        """ Whether there is something new to send that no worker has claimed; no write """
+
+        # Mostly the first query is enough
+        return not self.is_idle() and self.claims.has_free(NEW, now)
 
     # -------------------------------------------------------------------------
     def take_in(self, everything=False):
@@ -141,7 +149,7 @@ class Channel:
     # Runs
     #
     def is_idle(self):
-        """ Whether there is nothing new to send: one query, no write """
+        """ Whether nothing new waits, claimed or not: one query, no write """
 
         return not self.db.executesql(self.new_mail_query)
 

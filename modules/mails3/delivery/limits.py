@@ -12,8 +12,9 @@ from datetime import timedelta
 
 __all__ = ("Limiter",)
 
-# One purge a day, also if it began a little later the day before
-PURGE_INTERVAL = timedelta(hours=20)
+# One purge a day, also if it began a little later the day before; a machine may
+# be off at night
+PURGE_INTERVAL, PURGE_OVERDUE = timedelta(hours=20), timedelta(hours=44)
 
 # A retry pass that began so far in the future began by a wrong clock (seconds)
 MAX_CLOCK_ERROR_S = 60
@@ -69,15 +70,26 @@ class Limiter:
             begun_on > now + timedelta(seconds=MAX_CLOCK_ERROR_S)
 
     # -------------------------------------------------------------------------
-    def begin_purge(self, now):
-        """ Ask for the purge of a day; returns whether it may begin, as begin_retry_pass() """
+    def begin_purge(self, row, now, is_night):
+        """
+            Ask for the purge of a day: by night, or when two nights have passed
+            without one
 
-        table = self.row.table
-        return self.row.update((table.purged_on == None) |
-                               (table.purged_on <= now - PURGE_INTERVAL) |
-                               (table.purged_on > now + timedelta(seconds=MAX_CLOCK_ERROR_S)),
-                               purged_on = now,
-                               )
+            Args:
+                row: as from ChannelRow.read()
+                now: the time
+                is_night: few visitors write to the database now
+
+            Returns:
+                whether the purge may begin, for all processes together
+        """
+
+        table, before = self.row.table, now - (PURGE_INTERVAL if is_night else PURGE_OVERDUE)
+        ahead = now + timedelta(seconds=MAX_CLOCK_ERROR_S)
+        if row.purged_on is not None and before < row.purged_on <= ahead:
+            return False
+        return self.row.update((table.purged_on == None) | (table.purged_on <= before) |
+                               (table.purged_on > ahead), purged_on=now)
 
     # -------------------------------------------------------------------------
     def check(self, now):

@@ -44,7 +44,7 @@ class Worker:
     """ Sends the deliveries of a channel: one run, no longer than a run may take """
 
     def __init__(self, channel, transport, settings, commit, recover=None,
-                 message_time_s=None, insist=False, row=None, now=utcnow,
+                 message_time_s=None, insist=False, row=None, control=lambda: None, now=utcnow,
                  clock=time.monotonic, sleep=time.sleep, chance=random.random):
         """
             Args:
@@ -56,6 +56,8 @@ class Worker:
                 message_time_s: what one message may take in all (seconds)
                 insist: see Permit
                 row: the WorkerRow; None = one for this run
+                control: function that is called all the time during the run, at
+                         least each second; it may change the deadline
                 now, clock: tell the time (datetime), (seconds)
                 sleep: waits (seconds)
                 chance: a random number from 0 to 1
@@ -64,7 +66,7 @@ class Worker:
         self.channel = channel
         self.transport = transport
         self.settings = settings
-        self.now, self.clock = now, clock
+        self.now, self.clock, self.control = now, clock, control
 
         self.message_time_s = REPLIES_PER_MESSAGE * settings.reply_timeout \
             if message_time_s is None else message_time_s
@@ -173,6 +175,7 @@ class Worker:
                 finished = self.sendings.wait(self.clock() + CONTROL_EVERY_S)
                 self._weigh(finished)
                 handed_over += sum(len(each.outgoing.deliveries) for each in finished)
+                self.control()
         finally:
             # After an interrupt, some messages are finished, and some under way
             self._weigh(self.sendings.taken())

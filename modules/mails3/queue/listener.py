@@ -88,26 +88,28 @@ class Listener:
         """
 
         end = self.clock() + timeout_s
-        while True:
-            rest_s = end - self.clock()
-            if rest_s <= 0:
-                return False
-            if self.connection:
-                return self._hear(rest_s)
-            self.sleep(min(POLL_S, rest_s))
+        if self.connection:
+            return self._hear(timeout_s)
+        while self.clock() < end:
+            self.sleep(min(POLL_S, max(end - self.clock(), 0)))
             if self._has_changed():
                 return True
+        return False
 
     # -------------------------------------------------------------------------
     def _hear(self, timeout_s):
-        """ Wait for a notification; returns whether there was one """
+        """ Wait for a notification; returns whether there was one; raises as wait() """
 
-        connection = self.connection
-        if not connection.notifies and select.select([connection], [], [], timeout_s)[0]:
+        connection, end = self.connection, self.clock() + timeout_s
+        while not connection.notifies:
+            rest_s = max(end - self.clock(), 0)
+            if not select.select([connection], [], [], rest_s)[0]:
+                return False
+            # That was a notification, another message, or the end of the connection:
+            # the next call raises then
             connection.poll()
-        is_told = bool(connection.notifies)
         del connection.notifies[:]
-        return is_told
+        return True
 
     # -------------------------------------------------------------------------
     def _has_changed(self):

@@ -74,27 +74,43 @@ class Purge:
             Remove what has been kept for long enough, in batches
 
             Args:
-                deadline: stop after that (seconds, as the clock tells them)
+                deadline: stop after that (seconds, as the clock tells them), and
+                          after one batch at least
                 tell: function that is called with the count removed so far
 
             Returns:
                 how many deliveries were removed
         """
 
-        removed = self._remove_deleted()
+        removed = 0
+        for count in self.batches():
+            removed += count
+            if tell:
+                tell(removed)
+            if self.is_stopped or deadline is not None and self.clock() >= deadline:
+                break
+            self.sleep(PAUSE_S)
+        return removed
+
+    # -------------------------------------------------------------------------
+    def batches(self):
+        """
+            Remove what has been kept for long enough; commits
+
+            Yields:
+                how many deliveries were removed, after each batch
+        """
+
+        yield from self._deleted()
         for status, days in self.days:
             before, last = self.now - timedelta(days=days), 0
-            while not self.is_stopped and (deadline is None or self.clock() < deadline):
-                batch = self._read(status, before, last)
-                if not batch:
-                    break
+            batch = self._read(status, before, last)
+            while batch:
                 last = batch[-1].outbox_id
-                removed += self._remove(batch, status, before)
+                count = self._remove(batch, status, before)
                 self.commit()
-                if tell:
-                    tell(removed)
-                self.sleep(PAUSE_S)
-        return removed
+                yield count
+                batch = self._read(status, before, last)
 
     # -------------------------------------------------------------------------
     def stop(self):
@@ -124,28 +140,27 @@ class Purge:
                         *fields, left=outbox.on(outbox.id == table.outbox_id), **options)
 
     # -------------------------------------------------------------------------
-    def _remove_deleted(self):
+    def _deleted(self):
         """
             Remove the companions of rows that somebody has deleted. Where the
             host keeps such rows, they fail, and are kept like others that failed.
 
-            Returns:
-                how many deliveries were removed
+            Yields:
+                as batches()
         """
 
-        table, removed = self.tables.delivery, 0
+        table = self.tables.delivery
         while self.transitions.cancel_deleted(table.lease == None):
             self.commit()
-        while not self.is_stopped:
+            yield 0
+        rows = True
+        while rows:
             rows = self._orphans(table.id, table.message_id, limitby=(0, BATCH))
-            if not rows:
-                break
-            self._remove_companions([Old(None, row.id, row.message_id, False)
-                                     for row in rows])
-            self.commit()
-            removed += len(rows)
-            self.sleep(PAUSE_S)
-        return removed
+            if rows:
+                self._remove_companions([Old(None, row.id, row.message_id, False)
+                                         for row in rows])
+                self.commit()
+                yield len(rows)
 
     # -------------------------------------------------------------------------
     # Old rows

@@ -48,6 +48,7 @@ class WorkerRow:
         self.site = site
         self.kind = kind
         self.is_kept = is_kept
+        self.doing = None # as last written
 
     # -------------------------------------------------------------------------
     def note_alive(self, now, doing):
@@ -59,7 +60,7 @@ class WorkerRow:
                 doing: what the worker does, for an admin (str)
         """
 
-        table = self.table
+        table, self.doing = self.table, doing
         if not self.db(table.name == self.name).update(alive_on=now, doing=doing):
             # MySQL may count no row if nothing in it is different
             if self.db(table.name == self.name).isempty():

@@ -4,8 +4,10 @@
     What sends all the time: the worker that the verb "work" starts; without
     workers, the process of the web server
 
-    supervisor      starts the worker processes, and starts them again
-    worker_process  one of them: sends, retries, purges, and waits for mail
+    supervisor      keeps worker processes running
+    seat            the place of one of them: the process, and its successor
+    worker_process  one of them: sends, and waits for mail
+    duties          what it does beside that
     source_files    the files that a process has read: have they changed?
     web_sender      sends in the web server's process what a request has queued
 

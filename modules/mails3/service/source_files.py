@@ -11,57 +11,113 @@
 """
 
 import os
+import re
+import stat
 import sys
+import time
 
 __all__ = ("SourceFiles",)
 
-# The folders of an app whose files each request reads: all files of them, and of
-# the folders in models/
-FOLDERS = ("models", "private", "compiled")
-
-# Files that are no configuration
-IGNORED = (".log", ".pid", ".db", ".tmp", "~")
+# Files in private/ that are no configuration: hidden ones, copies that an editor
+# makes, logs, databases
+NO_CONFIGURATION = re.compile(r"^[.#]|~$|\.(log|out|pid|lock|sock|tmp|swp|db|sqlite3?)\b")
 
 # =============================================================================
 class SourceFiles:
-    """ What the files of an app were like at a moment """
+    """
+        What the files of an app are like when a process begins to read them: it
+        makes this object before that
+    """
 
-    def __init__(self, app):
+    def __init__(self, app, has_all_modules=False):
         """
             Args:
                 app: path of the app
+                has_all_modules: watch all modules of the app, which takes some
+                                 time; else those that this process imports
         """
 
         self.app = os.path.abspath(app)
-        self.before = self._state()
+        # The app may be a link, and imported by both paths
+        self.modules = tuple(os.path.join(path, "modules", "")
+                             for path in (self.app, os.path.realpath(self.app)))
+        self.has_all_modules = has_all_modules
+        self.made_ns = time.time_ns()
+        self.before = self.last = self._read()
 
     # -------------------------------------------------------------------------
     def have_changed(self):
-        """ Whether a file was changed, added or removed since this was last asked """
+        """
+            Whether a file was changed, added or removed since this object was
+            made; not yet if one was changed since this was last asked, because
+            somebody may be writing it
+        """
 
-        before, self.before = self.before, self._state()
-        # A module that was imported meanwhile has not changed
-        return any(self.before.get(path) != state for path, state in before.items()) or \
-            any(path not in before for path in self.before if path not in modules_in(self.app))
+        now = self._read()
+        is_quiet, self.last = now == self.last, now
+        if not self.has_all_modules:
+            self._note_imported(now)
+        return is_quiet and now != self.before
 
     # -------------------------------------------------------------------------
-    def _state(self):
-        """ The files: dict {path: (time, size)} """
+    def _note_imported(self, now):
+        """ A module that was imported since, and is older than this object, has not changed """
 
-        paths = set(modules_in(self.app))
-        for folder in FOLDERS:
-            paths.update(files_in(os.path.join(self.app, folder)))
-        models = os.path.join(self.app, "models")
-        for name in names_in(models):
-            paths.update(files_in(os.path.join(models, name)))
+        self.before.update((path, state) for path, state in now.items()
+                           if path not in self.before and path.startswith(self.modules)
+                           # No file is changed in the future
+                           and not (state and self.made_ns <= state[0] <= time.time_ns()))
+
+    # -------------------------------------------------------------------------
+    def _read(self):
+        """ The files: dict {path: its state, see state_of()} """
+
+        paths = set(files_in(self.modules[0], is_python)) if self.has_all_modules else \
+            imported_from(self.modules)
+        paths.update(files_in(os.path.join(self.app, "models"), is_python))
+        for folder, is_source in (("private", is_configuration), ("compiled", is_compiled)):
+            folder = os.path.join(self.app, folder)
+            paths.update(os.path.join(folder, name) for name in names_in(folder)
+                         if is_source(name))
         return {path: state_of(path) for path in paths}
 
 # -----------------------------------------------------------------------------
-def modules_in(app):
-    """ The files in an app's folder that this process has imported (set of paths) """
+# Which files
+#
+def is_python(name):
+    """ Whether a file has this name of a model or module """
 
-    paths = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    return {path for path in paths if isinstance(path, str) and path.startswith(app + os.sep)}
+    return name.endswith(".py")
+
+# -----------------------------------------------------------------------------
+def is_compiled(name):
+    """ Whether a file has the name of a compiled model """
+
+    return name.endswith(".pyc")
+
+# -----------------------------------------------------------------------------
+def is_configuration(name):
+    """ Whether a file in private/ may be configuration """
+
+    return not NO_CONFIGURATION.search(name)
+
+# -----------------------------------------------------------------------------
+# Reading
+#
+def imported_from(folders):
+    """ The files in some folders (tuple) that this process has imported (set of paths) """
+
+    # Not by getattr(): a module may do anything when it is asked for an attribute
+    paths = (vars(module).get("__file__") for module in list(sys.modules.values())
+             if isinstance(module, type(sys)))
+    return {path for path in paths if isinstance(path, str) and path.startswith(folders)}
+
+# -----------------------------------------------------------------------------
+def files_in(folder, is_source):
+    """ The files of a folder and of the folders in it (generator of paths) """
+
+    for path, _, names in os.walk(folder):
+        yield from (os.path.join(path, name) for name in names if is_source(name))
 
 # -----------------------------------------------------------------------------
 def names_in(folder):
@@ -73,21 +129,14 @@ def names_in(folder):
         return []
 
 # -----------------------------------------------------------------------------
-def files_in(folder):
-    """ The files of a folder that may be configuration (list of paths) """
-
-    paths = [os.path.join(folder, name) for name in names_in(folder)
-             if not name.endswith(IGNORED)]
-    return [path for path in paths if os.path.isfile(path)]
-
-# -----------------------------------------------------------------------------
 def state_of(path):
-    """ What differs if a file has changed; None if it does not exist """
+    """ What differs if a file has changed; None if there is no file """
 
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return (found.st_mtime_ns, found.st_size, found.st_ino) if stat.S_ISREG(found.st_mode) \
+        else None
 
 # END =========================================================================

@@ -2,7 +2,7 @@
 
 """
     The supervisor: starts worker processes, starts them again when they end, and
-    passes signals on
+    has a new one take the place of one that is old or whose files have changed
 
     It does not run the app's models: it stays small, and goes on while the app
     does not run. It imports the standard library only.
@@ -13,24 +13,14 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 
-from .source_files import SourceFiles
+from .seat import MIN_PAUSE_S, Seat
 
-__all__ = ("AGAIN", "Supervisor")
+__all__ = ("Supervisor",)
 
-# The exit status of a worker process that wants to be started again at once: its
-# files have changed, or it is old
-AGAIN = 75
-
-# The pauses before a process that has failed is started again; a process that has
-# lived for longer begins with the shortest again (seconds)
-MIN_PAUSE_S, MAX_PAUSE_S = 1, 30
-
-# How often the supervisor looks at its processes, and at the files of an app that
-# does not run (seconds)
+# How often the supervisor looks at its processes, and at the files of the app (seconds)
 LOOK_EVERY_S = 0.2
 FILES_EVERY_S = 2
 
@@ -48,14 +38,13 @@ class Supervisor:
 
         self.app = app
         self.program = program
-        self.seats = [Seat(self._command(number)) for number in range(count)]
+        self.seats = [Seat(app, [sys.executable, str(program), "work", "--process", str(number)])
+                      for number in range(count)]
+        self.signals = []        # numbers of those that have come
         self.is_stopping = False
-
-    # -------------------------------------------------------------------------
-    def _command(self, number):
-        """ The command line of a worker process (list) """
-
-        return [sys.executable, str(self.program), "work", "--process", str(number)]
+        self.is_killing = False
+        self.look_at = time.monotonic() + FILES_EVERY_S # at the files
+        self.had_terminal = has_terminal()
 
     # -------------------------------------------------------------------------
     def run(self):
@@ -63,103 +52,88 @@ class Supervisor:
             Run until SIGTERM or SIGINT, or until MailS3 is removed from the app
 
             Returns:
-                the exit status
+                the exit status: 0; 1 if processes had to be killed
         """
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        signal.signal(signal.SIGHUP, self._reload)
-
-        files, looked_at = SourceFiles(self.app), 0
-        while not self.is_stopping:
-            if not os.path.exists(self.program):
-                print("mails3: MailS3 has been removed from the app.", file=sys.stderr)
-                self._stop()
-            if time.monotonic() >= looked_at + FILES_EVERY_S:
-                looked_at = time.monotonic()
-                if files.have_changed():
-                    # Perhaps the app runs again
-                    self._be_quick()
-            for seat in self.seats:
-                seat.fill()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            # Only noted: it may come while a process is being started
+            signal.signal(number, lambda number, _: self.signals.append(number))
+        count = len(self.seats)
+        tell("Sending the mail of %s, by %s." %
+             (os.path.basename(self.app), "1 process" if count == 1 else "%d processes" % count))
+        while True:
+            self._obey()
+            if self.is_stopping and not any(seat.is_busy() for seat in self.seats):
+                return int(self.is_killing)
+            if not self.is_stopping:
+                for seat in self.seats:
+                    seat.fill()
+                self._look_at_files()
             time.sleep(LOOK_EVERY_S)
-        for seat in self.seats:
-            seat.empty()
-        return 0
 
     # -------------------------------------------------------------------------
-    def _stop(self, *_):
-        """ End all processes, each after the mail in hand; a second signal kills them """
+    # Signals
+    #
+    def _obey(self):
+        """ Do what the signals want that have come """
 
-        number = signal.SIGKILL if self.is_stopping else signal.SIGTERM
+        while self.signals:
+            if self.signals.pop(0) != signal.SIGHUP:
+                self._stop()
+            elif self.had_terminal and not has_terminal():
+                # It was closed
+                self._stop()
+            else:
+                for seat in self.seats:
+                    seat.replace()
+
+    # -------------------------------------------------------------------------
+    def _stop(self):
+        """ End all processes, each after the mail in hand; the second time kill them """
+
+        self.is_killing = self.is_stopping
         self.is_stopping = True
-        self._signal(number)
-
-    # -------------------------------------------------------------------------
-    def _reload(self, *_):
-        """ Let all processes read the settings again """
-
-        self._be_quick()
-        self._signal(signal.SIGHUP)
-
-    # -------------------------------------------------------------------------
-    def _be_quick(self):
-        """ Start processes that have failed now, and not after their pause """
-
         for seat in self.seats:
-            seat.start_at = 0
+            seat.end(signal.SIGKILL if self.is_killing else signal.SIGTERM)
+        if self.had_terminal and not self.is_killing:
+            tell("Ending after the mail in hand. Once more: at once.")
 
     # -------------------------------------------------------------------------
-    def _signal(self, number):
-        """ Send a signal to all processes """
+    # Files
+    #
+    def _look_at_files(self):
+        """ Notice that MailS3 is removed, or that an app that does not run has changed """
 
+        if time.monotonic() < self.look_at:
+            return
+        self.look_at = time.monotonic() + FILES_EVERY_S
+        if not self._is_installed():
+            tell("MailS3 has been removed from the app.")
+            self._stop()
         for seat in self.seats:
-            seat.signal(number)
-
-# =============================================================================
-class Seat:
-    """ The place of one worker process, and the process that has it now """
-
-    def __init__(self, command):
-        """
-            Args:
-                command: the command line of the process (list)
-        """
-
-        self.command = command
-        self.process = None
-        self.started_at = self.start_at = 0 # by time.monotonic()
-        self.pause_s = MIN_PAUSE_S
+            seat.look_at_files()
 
     # -------------------------------------------------------------------------
-    def fill(self):
-        """ Start the process if it does not run, and its time has come """
+    def _is_installed(self):
+        """ Whether the app still has MailS3; not for a moment only, as during an upgrade """
 
-        now = time.monotonic()
-        if self.process and self.process.poll() is not None:
-            status, self.process = self.process.returncode, None
-            if status == AGAIN or now > self.started_at + MAX_PAUSE_S:
-                self.pause_s = MIN_PAUSE_S
-            self.start_at = now if status == AGAIN else now + self.pause_s
-            if status != AGAIN:
-                self.pause_s = min(2 * self.pause_s, MAX_PAUSE_S)
-        if self.process is None and now >= self.start_at:
-            # Ctrl-C in a terminal is for the supervisor, which passes it on
-            self.process = subprocess.Popen(self.command, start_new_session=True)
-            self.started_at = now
+        for _ in range(2):
+            if os.path.exists(os.path.join(self.program, "__main__.py")):
+                return True
+            time.sleep(MIN_PAUSE_S)
+        return False
 
-    # -------------------------------------------------------------------------
-    def signal(self, number):
-        """ Send a signal to the process, if it runs """
+# -----------------------------------------------------------------------------
+def has_terminal():
+    """ Whether a person has started this in a terminal, and has not closed it """
 
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(number)
+    return any(stream and not stream.closed and stream.isatty()
+               for stream in (sys.stdin, sys.stdout, sys.stderr))
 
-    # -------------------------------------------------------------------------
-    def empty(self):
-        """ Wait for the end of the process """
+# -----------------------------------------------------------------------------
+def tell(text):
+    """ Say something to the person, or the log, that the output goes to """
 
-        if self.process:
-            self.process.wait()
+    print("mails3: %s" % text, flush=True)
 
 # END =========================================================================

@@ -1,8 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    A worker process: sends new mail at once, and deferred mail when it is due;
-    watches for incidents, repairs the tables, purges old mail at night
+    A worker process: sends new mail at once, and deferred mail when it is due
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -10,18 +9,14 @@
 
 import logging
 import math
-import os
 import signal
-import sys
 import time
 
-from ..admin.alerts import Alerts
 from ..queue.database import recover
 from ..queue.listener import Listener
-from ..queue.workers import OWN, WorkerRow, Workers
+from ..queue.workers import OWN, WorkerRow
 from ..states import brief
-from .source_files import SourceFiles
-from .supervisor import AGAIN
+from .duties import ALIVE_EVERY_S, WAITING, Duties, Timetable
 
 __all__ = ("WorkerProcess", "work")
 
@@ -30,193 +25,157 @@ log = logging.getLogger("web2py.mails3")
 # How long it waits for new mail before it looks for what becomes due (seconds)
 WAIT_S = 1
 
-# How often it gives a sign of life, looks at the files of the app, looks for
-# incidents and for what is left over, repairs the tables (seconds)
-ALIVE_EVERY_S = 3
-FILES_EVERY_S = 2
-WATCH_EVERY_S = 60
-REPAIR_EVERY_S = 300
+# How often a run is looked at; how long it lasts, as the duties are to be done,
+# and other channels may have something to send; how long its end may take: a
+# message that the relay is slow with holds up no others (seconds)
+CONTROL_EVERY_S = 1
+MAX_RUN_S, SHARED_RUN_S = 60, 3
+MAX_END_S = 10
 
-# How old it becomes: then it is started again, with models that are read again
-# and with fresh memory (seconds)
-MAX_AGE_S = 3600
+# How often a run also takes what was left over or released in the host's own table,
+# for which all unsent rows are looked at (seconds)
+THOROUGH_EVERY_S = 300
 
-# The pauses before it tries again after the database has failed (seconds)
-MIN_PAUSE_S, MAX_PAUSE_S = 0.5, 5
+# How often the clock of the database is read (seconds)
+CLOCK_EVERY_S = 60
 
-# When the purge runs, each day: few visitors write to the database at that time
-# (hour, by the clock of this machine); how long it works before it looks for mail
-# again (seconds)
-PURGE_HOUR = 3
-PURGE_SLICE_S = 0.5
+# The pauses before it tries again after the database has failed; how often it says
+# so, and looks whether a table is missing (seconds)
+MIN_PAUSE_S, MAX_PAUSE_S = 0.5, 2
+COMPLAIN_EVERY_S = REPAIR_SOON_S = 60
 
 # -----------------------------------------------------------------------------
-def work(mail, app, is_first):
+def work(mail, files, supervisor, is_first):
     """
-        Be a worker process until SIGTERM; SIGHUP: until the mail in hand is sent
+        Be a worker process until SIGTERM; at SIGHUP have another one take its place
 
         Args:
             mail: the MailS3
-            app: path of the app
-            is_first: it is the first of its supervisor: if the output is a terminal,
-                      it shows there how much mail there is
+            files: the SourceFiles, from before the models were run
+            supervisor: the SupervisorLink
+            is_first: it is the first one of its supervisor, see Duties
 
         Returns:
             the exit status
     """
 
-    def show():
-        counts = mail.report().counts()
-        print("\r%s  %s " % (time.strftime("%H:%M:%S"),
-                             ", ".join("%d %s" % (count, state)
-                                       for state, count in counts.items() if count)),
-              end="", flush=True)
-
-    is_shown = is_first and sys.stdout.isatty()
-    process = WorkerProcess(mail, app, *([show] if is_shown else []))
+    process = WorkerProcess(mail, files, supervisor, is_first)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: process.stop())
-    signal.signal(signal.SIGHUP, lambda *_: process.reload())
-    return process.run()
+    signal.signal(signal.SIGHUP, lambda *_: process.duties.ask_for_replacement())
+    process.run()
+    return 0
 
 # =============================================================================
 class WorkerProcess:
     """ Works until stop() """
 
-    def __init__(self, mail, app, tell=lambda: None, clock=time.monotonic, sleep=time.sleep):
+    def __init__(self, mail, files, supervisor, is_first=False, clock=time.monotonic,
+                 sleep=time.sleep):
         """
             Args:
-                mail: the MailS3
-                app: path of the app
-                tell: function that is called when something was sent
+                as for work()
                 clock: tells the time (seconds)
                 sleep: waits (seconds)
         """
 
         self.mail = mail
         self.db = mail.db
-        self.tell = tell
         self.clock = clock
         self.sleep = sleep
 
         self.row = WorkerRow(self.db, mail.site, OWN, is_kept=True)
-        self.workers = Workers(self.db, mail.site)
         self.channels = mail.channels
         self.listener = Listener(self.db, self._has_new_mail, clock, sleep)
-        self.files = SourceFiles(app)
-        self.parent = os.getppid()
-        self.started_at = clock()
-        self.times = {}          # by name of a duty: when it was last done (by the clock)
-        self.now = None          # tells the time by the clock of the database
-        self.run_now = None      # the Worker, while it sends
-        self.tried = set()       # names of the channels that have had a run
-        self.status = None       # the exit status, once it is known
-        self.is_purging = False
+        self.times = Timetable(clock)
+        self.duties = Duties(mail, self.row, files, supervisor, self.times, is_first)
+
+        self.now = None           # tells the time by the clock of the database
+        self.run_now = None       # the Worker, while it sends
+        self.run_until = math.inf # when it is to make room (by the clock)
+        self.tried = set()        # names of the channels that have had a run
+        self.look_at = 0          # not for new mail before that (by the clock)
+        self.is_stopped = False
 
     # -------------------------------------------------------------------------
     def run(self):
-        """
-            Work until stop() is called, the settings have changed, or the process
-            is old
+        """ Work until stop() is called, or the supervisor is gone """
 
-            Returns:
-                the exit status: 0, or AGAIN if it is to be started again
-        """
-
+        self.duties.begin()
         pause_s = MIN_PAUSE_S
-        while self.status is None:
+        while not self.is_stopped:
             try:
                 self._listen()
-                while self.status is None:
+                while not self.is_stopped:
                     self.turn()
-                    pause_s = MIN_PAUSE_S
-                    if self.status is None:
+                    if pause_s > MIN_PAUSE_S:
+                        log.warning("The worker goes on.")
+                        pause_s = MIN_PAUSE_S
+                    if not self.is_stopped:
                         self.listener.wait(WAIT_S)
             except Exception as error:
-                log.warning("The worker can't go on now (%s), it tries again.", brief(error))
-                self.sleep(pause_s)
+                self._recover(error, pause_s)
                 pause_s = min(2 * pause_s, MAX_PAUSE_S)
-                recover(self.db)
         self._end()
-        return self.status
 
     # -------------------------------------------------------------------------
-    def stop(self, status=0):
-        """
-            End after the mail in hand
+    def stop(self):
+        """ End after the mail in hand; may be called by a signal handler """
 
-            Args:
-                status: the exit status
-        """
-
-        self.status = status
+        self.is_stopped = True
         if self.run_now:
             self.run_now.stop()
 
     # -------------------------------------------------------------------------
-    def reload(self):
-        """ Let the process end after the mail in hand, and be started again """
-
-        self.stop(AGAIN)
-
-    # -------------------------------------------------------------------------
-    # What it does
-    #
     def turn(self):
         """ Do all that is to be done now; commits """
 
-        if self._is_time("alive", ALIVE_EVERY_S):
-            self._show_alive()
-        is_watching = self._is_time("watch", WATCH_EVERY_S)
-        for channel in self.channels:
-            self._send(channel, is_watching)
-        if is_watching:
-            Alerts(self.mail).run()
-            self.workers.remove_lost(self.now())
+        if self.times.is_due("clock", CLOCK_EVERY_S):
+            self.now = self.channels[0].shared_clock()
             self.db.commit()
-        if self._is_time("repair", REPAIR_EVERY_S):
-            self.mail.self_repair()
-        self._purge()
+        if self.times.is_due("alive", ALIVE_EVERY_S):
+            self.duties.show_alive(self.now())
+        is_thorough = self.times.is_due("thorough", THOROUGH_EVERY_S)
+        for channel in self.channels:
+            self._send(channel, is_thorough)
+        self.duties.do(self.now())
         self._look_after_itself()
 
     # -------------------------------------------------------------------------
+    # Its steps
+    #
     def _listen(self):
         """ Begin to listen, with the clock of the database; commits """
 
         self.now = self.channels[0].shared_clock()
-        self._show_alive()
+        self.duties.show_alive(self.now())
         self.listener.open()
 
     # -------------------------------------------------------------------------
-    def _is_time(self, duty, every_s):
-        """ Whether a duty is to be done again; it is noted as done now """
-
-        now = self.clock()
-        if now < self.times.get(duty, -math.inf) + every_s:
-            return False
-        self.times[duty] = now
-        return True
-
-    # -------------------------------------------------------------------------
-    def _show_alive(self):
-        """ Give a sign of life; commits """
-
-        self.row.note_alive(self.now(), "waiting for mail")
-        self.db.commit()
-
-    # -------------------------------------------------------------------------
     def _has_new_mail(self):
-        """ Whether new mail waits, seen afresh; ends the transaction """
+        """
+            Whether there is new mail to be sent now: asked ten times a second
+            where the database does not tell; no transaction is open after that
+        """
 
+        if self.clock() < self.look_at:
+            return False
+        channel = self.channels[0]
+        is_idle = channel.is_idle()
         self.db.commit()
-        return not self.channels[0].is_idle()
+        if is_idle or self._has_work(channel):
+            return not is_idle
+        # It is suspended, or claimed by another worker: turn() looks again
+        self.look_at = self.clock() + WAIT_S
+        return False
 
     # -------------------------------------------------------------------------
     def _has_work(self, channel):
-        """ Whether a run of a channel would find something to send; ends the transaction """
+        """ Whether a run of a channel would find something to send; commits """
 
+        has_work = channel.has_work(self.now(), is_patient = channel.name in self.tried)
         self.db.commit()
-        return channel.has_work(self.now(), is_patient = channel.name in self.tried)
+        return has_work
 
     # -------------------------------------------------------------------------
     def _send(self, channel, is_thorough):
@@ -225,53 +184,77 @@ class WorkerProcess:
 
             Args:
                 channel: the Channel
-                is_thorough: also what was left over or released in the host's own
-                             table, for which all its unsent rows are looked at
+                is_thorough: see THOROUGH_EVERY_S
         """
 
-        if self.status is not None or not (is_thorough or self._has_work(channel)):
+        if self.is_stopped or not (is_thorough or self._has_work(channel)):
             return
         self.now = channel.shared_clock()
         self.tried.add(channel.name)
-        run = channel.worker(everything=is_thorough, row=self.row, now=self.now)
+        run = channel.worker(everything=is_thorough, row=self.row, now=self.now,
+                             clock=self.clock, sleep=self.sleep,
+                             control=lambda: self._control(channel))
         run.deadline = math.inf
+        self.run_until = self.clock() + MAX_RUN_S
         self.run_now = run
         try:
             # A signal may have come before the run was known
-            count = run.work() if self.status is None else 0
+            count = 0 if self.is_stopped else run.work()
         finally:
             self.run_now = None
-        if count:
-            self._show_alive()
-            self.tell()
-            Alerts(self.mail).run()
+        self.duties.note_run(count)
+        if self.row.doing != WAITING:
+            self.duties.show_alive(self.now())
 
     # -------------------------------------------------------------------------
-    def _purge(self):
-        """ Purge in short slices, at night, one worker of the site each day; commits """
+    def _control(self, channel):
+        """ Look whether the run of a channel that is under way is to end """
 
-        now, channel = self.now(), self.channels[0]
-        if not self.is_purging:
-            is_night = time.localtime().tm_hour == PURGE_HOUR
-            self.is_purging = is_night and channel.limiter.begin_purge(now)
-            self.db.commit()
-        if self.is_purging:
-            end = time.monotonic() + PURGE_SLICE_S
-            self.is_purging = channel.purge().purge(end) > 0
+        if not self.times.is_due("control", CONTROL_EVERY_S):
+            return
+        self._look_after_itself()
+        run = self.run_now
+        if self.is_stopped or run is None:
+            return
+        now = self.clock()
+        if now >= run.deadline + MAX_END_S:
+            run.deadline, self.run_until = math.inf, now + MAX_RUN_S
+        elif not run.is_over() and (now >= self.run_until or self._is_to_share(channel)):
+            run.deadline = now
+
+    # -------------------------------------------------------------------------
+    def _is_to_share(self, channel):
+        """ Whether the run of a channel has lasted for some time, and another one waits """
+
+        if self.clock() < self.run_until - MAX_RUN_S + SHARED_RUN_S:
+            return False
+        try:
+            return any(self._has_work(other) for other in self.channels if other is not channel)
+        except Exception as error:
+            # The run finds out by itself that the database is away
+            log.debug("The worker can't look at other channels (%s).", brief(error))
+            recover(self.db)
+            return False
 
     # -------------------------------------------------------------------------
     def _look_after_itself(self):
-        """
-            End if the process that has started this one is gone, or if there is a
-            reason to be started again
-        """
+        """ End if the supervisor has ended; ask it for a successor if there is a reason """
 
-        if os.getppid() != self.parent:
+        if self.duties.is_orphan():
             self.stop()
-            return
-        has_changed = self._is_time("files", FILES_EVERY_S) and self.files.have_changed()
-        if has_changed or self.clock() > self.started_at + MAX_AGE_S:
-            self.reload()
+        else:
+            self.duties.look_for_changes()
+
+    # -------------------------------------------------------------------------
+    def _recover(self, error, pause_s):
+        """ The database has failed: wait, and get a new connection; never raises """
+
+        if pause_s == MIN_PAUSE_S or self.times.is_due("complaint", COMPLAIN_EVERY_S):
+            log.warning("The worker can't go on now (%s), it tries again.", brief(error))
+        self.sleep(pause_s)
+        recover(self.db)
+        self.duties.repair(REPAIR_SOON_S)
+        self._look_after_itself()
 
     # -------------------------------------------------------------------------
     def _end(self):

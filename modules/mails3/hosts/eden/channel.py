@@ -14,7 +14,7 @@ from gluon import current
 
 from ...clock import utcnow
 from ...delivery.channel import Channel
-from ...states import EMAIL
+from ...states import EMAIL, NEW
 from .daily_limit import DailyLimit
 from .intake import Intake
 from .transports import ChannelTransport
@@ -56,6 +56,13 @@ class EdenChannel(Channel):
         """ As Channel.new_mail_query """
 
         return self.intake.rows.new_mail_query() if has_messages() else super().new_mail_query
+
+    # -------------------------------------------------------------------------
+    def has_new(self, now):
+        """ As Channel.has_new() """
+
+        return not self.is_idle() and (self.claims.has_free(NEW, now) or
+                                       has_messages() and self.intake.rows.has_latest())
 
     # -------------------------------------------------------------------------
     def take_in(self, everything=False):

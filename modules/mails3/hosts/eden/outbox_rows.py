@@ -73,6 +73,13 @@ class OutboxRows:
                (edens.rstrip("; "), ours.rstrip("; "))
 
     # -------------------------------------------------------------------------
+    def has_latest(self):
+        """ Whether some of the latest rows are in no queue: one query, no write """
+
+        return bool(self._unsent(self.latest()).select(self.table.id, left=self._joins()[:1],
+                                                       limitby=(0, 1)))
+
+    # -------------------------------------------------------------------------
     def latest(self):
         """ Query for the latest rows, counted from the last row with a message """
 

@@ -1,0 +1,283 @@
+"""
+    The supervisor of the verb work: its processes, signals and ends
+"""
+
+import os
+import signal
+import sys
+
+import pytest
+
+from support.site import eventually
+from support.supervised import Supervised, is_running
+
+from mails3.service.seat import MAX_PAUSE_S, Seat
+
+# -----------------------------------------------------------------------------
+@pytest.fixture
+def supervised(tmp_path):
+    """ An app whose supervisor is about to start """
+
+    with Supervised(tmp_path) as supervised:
+        yield supervised
+
+# =============================================================================
+class TestStart:
+    """ The processes are started, and started again """
+
+    def test_a_process_for_each_seat(self, supervised):
+        """ The processes are as many as were asked for, and the output says so """
+
+        supervised.start(3)
+
+        for number in range(3):
+            supervised.wait_for("ready %s" % number)
+        assert supervised.end() == 0
+        assert supervised.process.stdout.read() == \
+            b"mails3: Sending the mail of shelter, by 3 processes.\n"
+
+    def test_a_killed_process_is_started_again(self, supervised):
+        """ A process that is killed has a successor in its seat, and the other goes on """
+
+        supervised.start(2)
+        supervised.wait_for("ready 0")
+        supervised.wait_for("ready 1")
+
+        os.kill(supervised.process_ids("ready")[supervised.log.index("ready 0") // 2],
+                signal.SIGKILL)
+
+        assert eventually(lambda: len(supervised.process_ids("ready")) == 3)
+        assert supervised.end() == 0
+
+    def test_a_process_that_can_not_be_started_ends_nothing(self, capsys, tmp_path):
+        """ A program that is missing is told, and tried again later """
+
+        now = [0]
+        seat = Seat(tmp_path, ["/nowhere/python3"], clock=lambda: now[0])
+        for _ in range(3):
+            seat.fill()
+            now[0] += MAX_PAUSE_S
+
+        assert capsys.readouterr().err.count("A process can't be started") == 3
+        assert not seat.is_busy()
+
+    def test_starts_that_fail_become_rare(self, tmp_path):
+        """ A process that fails at once is started ever less often, at least each half minute """
+
+        now, starts = [0], []
+        seat = Seat(tmp_path, [sys.executable, "-c", "raise SystemExit(1)"], clock=lambda: now[0])
+        while now[0] < 160:
+            seat.fill()
+            if seat.successor:
+                starts.append(now[0])
+                seat.successor.process.wait()
+            now[0] += 1
+
+        pauses = [later - earlier for earlier, later in zip(starts, starts[1:])]
+        assert pauses == [1, 2, 4, 8, 16, 30, 30, 30, 30]
+
+    def test_a_repaired_app_is_tried_at_once(self, supervised):
+        """ A changed module of an app that does not run ends the pause before the next start """
+
+        module = supervised.app / "modules" / "helper.py"
+        module.write_text("broken")
+        supervised.tell("broken")
+        supervised.start(1, "patient")
+        supervised.wait_for("failed 0")
+
+        supervised.no_longer("broken")
+        module.write_text("repaired")
+
+        supervised.wait_for("ready 0")
+        assert supervised.end() == 0
+
+# =============================================================================
+class TestReplace:
+    """ A new process takes the seat before the old one ends """
+
+    def test_a_reload_leaves_no_gap(self, supervised):
+        """ After SIGHUP, the old process works until the new one has run the models """
+
+        supervised.start()
+        supervised.wait_for("ready 0")
+        supervised.tell("loading")
+        supervised.process.send_signal(signal.SIGHUP)
+        supervised.wait_for("started 0", 2)
+        assert "stopping 0" not in supervised.log
+
+        supervised.no_longer("loading")
+
+        supervised.wait_for("ended 0")
+        assert supervised.log == ["started 0", "ready 0", "started 0", "ready 0",
+                                  "stopping 0", "ended 0"]
+        assert supervised.end() == 0
+
+    def test_a_process_may_ask_for_a_successor(self, supervised):
+        """ A process that asks to be replaced ends when another one is ready """
+
+        supervised.start()
+        supervised.wait_for("ready 0")
+
+        supervised.tell("old")
+
+        supervised.wait_for("ended 0")
+        assert supervised.process_ids("ended") == supervised.process_ids("ready")[:1]
+        assert len(supervised.process_ids("ready")) == 2
+        assert supervised.end() == 0
+
+    def test_a_broken_app_keeps_its_old_process(self, supervised):
+        """ If the app does not run any more, the old process works until it does """
+
+        supervised.start()
+        supervised.wait_for("ready 0")
+        supervised.tell("broken")
+        supervised.process.send_signal(signal.SIGHUP)
+        supervised.wait_for("failed 0", 2)
+        assert "stopping 0" not in supervised.log
+
+        supervised.no_longer("broken")
+        supervised.process.send_signal(signal.SIGHUP)
+
+        supervised.wait_for("ended 0")
+        assert supervised.process_ids("ended") == supervised.process_ids("ready")[:1]
+        assert supervised.end() == 0
+
+    def test_a_slow_end_does_not_hold_up_the_next_reload(self, supervised):
+        """ A process that still has a mail in hand keeps no seat """
+
+        supervised.start()
+        supervised.wait_for("ready 0")
+        supervised.tell("busy")
+
+        for times in (2, 3):
+            supervised.process.send_signal(signal.SIGHUP)
+            supervised.wait_for("ready 0", times)
+            supervised.wait_for("stopping 0", times - 1)
+
+        assert "ended 0" not in supervised.log
+        supervised.no_longer("busy")
+        assert supervised.end() == 0
+        assert supervised.log.count("ended 0") == 3
+
+# =============================================================================
+class TestEnd:
+    """ No process remains """
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_the_mail_in_hand_is_waited_for(self, supervised, number):
+        """ SIGTERM and SIGINT end the supervisor with status 0, when its processes have ended """
+
+        supervised.start(2)
+        supervised.wait_for("ready 0")
+        supervised.wait_for("ready 1")
+        supervised.tell("busy")
+        supervised.process.send_signal(number)
+        supervised.wait_for("stopping 0")
+        supervised.wait_for("stopping 1")
+        assert supervised.process.poll() is None
+
+        supervised.no_longer("busy")
+
+        assert supervised.process.wait(30) == 0
+        assert sorted(supervised.log[-2:]) == ["ended 0", "ended 1"]
+
+    def test_a_second_signal_waits_for_nothing(self, supervised):
+        """ A second signal kills the processes, and the exit status says so """
+
+        supervised.start()
+        supervised.wait_for("ready 0")
+        supervised.tell("busy")
+        supervised.process.send_signal(signal.SIGTERM)
+        supervised.wait_for("stopping 0")
+
+        assert supervised.end() == 1
+        assert "ended 0" not in supervised.log
+        assert not is_running(supervised.process_ids("ready")[0])
+
+    def test_a_signal_while_a_process_is_being_started(self, supervised):
+        """ SIGTERM between the decision to start a process and its start ends that process """
+
+        supervised.start(1, "signalled")
+
+        assert supervised.process.wait(30) == 0
+
+    def test_a_process_that_is_loading_ends_as_well(self, supervised):
+        """ SIGTERM ends a process that is running the models """
+
+        supervised.tell("loading")
+        supervised.start()
+        supervised.wait_for("started 0")
+
+        assert supervised.end() == 0
+
+    @pytest.mark.parametrize("moment", ["loading", "ready"])
+    def test_a_killed_supervisor_leaves_no_process(self, supervised, moment):
+        """ The processes of a killed supervisor end by themselves, also those that were loading """
+
+        if moment == "loading":
+            supervised.tell("loading")
+        supervised.start(2)
+        for number in range(2):
+            supervised.wait_for("%s %s" % ("started" if moment == "loading" else "ready", number))
+
+        supervised.kill()
+
+        for number in range(2):
+            supervised.wait_for("orphan %s" % number)
+        assert eventually(lambda: not any(map(is_running, supervised.process_ids("started"))))
+
+    def test_nothing_is_started_where_nothing_is_installed(self, supervised):
+        """ The supervisor ends with its processes when MailS3 is removed from the app """
+
+        supervised.start()
+        supervised.wait_for("ready 0")
+
+        (supervised.program / "__main__.py").unlink()
+
+        assert supervised.process.wait(30) == 0
+        assert b"MailS3 has been removed from the app" in supervised.process.stdout.read()
+        assert supervised.log[-1] == "ended 0"
+
+# =============================================================================
+class TestTerminal:
+    """ A person starts it in a terminal """
+
+    def test_ctrl_c_ends_it(self, supervised):
+        """ Ctrl-C reaches the supervisor alone, which ends its processes """
+
+        process_id = supervised.start_in_terminal()
+        supervised.wait_for("ready 0")
+
+        os.write(supervised.terminal, b"\x03")
+
+        supervised.wait_for("ended 0")
+        assert eventually(lambda: not is_running(process_id))
+        assert "interrupted 0" not in supervised.log
+
+    def test_a_closed_terminal_ends_it(self, supervised):
+        """ The supervisor ends when its terminal is closed, though that is a SIGHUP """
+
+        process_id = supervised.start_in_terminal()
+        supervised.wait_for("ready 0")
+
+        os.close(supervised.terminal)
+        supervised.terminal = None
+
+        supervised.wait_for("ended 0")
+        assert eventually(lambda: not is_running(process_id))
+
+    def test_a_reload_in_a_terminal(self, supervised):
+        """ SIGHUP reloads while the terminal is there """
+
+        process_id = supervised.start_in_terminal()
+        supervised.wait_for("ready 0")
+
+        os.kill(process_id, signal.SIGHUP)
+
+        supervised.wait_for("ready 0", 2)
+        supervised.wait_for("ended 0")
+        assert is_running(process_id)
+        os.kill(process_id, signal.SIGTERM)
+        assert eventually(lambda: not is_running(process_id))
+
+# END =========================================================================

@@ -146,8 +146,8 @@ def add_sending(verbs):
     verb.add_argument("--socket", type=integer(0), help=argparse.SUPPRESS)
 
     add_seconds(add(verbs, "drain", "Send new mail",
-                    "For sites that have cron or systemd timers in place of web2py's "
-                    "scheduler: run drain each minute and retry every five. Any number of "
+                    "For sites that have cron or systemd timers in place of a worker: "
+                    "run drain each minute and retry every five. Any number of "
                     "them may run at a time. Ctrl-C ends it after the current mail.",
                     quiet=True))
     add_seconds(add(verbs, "flush", "Send new mail, and all deferred mail",
@@ -179,7 +179,7 @@ def add_keeping(verbs):
     verb = add(verbs, "purge", "Remove old mails",
                "Mails that are sent, rejected or failed, each for as long as the settings "
                "keep_sent, keep_rejected and keep_failed say; never mail that is new, "
-               "deferred or held. A task of the scheduler does that each night.", quiet=True)
+               "deferred or held. A worker does that each night.", quiet=True)
     verb.add_argument("--dry-run", action="store_true", help="only tell how many")
 
     add(verbs, "migrate", "Bring the tables and the tasks up to date",

@@ -9,6 +9,7 @@ import pytest
 from support.web2py import CLONE
 
 from mails3.commands import parser
+from mails3.queue.schema import COMPANIONS
 
 README = CLONE / "README.md"
 DOCUMENTS = [README, CLONE / "CHANGELOG.md", *sorted((CLONE / "private" / "docs").glob("*.md"))]
@@ -64,6 +65,13 @@ class TestDocuments:
 
         assert len(lines) <= 120
         assert any(line.startswith(("```", "    ")) for line in lines[:40])
+
+    def test_nothing_of_ours_has_to_stay_in_the_database(self):
+        """ The SQL by which our tables leave Eden's database names each of them """
+
+        text = (CLONE / "private" / "docs" / "installing-in-eden.md").read_text(encoding="utf-8")
+
+        assert set(re.findall(r"(?m)^DROP TABLE (\w+);$", text)) == set(COMPANIONS)
 
     def test_what_status_says_is_in_the_table_of_symptoms(self):
         """ Each title in the table is one that the software has, in the same words """

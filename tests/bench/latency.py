@@ -1,7 +1,7 @@
 """
     How long a new mail takes, from the visitor's commit to the relay's copy
 
-        python3 tests/bench/latency.py [--way scheduler] [--database postgres] [--number N]
+        python3 tests/bench/latency.py [--way scheduler|web] [--database postgres] [--number N]
         EDEN_PATH=... EDEN_PYTHON=... python3 tests/bench/latency.py --eden [--by mail]
 
     On a site on which nothing else happens, a mail is sent every three seconds, at
@@ -13,10 +13,13 @@
 import argparse
 import contextlib
 import os
+import random
 import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
+from urllib.request import urlopen
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -31,12 +34,24 @@ from support.shelter import Shelter # noqa: E402
 
 # The visitor's process: prints when each mail was committed
 VISITS = """
+from gluon import current
 import random, time
 for number in range({number}):
     time.sleep(random.uniform({shortest}, {longest}))
     {send}
     db.commit()
     print("committed", number, time.time(), flush=True)
+"""
+
+# The same as a page of the site, for one mail
+PAGE = """
+def index():
+    import time
+    from gluon import current
+    number, pe_id = map(int, request.args)
+    {send}
+    db.commit()
+    return str(time.time())
 """
 
 # How the visitor sends. The subject is how a mail is found at the relay.
@@ -50,6 +65,7 @@ s3db.update_super(s3db.pr_person, record)
 pe_id = record["pe_id"]
 s3db.pr_contact.insert(pe_id=pe_id, contact_method="EMAIL", value="anne@example.org")
 db.commit()
+print("person", 0, pe_id)
 """
 
 # =============================================================================
@@ -64,26 +80,57 @@ class Scheduler:
         site.work()
 
     # -------------------------------------------------------------------------
-    def send(self, site, code):
+    def send(self, site, prepare, send, options):
         """
             Have a visitor send mails
 
             Args:
                 site: the site
-                code: Python code, which runs after the app's models, in a
-                      process of its own
+                prepare: code to run before, after the app's models
+                send: code that sends one mail
+                options: of the command line
 
             Returns:
                 dict {number of the mail: when it was committed}
         """
 
-        lines = site.shell(code, timeout=3600).splitlines()
+        code = VISITS.format(number = options.number,
+                             shortest = options.pause / 2,
+                             longest = options.pause * 3 / 2,
+                             send = send)
         return {int(number): float(at) for word, number, at in
-                (line.split() for line in lines if line.startswith("committed"))}
+                map(str.split, site.shell(prepare + code, timeout=3600).splitlines())
+                if word == "committed"}
+
+# =============================================================================
+class Web:
+    """ No worker: the web server's process sends after the request """
+
+    HEARTBEAT_S = 3
+
+    def start(self, site):
+        """ As Scheduler.start() """
+
+        if not site.url:
+            site.serve()
+
+    # -------------------------------------------------------------------------
+    def send(self, site, prepare, send, options):
+        """ As Scheduler.send(): each mail by a request """
+
+        told = site.shell(prepare).split() if prepare else ["0"]
+        page = site.app_path / "controllers" / "latency.py"
+        page.write_text(PAGE.format(send=send))
+        committed = {}
+        for number in range(options.number):
+            time.sleep(random.uniform(options.pause / 2, options.pause * 3 / 2))
+            with urlopen("%s/latency/index/%d/%s" % (site.url, number, told[-1])) as response:
+                committed[number] = float(response.read())
+        return committed
 
 # =============================================================================
 # A way is a class like this one
-WAYS = {"scheduler": Scheduler}
+WAYS = {"scheduler": Scheduler, "web": Web}
 
 # -----------------------------------------------------------------------------
 @contextlib.contextmanager
@@ -124,12 +171,10 @@ def measure(way, site, relay, options):
     """ How long each mail has taken (list of seconds, sorted) """
 
     way.start(site)
-    code = VISITS.format(number = options.number,
-                         shortest = options.pause / 2,
-                         longest = options.pause * 3 / 2,
-                         send = BY_PE_ID if options.eden and options.by == "pe_id" else BY_MAIL)
-    committed = way.send(site, (PERSON if options.eden else "") +
-                         "from gluon import current\n" + code)
+    committed = way.send(site,
+                         PERSON if options.eden else "",
+                         BY_PE_ID if options.eden and options.by == "pe_id" else BY_MAIL,
+                         options)
     mails = relay.wait(options.number, timeout=120)
     arrived = {mail.subject: mail.at for mail in mails}
     return sorted(arrived["Number %d" % number] - at for number, at in committed.items())

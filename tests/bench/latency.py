@@ -1,12 +1,19 @@
 """
     How long a new mail takes, from the visitor's commit to the relay's copy
 
-        python3 tests/bench/latency.py [--way scheduler|web] [--database postgres] [--number N]
+        python3 tests/bench/latency.py [--way work|scheduler|web|peer] [--database postgres]
+                                       [--number N] [--load N] [--waiting N]
         EDEN_PATH=... EDEN_PYTHON=... python3 tests/bench/latency.py --eden [--by mail]
+
+    The ways: a worker of our own (the verb work), web2py's scheduler worker, no
+    worker (the web server's process), and a peer: django-mailer's runmailer_pg,
+    which needs PostgreSQL.
 
     On a site on which nothing else happens, a mail is sent every three seconds, at
     random moments. Both times are read from the clock of this machine: in the
     visitor's process after the commit, in the relay when it has the message.
+    --load N: somebody else sends N mails a second meanwhile. --waiting N: so many
+    mails of priority 9 wait already when the first mail of priority 0 is sent.
     WEB2PY_PATH names another web2py than the one of PyPI.
 """
 
@@ -15,6 +22,7 @@ import contextlib
 import os
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +39,7 @@ environment.enter()
 from support.databases import SERVERS, make_database, on_server # noqa: E402
 from support.fake_relay import FakeRelay # noqa: E402
 from support.shelter import Shelter # noqa: E402
+from support.site import eventually # noqa: E402
 
 # The visitor's process: prints when each mail was committed
 VISITS = """
@@ -55,7 +64,8 @@ def index():
 """
 
 # How the visitor sends. The subject is how a mail is found at the relay.
-BY_MAIL = "assert current.mail.send('anne@example.org', 'Number %d' % number, 'There is news.')"
+BY_MAIL = "assert current.mail.send('anne@example.org', 'Number %d' % number, " \
+          "'There is news.', priority=0)"
 BY_PE_ID = "assert current.msg.send_by_pe_id(pe_id, 'Number %d' % number, 'There is news.')"
 
 # Whom Eden sends to
@@ -68,11 +78,36 @@ db.commit()
 print("person", 0, pe_id)
 """
 
+# What somebody else sends meanwhile, until the process is killed
+LOAD = """
+import itertools, time
+start = time.time()
+for number in itertools.count():
+    assert mail.send("load@example.org", "Load", "There is news.", priority=9)
+    db.commit()
+    time.sleep(max(start + (number + 1) / {load} - time.time(), 0))
+"""
+
+# What waits already: one message of many deliveries, each a mail of its own
+WAITING = """
+assert mail.send("load@example.org", "Load", "There is news.", priority=9)
+message_id = db(db.mails3_message).select().last().id
+for start in range(0, {waiting}, 1000):
+    ids = db.msg_outbox.bulk_insert([dict(address="load@example.org", message_id=message_id)
+                                     for _ in range(1000)])
+    db.mails3_delivery.bulk_insert([dict(outbox_id=each, message_id=message_id, queue=1,
+                                         priority=9, due_on=request.utcnow)
+                                    for each in ids])
+db(db.mails3_message.id == message_id).update(individual=True)
+db.commit()
+"""
+
 # =============================================================================
 class Scheduler:
     """ web2py's scheduler worker, at its default heartbeat """
 
     HEARTBEAT_S = 3
+    needs_site = True
 
     def start(self, site):
         """ Start what sends the mail of the site """
@@ -103,10 +138,36 @@ class Scheduler:
                 if word == "committed"}
 
 # =============================================================================
-class Web:
-    """ No worker: the web server's process sends after the request """
+class Work(Scheduler):
+    """ A worker of our own """
 
-    HEARTBEAT_S = 3
+    def start(self, site):
+        """ As Scheduler.start() """
+
+        site.work_alone()
+        # Until it has run the models
+        time.sleep(5)
+
+# =============================================================================
+class Peer(Scheduler):
+    """ django-mailer's runmailer_pg, which listens to PostgreSQL's NOTIFY """
+
+    needs_site = False
+
+    def start(self, site):
+        """ As Scheduler.start() """
+
+        site.start()
+
+    # -------------------------------------------------------------------------
+    def send(self, site, prepare, send, options):
+        """ As Scheduler.send() """
+
+        return site.send(options)
+
+# =============================================================================
+class Web(Scheduler):
+    """ No worker: the web server's process sends after the request """
 
     def start(self, site):
         """ As Scheduler.start() """
@@ -130,7 +191,7 @@ class Web:
 
 # =============================================================================
 # A way is a class like this one
-WAYS = {"scheduler": Scheduler, "web": Web}
+WAYS = {"work": Work, "scheduler": Scheduler, "web": Web, "peer": Peer}
 
 # -----------------------------------------------------------------------------
 @contextlib.contextmanager
@@ -166,27 +227,98 @@ def eden_site(database, relay):
     finally:
         eden.close()
 
+# =============================================================================
+class PeerSite:
+    """ What takes the place of a site for the peer: a database on PostgreSQL """
+
+    def __init__(self, uri, relay, folder, python):
+
+        self.uri = uri
+        self.relay = relay
+        self.folder = folder
+        self.python = python
+
+    # -------------------------------------------------------------------------
+    @classmethod
+    @contextlib.contextmanager
+    def made(cls, relay):
+        """ One for a relay """
+
+        python = environment.provide(environment.CLONE / (".venv-bench-" + environment.VERSION),
+                                     HERE / "requirements.txt")
+        uri = make_database(SERVERS["postgres"])
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                yield cls(uri, relay, folder, python)
+        finally:
+            on_server(SERVERS["postgres"], "DROP DATABASE %s WITH (FORCE)" %
+                      uri.rpartition("/")[2])
+
+    # -------------------------------------------------------------------------
+    def command(self, system, number, pause_s):
+        """ The command line of peer.py """
+
+        return [self.python, HERE / "peer.py", system, self.uri, str(number),
+                self.relay.address, "no", str(pause_s), "100"]
+
+    # -------------------------------------------------------------------------
+    def start(self):
+        """ Make its tables, and start what sends """
+
+        subprocess.run(self.command("mailer", 1, 1), cwd=self.folder, check=True,
+                       stdout=subprocess.DEVNULL)
+        self.listening = subprocess.Popen(self.command("listen", 0, 1), cwd=self.folder)
+        time.sleep(5)
+
+    # -------------------------------------------------------------------------
+    def send(self, options):
+        """ As Scheduler.send() """
+
+        told = subprocess.run(self.command("visit", options.number, max(1, int(options.pause))),
+                              cwd=self.folder, check=True, capture_output=True, encoding="utf-8")
+        eventually(lambda: len(self.relay.mails) > options.number, 60)
+        self.listening.kill()
+        return {int(number): float(at)
+                for _, number, at in map(str.split, told.stdout.splitlines())}
+
+# -----------------------------------------------------------------------------
+@contextlib.contextmanager
+def load_of(site, load):
+    """ Have somebody else send so many mails a second """
+
+    if not load:
+        yield
+        return
+    with site.background(LOAD.format(load=load)):
+        yield
+
 # -----------------------------------------------------------------------------
 def measure(way, site, relay, options):
     """ How long each mail has taken (list of seconds, sorted) """
 
+    if options.waiting:
+        site.shell(WAITING.format(waiting=options.waiting), timeout=600)
     way.start(site)
-    committed = way.send(site,
-                         PERSON if options.eden else "",
-                         BY_PE_ID if options.eden and options.by == "pe_id" else BY_MAIL,
-                         options)
-    mails = relay.wait(options.number, timeout=120)
-    arrived = {mail.subject: mail.at for mail in mails}
+    with load_of(site, options.load):
+        committed = way.send(site,
+                             PERSON if options.eden else "",
+                             BY_PE_ID if options.eden and options.by == "pe_id" else BY_MAIL,
+                             options)
+        eventually(lambda: sum(mail.subject.startswith("Number") for mail in relay.mails) >=
+                   options.number, 120)
+    arrived = {mail.subject: mail.at for mail in relay.mails}
     return sorted(arrived["Number %d" % number] - at for number, at in committed.items())
 
 # -----------------------------------------------------------------------------
 def main():
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--way", choices=sorted(WAYS), default="scheduler")
+    parser.add_argument("--way", choices=sorted(WAYS), default="work")
     parser.add_argument("--database", choices=["sqlite", *sorted(SERVERS)], default="sqlite")
     parser.add_argument("--number", type=int, default=30, help="of mails")
     parser.add_argument("--pause", type=float, default=3, help="between two mails (seconds)")
+    parser.add_argument("--load", type=int, default=0, help="mails a second meanwhile")
+    parser.add_argument("--waiting", type=int, default=0, help="mails that wait already")
     parser.add_argument("--eden", action="store_true", help="on the Eden of EDEN_PATH")
     parser.add_argument("--by", choices=["pe_id", "mail"], default="pe_id",
                         help="how Eden sends: send_by_pe_id() or mail.send()")
@@ -195,11 +327,12 @@ def main():
     way = WAYS[options.way]()
     with FakeRelay(extensions=("PIPELINING", "CHUNKING")) as relay, \
          (eden_site(options.database, relay) if options.eden else
-          throw_away_site(options.database, relay, way.HEARTBEAT_S)) as site:
+          throw_away_site(options.database, relay, way.HEARTBEAT_S) if way.needs_site else
+          PeerSite.made(relay)) as site:
         times = measure(way, site, relay, options)
-    print("%s, %s: median %.2f s, 95 %% within %.2f s, worst %.2f s (%s mails)" %
-          (options.way, options.database, statistics.median(times),
-           times[int(0.95 * len(times) + 0.5) - 1], times[-1], len(times)))
+    print("%s, %s: median %.0f ms, 95 %% within %.0f ms, worst %.0f ms (%s mails)" %
+          (options.way, options.database, 1000 * statistics.median(times),
+           1000 * times[int(0.95 * len(times) + 0.5) - 1], 1000 * times[-1], len(times)))
 
 # -----------------------------------------------------------------------------
 if __name__ == "__main__":

@@ -1,18 +1,25 @@
 """
     One run of a Django mail queue, in the environment of requirements.txt;
-    started by compare.py, in a folder of its own: some peers write lock files there
+    started by compare.py and latency.py, in a folder of its own: some peers write
+    lock files there
 
         peer.py SYSTEM URI NUMBER SINK TLS CONNECTIONS BODY
+
+    SYSTEM: mailer, post_office, tuned: queue and drain; listen: django-mailer's
+    runmailer_pg, until it is killed; visit: send mails one by one, as latency.py
+    has a visitor do, with a pause of CONNECTIONS seconds
 """
 
 import json
+import random
 import sys
 import time
 
 SYSTEM, URI, NUMBER, SINK, TLS, CONNECTIONS, BODY = sys.argv[1:8]
 NUMBER, CONNECTIONS, BODY = int(NUMBER), int(CONNECTIONS), int(BODY)
 
-APPS = {"mailer": "mailer", "post_office": "post_office", "tuned": "post_office"}
+APPS = {"mailer": "mailer", "listen": "mailer", "visit": "mailer",
+        "post_office": "post_office", "tuned": "post_office"}
 BACKENDS = {"mailer": "mailer.backend.DbBackend", "post_office": "post_office.EmailBackend"}
 
 # -----------------------------------------------------------------------------
@@ -33,6 +40,17 @@ def database():
                       ("mysql" if engine.startswith("mysql") else "postgresql"),
             "NAME": name, "HOST": host, "PORT": port, "USER": user, "PASSWORD": password,
             }
+
+# -----------------------------------------------------------------------------
+def visit(send_mail, transaction):
+    """ Print when each mail was committed """
+
+    for number in range(NUMBER):
+        time.sleep(random.uniform(CONNECTIONS / 2, CONNECTIONS * 3 / 2))
+        with transaction.atomic():
+            send_mail("Number %s" % number, "There is news.", "shelter@example.org",
+                      ["anne@example.org"])
+        print("committed", number, time.time(), flush=True)
 
 # -----------------------------------------------------------------------------
 def main():
@@ -71,6 +89,11 @@ def main():
     # Like web2py's Mail, which verifies no certificate
     ssl.create_default_context = ssl._create_unverified_context
     django.setup()
+    if SYSTEM == "listen":
+        call_command("runmailer_pg")
+    if SYSTEM == "visit":
+        visit(send_mail, transaction)
+        return
     call_command("migrate", verbosity=0)
 
     text = ("x" * 71 + "\n") * (BODY // 72)

@@ -292,6 +292,20 @@ class Site:
             raise RuntimeError(run.stdout + run.stderr)
         return run.stdout
 
+    @contextlib.contextmanager
+    def background(self, code):
+        """ Run Python code after the app's models in a process of its own, until the block ends """
+
+        process = subprocess.Popen(self._command("shell"), cwd=self.folder, env=self._environ(),
+                                   stdin=subprocess.PIPE, encoding="utf-8")
+        process.stdin.write(code)
+        process.stdin.close()
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
     def environment(self, controller="default", function="index"):
         """
             Run the app's models in this very process

@@ -44,7 +44,7 @@ SETTINGS = tuple(Setting(*setting) for setting in (
     ("reply_timeout", 60, "seconds",
      "How long a worker waits for one reply of the mail server at most"),
     ("sessions", 3, "sessions",
-     "How many connections a run has to the mail server at most"),
+     "How many connections a run has to the mail server at most, beside those that are late"),
     ("fallback", True, "yes or no",
      "If no worker is alive, send a new message in the request itself"),
     ("fallback_timeout", 3, "seconds",

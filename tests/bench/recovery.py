@@ -43,6 +43,7 @@ from support.folders import temporary_folder # noqa: E402
 from support.site import Site, eventually # noqa: E402
 
 from mails3.installation import install # noqa: E402
+from mails3.queue.database import recover # noqa: E402
 
 EVENTS = ("kill", "kill-all", "suspend", "restart")
 SUSPENDED_S = 20
@@ -76,8 +77,10 @@ class Round:
         with FakeRelay() as relay, Site(self.folder, uri=self.uri).create() as site:
             install(site.app_path, tell=lambda line: None)
             site.configure(smtp={"server": relay.address, "sender": "shelter@shelter.net"})
-            worker = site.work_alone()
+            # First: web2py's migration is not safe for processes that start together
             environment = site.environment()
+            environment["db"].commit()
+            worker = site.work_alone()
             eventually(lambda: self._processes(environment["db"]))
             if self.event in ("kill-all", "suspend"):
                 site.work_alone()
@@ -127,10 +130,7 @@ class Round:
                 return True
         except Exception:
             pass
-        with contextlib.suppress(Exception):
-            db._adapter.close(None)
-        with contextlib.suppress(Exception):
-            db._adapter.get_connection(use_pool=False)
+        recover(db)
         return False
 
     # -------------------------------------------------------------------------

@@ -11,8 +11,8 @@ import selectors
 import socket
 import time
 
+from _thread import start_new_thread
 from concurrent.futures import Future
-from threading import Thread
 from typing import NamedTuple
 
 __all__ = ("Selector", "Wait", "in_thread", "pause", "run")
@@ -94,7 +94,8 @@ def in_thread(work, until, undo, clock=time.monotonic):
 
     with ours:
         try:
-            Thread(target=do, daemon=True).start()
+            # Thread.start() would wait until the thread runs
+            start_new_thread(do, ())
         except RuntimeError:
             # This process may not start a thread now: then it blocks
             do()

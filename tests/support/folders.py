@@ -1,11 +1,12 @@
 """
     Folders for what exists only while the tests, the demo or a benchmark run
 
-    A run that is killed can remove nothing: what it has left is removed by a
-    later run. pytest does so with its own folders, which are for nobody else,
-    and not for servers that run as another user.
+    A run that is killed can remove nothing: what it has left is removed by the
+    next run that makes a folder. pytest does so with its own folders, which are
+    for nobody else, and not for servers that run as another user.
 """
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -13,10 +14,10 @@ import time
 
 from pathlib import Path
 
-PREFIX = "mails3-test-"
+PREFIX = "mails3-run-"
 
-# No run lasts that long
-OLD_S = 24 * 3600
+# A process locks what it has made, within this time
+NEW_S = 60
 
 # -----------------------------------------------------------------------------
 def temporary_folder():
@@ -28,8 +29,10 @@ def temporary_folder():
             cleanup(), or by "with"
     """
 
-    remove_old()
-    return tempfile.TemporaryDirectory(prefix=PREFIX)
+    remove_abandoned()
+    folder = tempfile.TemporaryDirectory(prefix=PREFIX)
+    lock(os.open(folder.name, os.O_RDONLY))
+    return folder
 
 # -----------------------------------------------------------------------------
 def temporary_file(suffix):
@@ -43,26 +46,50 @@ def temporary_file(suffix):
             its path (str); to be removed by the caller
     """
 
-    remove_old()
+    remove_abandoned()
     handle, path = tempfile.mkstemp(prefix=PREFIX, suffix=suffix)
-    os.close(handle)
+    lock(handle)
     return path
 
 # -----------------------------------------------------------------------------
-def remove_old():
+def lock(handle):
+    """
+        Lock a file or a folder until this process ends, however it ends
+
+        Args:
+            handle: a file descriptor, which stays open, and which the programs that
+                    are started do not get
+
+        Returns:
+            False if another process has it
+    """
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+# -----------------------------------------------------------------------------
+def remove_abandoned():
     """ Remove what killed runs have left """
 
     for path in Path(tempfile.gettempdir()).glob(PREFIX + "*"):
         try:
             found = path.lstat()
-            if found.st_uid != os.getuid() or time.time() - found.st_mtime < OLD_S:
+            if found.st_uid != os.getuid() or time.time() - found.st_mtime < NEW_S:
                 continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink()
-        except FileNotFoundError:
+            handle = os.open(path, os.O_RDONLY)
+        except OSError:
             # Another run removes it at the same time
-            pass
+            continue
+        try:
+            if lock(handle):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
 
 # END =========================================================================

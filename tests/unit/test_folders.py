@@ -3,24 +3,25 @@
 """
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
 
-from support.folders import temporary_file, temporary_folder
+from support.folders import temporary_folder
 from support.site import TESTS
-
-DAY_S = 24 * 3600
 
 # What a worker of the campaigns imports
 WORKER = "import support.office"
 
 # What the tests need for a server that runs as another user
-SERVER = "from support.folders import temporary_folder\nfolder = temporary_folder()"
+SERVER = "from support.folders import temporary_file, temporary_folder\n" \
+         "folder, certificate = temporary_folder(), temporary_file('.pem')"
 
 # -----------------------------------------------------------------------------
 @pytest.fixture
@@ -31,25 +32,30 @@ def temporary(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", None)
     return tmp_path
 
-def kill(code):
-    """ Run Python code in a process, and kill the process """
+@contextmanager
+def running(code):
+    """ Run Python code in a process that is killed in the end """
 
     process = subprocess.Popen([sys.executable, "-c",
                                 code + "\nprint(flush=True)\nimport time\ntime.sleep(60)"],
                                cwd=TESTS, stdout=subprocess.PIPE)
     with process:
-        assert process.stdout.readline() == b"\n"
-        process.send_signal(signal.SIGKILL)
+        try:
+            assert process.stdout.readline() == b"\n"
+            yield
+        finally:
+            process.kill()
 
 def names(folder):
     """ What is in a folder, sorted """
 
     return sorted(path.name for path in folder.iterdir())
 
-def age(path):
-    """ Make a file or a folder two days old """
+def age(folder):
+    """ Make all that is in a folder an hour old """
 
-    os.utime(path, (time.time() - 2 * DAY_S,) * 2)
+    for path in folder.iterdir():
+        os.utime(path, (time.time() - 3600,) * 2)
 
 # =============================================================================
 class TestKilledRuns:
@@ -58,19 +64,20 @@ class TestKilledRuns:
     def test_a_killed_worker_leaves_nothing(self, temporary):
         """ A worker that is killed leaves no folder """
 
-        kill(WORKER)
+        with running(WORKER):
+            pass
 
         assert names(temporary) == []
 
     def test_a_later_run_removes_what_a_killed_run_has_left(self, temporary):
-        """ A folder and a file of a run that was killed two days ago are removed """
+        """ A folder and a file of a run that was killed are removed by the next run """
 
-        kill(SERVER)
-        left, = temporary.iterdir()
-        (left / "data").mkdir()
-        (left / "data" / "log").write_text("There is news.")
-        age(left)
-        age(temporary_file(".pem"))
+        with running(SERVER):
+            left, = filter(Path.is_dir, temporary.iterdir())
+            (left / "data").mkdir()
+            (left / "data" / "log").write_text("There is news.")
+        assert len(names(temporary)) == 2
+        age(temporary)
 
         with temporary_folder() as folder:
             assert names(temporary) == [os.path.basename(folder)]
@@ -78,15 +85,17 @@ class TestKilledRuns:
         assert names(temporary) == []
 
     def test_the_folder_of_another_run_stays(self, temporary):
-        """ A new folder of another run stays, and an old folder that is not ours """
+        """ The folder of a run that goes on stays, a new one, and one that is not ours """
 
-        kill(SERVER)
-        (temporary / "mails3-mail-servers").mkdir()
-        age(temporary / "mails3-mail-servers")
-        before = names(temporary)
+        with running(SERVER):
+            (temporary / "mails3-mail-servers").mkdir()
+            age(temporary)
+            # As another run has just made it, and not locked it yet
+            (temporary / "mails3-run-new").mkdir()
+            before = names(temporary)
 
-        temporary_folder().cleanup()
+            temporary_folder().cleanup()
 
-        assert len(before) == 2 and names(temporary) == before
+            assert len(before) == 4 and names(temporary) == before
 
 # END =========================================================================

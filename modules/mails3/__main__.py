@@ -134,7 +134,8 @@ def work(arguments):
     files = load("service.source_files").SourceFiles(APP)
     mail, package = app_mail()
     process = importlib.import_module(package + ".service.worker_process")
-    return process.work(mail, files, supervisor, is_first = arguments.process == 0)
+    return process.work(mail, files, supervisor, is_first = arguments.process == 0,
+                        is_for_others = arguments.others)
 
 # -----------------------------------------------------------------------------
 def check_installed():

@@ -141,9 +141,11 @@ def add_sending(verbs):
                "files of the app change.", json=False)
     verb.add_argument("--workers", type=integer(1, 64), metavar="N", default=1,
                       help="how many processes (default 1)")
-    # For a process that the supervisor starts: its number, its socket to the supervisor
+    # For a process that the supervisor starts: its number, its socket to the
+    # supervisor, whether it is for other channels than mail
     verb.add_argument("--process", type=integer(0), help=argparse.SUPPRESS)
     verb.add_argument("--socket", type=integer(0), help=argparse.SUPPRESS)
+    verb.add_argument("--others", action="store_true", help=argparse.SUPPRESS)
 
     add_seconds(add(verbs, "drain", "Send new mail",
                     "For sites that have cron or systemd timers in place of a worker: "

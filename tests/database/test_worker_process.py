@@ -19,10 +19,10 @@ from mails3.admin.status import Status
 from mails3.clock import utcnow
 from mails3.queue.channel_row import TRIPPED
 from mails3.queue.workers import OWN
-from mails3.states import DEFERRED, EMAIL, INVALID, NEW, SENT
+from mails3.states import DEFERRED, INVALID, NEW, SENT
 
 ANNE, BOB, FIRST = "anne@example.org", "bob@example.org", "first@example.org"
-SMS = "SMS"
+CHANNELS = EMAIL, SMS, TWITTER = "EMAIL", "SMS", "TWITTER"
 
 LATER = "451 4.3.0 Later"
 
@@ -33,13 +33,13 @@ MESSAGE_S = 0.1
 class Desk:
     """ A worker process whose transports are the test's, and what they have sent """
 
-    def __init__(self, office, app, channel_names=(EMAIL,)):
+    def __init__(self, office, app, channel_names=(EMAIL,), **options):
 
         self.office = office
         self.sent = []     # addresses, in the order in which they were handed over
         self.actions = {}  # by how many were sent: what happens then
         self.connections = 0
-        self.employer = Employer(office, app, self.transport, channel_names)
+        self.employer = Employer(office, app, self.transport, channel_names, **options)
         self.process, self.turn = self.employer.process, self.employer.turn
 
     # -------------------------------------------------------------------------
@@ -89,10 +89,18 @@ def desk(office, tmp_path):
     desk.employer.close()
 
 @pytest.fixture
-def busy_desk(office, tmp_path):
-    """ The same, in an app with another channel """
+def eden_desk(office, tmp_path):
+    """ The same, in an app with other channels """
 
-    desk = Desk(office, tmp_path, (EMAIL, SMS))
+    desk = Desk(office, tmp_path, CHANNELS)
+    yield desk
+    desk.employer.close()
+
+@pytest.fixture
+def other_desk(office, tmp_path):
+    """ The process for the other channels of that app """
+
+    desk = Desk(office, tmp_path, CHANNELS, is_for_others=True)
     yield desk
     desk.employer.close()
 
@@ -189,19 +197,6 @@ class TestSending:
 
         assert 100 < desk.sent.index(FIRST) + 1 <= 100 + 2 * 0.5 / MESSAGE_S
 
-    def test_another_channel_has_its_turn(self, office, busy_desk):
-        """ A text message does not wait for the end of thousands of mails """
-
-        office.queue(*users(99), *users(99, "friend"), *users(99, "guest"))
-        busy_desk.actions[20] = lambda: busy_desk.elsewhere(
-            lambda mail: in_channel(mail, SMS, FIRST))
-
-        for _ in range(3):
-            busy_desk.turn()
-
-        assert len(busy_desk.sent) == 298
-        assert 20 < busy_desk.sent.index(FIRST) < 100
-
     def test_what_another_worker_has_claimed_is_no_work(self, office, desk):
         """ A worker makes no run for mail that another one is sending """
 
@@ -213,6 +208,63 @@ class TestSending:
         run = statements(office, desk.turn)
 
         assert all(text.startswith("SELECT") for text in run), run
+
+# =============================================================================
+class TestChannels:
+    """ Other channels than mail have a process of their own """
+
+    def test_mail_does_not_wait_for_texts(self, eden_desk):
+        """ The process that sends mail asks for another one when there is a text, each time """
+
+        eden_desk.turn()
+        assert not eden_desk.employer.is_asked_for_others()
+
+        eden_desk.elsewhere(lambda mail: in_channel(mail, SMS, ANNE))
+        eden_desk.turn(1)
+        assert eden_desk.employer.is_asked_for_others()
+        eden_desk.turn(1)
+        assert eden_desk.employer.is_asked_for_others()
+
+        assert eden_desk.sent == []
+
+    def test_texts_are_sent_by_their_process(self, office, other_desk):
+        """ The process for other channels sends a text, and no mail """
+
+        office.queue(BOB)
+        other_desk.elsewhere(lambda mail: in_channel(mail, SMS, ANNE))
+
+        other_desk.turn()
+
+        assert other_desk.sent == [ANNE]
+        row, = other_desk.employer.rows()
+        assert row.doing == "waiting (SMS, TWITTER)"
+
+    def test_each_channel_has_its_turn(self, other_desk):
+        """ A message in one channel does not wait for the end of hundreds in another one """
+
+        other_desk.elsewhere(lambda mail: [in_channel(mail, SMS, address)
+                                           for address in users(99) + users(99, "guest")])
+        other_desk.actions[20] = lambda: other_desk.elsewhere(
+            lambda mail: in_channel(mail, TWITTER, FIRST))
+
+        for _ in range(3):
+            other_desk.turn()
+
+        assert len(other_desk.sent) == 199
+        assert 20 < other_desk.sent.index(FIRST) < 100
+
+    def test_the_process_ends_when_there_is_nothing_to_do(self, other_desk):
+        """ The process for other channels ends an hour after its last message """
+
+        other_desk.turn(3000)
+        other_desk.elsewhere(lambda mail: in_channel(mail, SMS, ANNE))
+        other_desk.turn(1)
+        other_desk.turn(3500)
+        assert not other_desk.process.is_stopped
+
+        other_desk.turn(200)
+
+        assert other_desk.process.is_stopped
 
 # =============================================================================
 class TestSuspended:

@@ -6,7 +6,7 @@ import socket
 
 from mails3.delivery.channel import Channel
 from mails3.queue.workers import Workers
-from mails3.service.seat import REPLACE_ME, SupervisorLink
+from mails3.service.seat import OTHERS_WAIT, REPLACE_ME, SupervisorLink
 from mails3.service.source_files import SourceFiles
 from mails3.service.worker_process import WorkerProcess
 from mails3.states import EMAIL
@@ -22,7 +22,7 @@ class Employer:
         employer.process.turn()
     """
 
-    def __init__(self, office, app, transports=None, channel_names=(EMAIL,)):
+    def __init__(self, office, app, transports=None, channel_names=(EMAIL,), **options):
         """
             Args:
                 office: the Office
@@ -30,6 +30,7 @@ class Employer:
                 transports: function that makes the transport of a channel of a
                             MailS3; None = the channel's own
                 channel_names: of all its channels
+                options: of the WorkerProcess
         """
 
         self.office = office
@@ -42,9 +43,10 @@ class Employer:
         self.clock = SleeplessClock()
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(False)
+        self.heard = b""
         self.link = LinkWithEnd(theirs.detach())
         self.process = WorkerProcess(self.mail, SourceFiles(app), self.link,
-                                     clock=self.clock, sleep=self.clock.sleep)
+                                     clock=self.clock, sleep=self.clock.sleep, **options)
         self.process.duties.begin()
         # Begins to listen as well
         self.process._listen()
@@ -75,12 +77,24 @@ class Employer:
 
     # -------------------------------------------------------------------------
     def is_asked_for_successor(self):
-        """ Whether the process has asked its supervisor to be replaced """
+        """ Whether the process has asked its supervisor to be replaced, once """
+
+        return self._hears(REPLACE_ME)
+
+    def is_asked_for_others(self):
+        """ Whether the process has asked for another one, for other channels, once """
+
+        return self._hears(OTHERS_WAIT)
+
+    def _hears(self, what):
 
         try:
-            return REPLACE_ME in self.socket.recv(100)
+            self.heard += self.socket.recv(100)
         except BlockingIOError:
-            return False
+            pass
+        is_heard = what in self.heard
+        self.heard = self.heard.replace(what, b"")
+        return is_heard
 
     # -------------------------------------------------------------------------
     def leave(self):

@@ -39,7 +39,7 @@ import os, signal, time
 from service.seat import SupervisorLink
 
 os.chdir(os.path.dirname(os.path.abspath(__file__)))
-number, link = sys.argv[3], SupervisorLink(int(sys.argv[5]))
+number, link = sys.argv[3], SupervisorLink(int(sys.argv[-1]))
 here = os.path.exists
 
 def note(what):
@@ -68,6 +68,10 @@ while not link.is_gone():
     if here("old"):
         os.remove("old")
         link.ask_for_replacement()
+    if here("others") and "--others" not in sys.argv:
+        link.ask_for_others()
+        note("asked")
+        time.sleep(0.1)
 note("orphan")
 """
 
@@ -157,7 +161,7 @@ class Supervised:
 
     # -------------------------------------------------------------------------
     def tell(self, *words):
-        """ Tell all worker processes: loading, broken, busy """
+        """ Tell all worker processes: loading, broken, busy, old, others """
 
         for word in words:
             (self.program / word).touch()

@@ -160,6 +160,44 @@ class TestReplace:
         assert supervised.log.count("ended 0") == 3
 
 # =============================================================================
+class TestOthers:
+    """ A process for other channels than mail, while it is needed """
+
+    def test_a_process_for_others_is_started_when_it_is_asked_for(self, supervised):
+        """ However often it is asked for, there is one, and it ends with the supervisor """
+
+        supervised.start(2)
+        supervised.wait_for("ready 0")
+        supervised.wait_for("ready 1")
+        assert "started 2" not in supervised.log
+
+        supervised.tell("others")
+        supervised.wait_for("ready 2")
+        supervised.wait_for("asked 1", 3)
+
+        assert supervised.log.count("started 2") == 1
+        assert supervised.end() == 0
+        assert "ended 2" in supervised.log
+
+    def test_a_process_for_others_ends_when_it_has_nothing_to_do(self, supervised):
+        """ Nothing takes its place, until it is asked for again """
+
+        supervised.tell("others")
+        supervised.start()
+        supervised.wait_for("ready 1")
+        supervised.no_longer("others")
+
+        os.kill(supervised.process_ids("ready")[-1], signal.SIGTERM)
+        supervised.wait_for("ended 1")
+        supervised.process.send_signal(signal.SIGHUP)
+        supervised.wait_for("ready 0", 2)
+        assert supervised.log.count("started 1") == 1
+
+        supervised.tell("others")
+        supervised.wait_for("ready 1", 2)
+        assert supervised.end() == 0
+
+# =============================================================================
 class TestEnd:
     """ No process remains """
 

@@ -17,7 +17,7 @@ from ..clock import utcnow
 from ..delivery.breaker import CONFIGURATION, TRIPPED
 from ..queue.workers import Workers
 
-__all__ = ("ALIVE_EVERY_S", "WAITING", "Duties", "Timetable")
+__all__ = ("ALIVE_EVERY_S", "Duties", "Timetable")
 
 # How often the worker gives a sign of life, looks at the files of the app, looks
 # for incidents, repairs the tables (seconds)
@@ -25,9 +25,6 @@ ALIVE_EVERY_S = 3
 FILES_EVERY_S = 2
 WATCH_EVERY_S = 60
 REPAIR_EVERY_S = 300
-
-# What it does, for an admin, while it does not send
-WAITING = "waiting for mail"
 
 # How long after a run it looks whether an incident is over: many short runs do not
 # ask for that each time; how often the line on a terminal changes (seconds)
@@ -74,11 +71,12 @@ class Timetable:
 class Duties:
     """ The duties of one worker process """
 
-    def __init__(self, mail, row, files, supervisor, times, is_first, hour=None):
+    def __init__(self, mail, row, waiting, files, supervisor, times, is_first, hour=None):
         """
             Args:
                 mail: the MailS3
                 row: the WorkerRow
+                waiting: what it does, for an admin, while it does not send (str)
                 files: the SourceFiles
                 supervisor: the SupervisorLink
                 times: the Timetable
@@ -91,6 +89,7 @@ class Duties:
         self.db = mail.db
         self.channel = mail.channel()
         self.row = row
+        self.waiting = waiting
         self.files = files
         self.supervisor = supervisor
         self.times = times
@@ -115,7 +114,7 @@ class Duties:
     def show_alive(self, now):
         """ Give a sign of life (now: the time); commits """
 
-        self.row.note_alive(now, WAITING)
+        self.row.note_alive(now, self.waiting)
         self.db.commit()
 
     # -------------------------------------------------------------------------

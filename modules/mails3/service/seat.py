@@ -25,8 +25,9 @@ from .source_files import SourceFiles
 
 __all__ = ("MIN_PAUSE_S", "Seat", "SupervisorLink")
 
-# What a process says: it has run the models; it wants to be replaced
-READY, REPLACE_ME = b"r", b"p"
+# What a process says: it has run the models; it wants to be replaced; there is
+# something to send in other channels than mail
+READY, REPLACE_ME, OTHERS_WAIT = b"r", b"p", b"o"
 
 # How far apart two starts in a seat are, longer each time; after so long without a
 # start, the pauses begin anew (seconds)
@@ -63,10 +64,15 @@ class SupervisorLink:
 
     # -------------------------------------------------------------------------
     def ask_for_replacement(self):
-        """ Have another process take the place of this one; returns whether that is possible """
+        """ Have another process take the place of this one """
 
         self._say(REPLACE_ME)
-        return self.socket is not None
+
+    # -------------------------------------------------------------------------
+    def ask_for_others(self):
+        """ Have a process send what goes by other channels, unless there is one """
+
+        self._say(OTHERS_WAIT)
 
     # -------------------------------------------------------------------------
     def _say(self, what):
@@ -138,16 +144,18 @@ class Child:
 class Seat:
     """ The place of one worker process """
 
-    def __init__(self, app, command, clock=time.monotonic):
+    def __init__(self, app, command, is_temporary=False, clock=time.monotonic):
         """
             Args:
                 app: path of the app
                 command: the command line of the process (list)
+                is_temporary: nobody takes the place of a process that ends
                 clock: tells the time (seconds)
         """
 
         self.app = app
         self.command = command
+        self.is_temporary = is_temporary
         self.clock = clock
         self.worker = None       # the Child that works
         self.successor = None    # the Child that runs the models, to take its place
@@ -165,16 +173,32 @@ class Seat:
 
         self.leaving = [child for child in self.leaving if child.is_running()]
         if self.worker and not self.worker.is_running():
-            self.worker, self.is_wanted, self.is_failing = None, True, True
-        if self.worker and self.worker.has_said(REPLACE_ME):
-            self.worker.said.discard(REPLACE_ME)
+            self.worker = None
+            self._note_end()
+        if self.hears(REPLACE_ME):
             self.is_wanted = True
         if self.successor and self.successor.has_said(READY):
             self._hand_over()
         if self.successor and not self.successor.is_running():
-            self.successor, self.is_wanted, self.is_failing = None, True, True
+            self.successor = None
+            self._note_end()
         if self.is_wanted and not self.successor and self.clock() >= self.start_at:
             self._start()
+
+    # -------------------------------------------------------------------------
+    def hears(self, what):
+        """ Whether its worker has said something, once (REPLACE_ME or OTHERS_WAIT) """
+
+        if not self.worker or not self.worker.has_said(what):
+            return False
+        self.worker.said.discard(what)
+        return True
+
+    # -------------------------------------------------------------------------
+    def _note_end(self):
+        """ A process has ended by itself """
+
+        self.is_wanted = self.is_failing = not self.is_temporary or self.worker is not None
 
     # -------------------------------------------------------------------------
     def _hand_over(self):
@@ -214,11 +238,19 @@ class Seat:
         return any(child.is_running() for child in self._children())
 
     # -------------------------------------------------------------------------
-    def replace(self):
-        """ Have a successor take the seat, now """
+    def occupy(self):
+        """ Have a process, unless there is one """
 
-        self.is_wanted = True
-        self.hurry()
+        if not self.worker and not self.successor:
+            self.is_wanted = True
+
+    # -------------------------------------------------------------------------
+    def replace(self):
+        """ Have a successor take the seat of a process, now """
+
+        if self.is_busy() or not self.is_temporary:
+            self.is_wanted = True
+            self.hurry()
 
     # -------------------------------------------------------------------------
     def hurry(self):

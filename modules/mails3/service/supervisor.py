@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 
-from .seat import MIN_PAUSE_S, Seat
+from .seat import MIN_PAUSE_S, OTHERS_WAIT, Seat
 
 __all__ = ("Supervisor",)
 
@@ -38,13 +38,19 @@ class Supervisor:
 
         self.app = app
         self.program = program
-        self.seats = [Seat(app, [sys.executable, str(program), "work", "--process", str(number)])
-                      for number in range(count)]
+        self.seats = [Seat(app, self._command(number)) for number in range(count)]
+        self.others = None       # the Seat for other channels than mail, or None
         self.signals = []        # numbers of those that have come
         self.is_stopping = False
         self.is_killing = False
         self.look_at = time.monotonic() + FILES_EVERY_S # at the files
         self.had_terminal = has_terminal()
+
+    # -------------------------------------------------------------------------
+    def _command(self, number, *options):
+        """ The command line of a process """
+
+        return [sys.executable, str(self.program), "work", "--process", str(number), *options]
 
     # -------------------------------------------------------------------------
     def run(self):
@@ -68,8 +74,24 @@ class Supervisor:
             if not self.is_stopping:
                 for seat in self.seats:
                     seat.fill()
+                self._look_for_others()
                 self._look_at_files()
             time.sleep(LOOK_EVERY_S)
+
+    # -------------------------------------------------------------------------
+    def _look_for_others(self):
+        """
+            Have one process for what goes by other channels, while there is any: a
+            gateway for texts that does not answer holds up no mail
+        """
+
+        are_waiting = [seat.hears(OTHERS_WAIT) for seat in self.seats]
+        if any(are_waiting) and self.others is None:
+            self.others = Seat(self.app, self._command(len(self.seats), "--others"),
+                               is_temporary=True)
+            self.seats.append(self.others)
+        elif any(are_waiting):
+            self.others.occupy()
 
     # -------------------------------------------------------------------------
     # Signals

@@ -16,7 +16,8 @@ from ..queue.database import recover
 from ..queue.listener import Listener
 from ..queue.workers import OWN, WorkerRow
 from ..states import brief
-from .duties import ALIVE_EVERY_S, WAITING, Duties, Timetable
+from .duties import ALIVE_EVERY_S, Duties, Timetable
+from .run_limit import RunLimit
 
 __all__ = ("WorkerProcess", "work")
 
@@ -25,19 +26,18 @@ log = logging.getLogger("web2py.mails3")
 # How long it waits for new mail before it looks for what becomes due (seconds)
 WAIT_S = 1
 
-# How often a run is looked at; how long it lasts, as the duties are to be done,
-# and other channels may have something to send; how long its end may take: a
-# message that the relay is slow with holds up no others (seconds)
+# How often a run is looked at that is under way (seconds)
 CONTROL_EVERY_S = 1
-MAX_RUN_S, SHARED_RUN_S = 60, 3
-MAX_END_S = 10
 
 # How often a run also takes what was left over or released in the host's own table,
 # for which all unsent rows are looked at (seconds)
 THOROUGH_EVERY_S = 300
 
-# How often the clock of the database is read (seconds)
+# How often the clock of the database is read; how often it is asked whether other
+# channels have something to send; how long their process stays without that (seconds)
 CLOCK_EVERY_S = 60
+OTHERS_EVERY_S = 1
+OTHERS_IDLE_S = 3600
 
 # The pauses before it tries again after the database has failed; how often it says
 # so, and looks whether a table is missing (seconds)
@@ -45,7 +45,7 @@ MIN_PAUSE_S, MAX_PAUSE_S = 0.5, 2
 COMPLAIN_EVERY_S = REPAIR_SOON_S = 60
 
 # -----------------------------------------------------------------------------
-def work(mail, files, supervisor, is_first):
+def work(mail, files, supervisor, is_first, is_for_others):
     """
         Be a worker process until SIGTERM; at SIGHUP have another one take its place
 
@@ -54,12 +54,13 @@ def work(mail, files, supervisor, is_first):
             files: the SourceFiles, from before the models were run
             supervisor: the SupervisorLink
             is_first: it is the first one of its supervisor, see Duties
+            is_for_others: it sends what goes by other channels than mail
 
         Returns:
             the exit status
     """
 
-    process = WorkerProcess(mail, files, supervisor, is_first)
+    process = WorkerProcess(mail, files, supervisor, is_first, is_for_others)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: process.stop())
     signal.signal(signal.SIGHUP, lambda *_: process.duties.ask_for_replacement())
@@ -68,10 +69,15 @@ def work(mail, files, supervisor, is_first):
 
 # =============================================================================
 class WorkerProcess:
-    """ Works until stop() """
+    """
+        Works until stop()
+        - it sends mail; for other channels, it asks the supervisor for another
+          process, which is one of this class as well. A gateway for texts keeps
+          its process waiting.
+    """
 
-    def __init__(self, mail, files, supervisor, is_first=False, clock=time.monotonic,
-                 sleep=time.sleep):
+    def __init__(self, mail, files, supervisor, is_first=False, is_for_others=False,
+                 clock=time.monotonic, sleep=time.sleep):
         """
             Args:
                 as for work()
@@ -81,20 +87,26 @@ class WorkerProcess:
 
         self.mail = mail
         self.db = mail.db
+        self.supervisor = supervisor
         self.clock = clock
         self.sleep = sleep
 
         self.row = WorkerRow(self.db, mail.site, OWN, is_kept=True)
-        self.channels = mail.channels
+        first, *others = mail.channels
+        self.channels, self.others = (others, []) if is_for_others else ([first], others)
+        self.idle_until = math.inf # it ends then (by the clock)
         self.listener = Listener(self.db, self._has_new_mail, clock, sleep)
         self.times = Timetable(clock)
-        self.duties = Duties(mail, self.row, files, supervisor, self.times, is_first)
+        waiting = "waiting for mail"
+        if is_for_others:
+            waiting = "waiting (%s)" % ", ".join(channel.name for channel in others)
+            self.idle_until = clock() + OTHERS_IDLE_S
+        self.duties = Duties(mail, self.row, waiting, files, supervisor, self.times, is_first)
 
-        self.now = None           # tells the time by the clock of the database
-        self.run_now = None       # the Worker, while it sends
-        self.run_until = math.inf # when it is to make room (by the clock)
-        self.tried = set()        # names of the channels that have had a run
-        self.look_at = 0          # not for new mail before that (by the clock)
+        self.now = None         # tells the time by the clock of the database
+        self.run_limit = RunLimit(clock)
+        self.tried = set()      # names of the channels that have had a run
+        self.look_at = 0        # not for new mail before that (by the clock)
         self.is_stopped = False
 
     # -------------------------------------------------------------------------
@@ -123,8 +135,7 @@ class WorkerProcess:
         """ End after the mail in hand; may be called by a signal handler """
 
         self.is_stopped = True
-        if self.run_now:
-            self.run_now.stop()
+        self.run_limit.stop()
 
     # -------------------------------------------------------------------------
     def turn(self):
@@ -138,6 +149,10 @@ class WorkerProcess:
         is_thorough = self.times.is_due("thorough", THOROUGH_EVERY_S)
         for channel in self.channels:
             self._send(channel, is_thorough)
+        if self.times.is_due("others", OTHERS_EVERY_S):
+            self._ask_for_others(is_thorough)
+        if self.clock() >= self.idle_until:
+            self.stop()
         self.duties.do(self.now())
         self._look_after_itself()
 
@@ -194,40 +209,43 @@ class WorkerProcess:
         run = channel.worker(everything=is_thorough, row=self.row, now=self.now,
                              clock=self.clock, sleep=self.sleep,
                              control=lambda: self._control(channel))
-        run.deadline = math.inf
-        self.run_until = self.clock() + MAX_RUN_S
-        self.run_now = run
+        self.run_limit.begin(run)
         try:
-            # A signal may have come before the run was known
+            # A signal may have come before that
             count = 0 if self.is_stopped else run.work()
         finally:
-            self.run_now = None
+            self.run_limit.end()
+        if count and self.idle_until < math.inf:
+            self.idle_until = self.clock() + OTHERS_IDLE_S
         self.duties.note_run(count)
-        if self.row.doing != WAITING:
+        if self.row.doing != self.duties.waiting:
             self.duties.show_alive(self.now())
 
     # -------------------------------------------------------------------------
+    def _ask_for_others(self, is_thorough):
+        """ Have another process send what other channels have to send (see _send()); commits """
+
+        for channel in self.others:
+            if is_thorough:
+                channel.take_in(everything=True)
+            if self._has_work(channel):
+                self.supervisor.ask_for_others()
+            self.tried.add(channel.name)
+
+    # -------------------------------------------------------------------------
     def _control(self, channel):
-        """ Look whether the run of a channel that is under way is to end """
+        """ The run of a channel is under way: look whether it is to end """
 
         if not self.times.is_due("control", CONTROL_EVERY_S):
             return
         self._look_after_itself()
-        run = self.run_now
-        if self.is_stopped or run is None:
-            return
-        now = self.clock()
-        if now >= run.deadline + MAX_END_S:
-            run.deadline, self.run_until = math.inf, now + MAX_RUN_S
-        elif not run.is_over() and (now >= self.run_until or self._is_to_share(channel)):
-            run.deadline = now
+        if not self.is_stopped:
+            self.run_limit.check(lambda: self._is_another_waiting(channel))
 
     # -------------------------------------------------------------------------
-    def _is_to_share(self, channel):
-        """ Whether the run of a channel has lasted for some time, and another one waits """
+    def _is_another_waiting(self, channel):
+        """ Whether a run of another channel than this one would find something to send """
 
-        if self.clock() < self.run_until - MAX_RUN_S + SHARED_RUN_S:
-            return False
         try:
             return any(self._has_work(other) for other in self.channels if other is not channel)
         except Exception as error:

@@ -20,12 +20,13 @@ class TestRelayGone:
     """
 
     @pytest.mark.parametrize("fault", ["drop", "silence"])
-    def test_an_unanswered_message_is_sent_twice_at_most(self, office, fault):
+    def test_an_unanswered_message_is_sent_twice_at_most(self, office, monkeypatch, fault):
         """
             A message whose content is never answered is sent twice and then held, and delays no
             other
         """
 
+        monkeypatch.setattr("mails3.smtp.deadlines.FINAL_REPLY_S", 0)
         getattr(office.relay, fault)("BODY", to=POISON)
         poison = office.queue(POISON)
         anne, bob = office.queue(ANNE, BOB)
@@ -134,9 +135,10 @@ class TestRelayGone:
         assert len(office.relay.mails) > 1
         assert {row.attempts for row in office.db(office.db.mails3_delivery).select()} == {1}
 
-    def test_unanswered_content_leaves_a_doubt(self, office):
+    def test_unanswered_content_leaves_a_doubt(self, office, monkeypatch):
         """ With in_doubt = hold, a message whose content was not answered is held """
 
+        monkeypatch.setattr("mails3.smtp.deadlines.FINAL_REPLY_S", 0)
         office.relay.silence("BODY")
         anne = office.queue(ANNE)
         office.hurry(reply_timeout=0.3)

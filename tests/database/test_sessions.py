@@ -97,7 +97,7 @@ class TestSessions:
     def test_a_late_session_is_replaced(self, office):
         """ With one session as well, all others arrive before a message whose reply is late """
 
-        office.hurry(reply_timeout=0.5, task_timeout=60)
+        office.hurry(reply_timeout=0.5)
         office.configure(sessions=1)
         office.relay.hold("BODY", lambda: len(office.relay.mails) == 11, to="user03@example.org")
         ids = office.queue(*users(12))

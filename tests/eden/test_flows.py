@@ -459,7 +459,7 @@ class TestFirstUser:
 
             assert visitor.logged_in, visitor.told
             assert not any(SMTP_TEXT.search(told) for told in visitor.told
-                           if not told.startswith("No scheduler worker")), visitor.told
+                           if not told.startswith("No worker")), visitor.told
             visitor.visit("mails3")
             assert visitor.url.endswith("mails3")
             repair(site, relay)

@@ -200,7 +200,7 @@ class TestCron:
                              encoding="utf-8", env=terminal.environ, timeout=60)
 
         assert run.stderr == ""
-        assert run.stdout.count("No scheduler worker is alive") == 1
+        assert run.stdout.count("No worker is alive") == 1
 
     def test_an_incident_that_status_notes_is_in_the_log(self, terminal):
         """ The file of the log has the incident, and the terminal has only the status """
@@ -211,8 +211,8 @@ class TestCron:
         told = terminal.said("status")
 
         logged = (folder / "site.log").read_text()
-        assert logged.startswith("ERROR No scheduler worker is alive. ")
-        assert told.startswith("No scheduler worker is alive.\n")
+        assert logged.startswith("ERROR No worker is alive. ")
+        assert told.startswith("No worker is alive.\n")
         assert "ERROR" not in told
 
     def test_status_logs_that_its_alerts_fail(self, terminal):
@@ -223,7 +223,7 @@ class TestCron:
 
         told = terminal.said("status")
 
-        assert "Alerts do not work" in told and "No scheduler worker is alive.\n" in told
+        assert "Alerts do not work" in told and "No worker is alive.\n" in told
 
     def test_cron_jobs_print_nothing_while_mail_flows(self, terminal, relay):
         """ A cron job prints nothing while mail flows, because cron mails its output """

@@ -105,13 +105,8 @@ class Office:
 
     # -------------------------------------------------------------------------
     def hurry(self, **seconds):
-        """
-            Wait for less time than a setting can say: hurry(reply_timeout=0.3)
-            - the reply to a content is waited for until the end of the run
-        """
+        """ Wait for less time than a setting can say: hurry(reply_timeout=0.3) """
 
-        if "reply_timeout" in seconds:
-            seconds.setdefault("task_timeout", 10 * seconds["reply_timeout"])
         self.hurried.update(seconds)
         self.configure()
 

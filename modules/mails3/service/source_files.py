@@ -20,7 +20,7 @@ __all__ = ("SourceFiles",)
 
 # Files in private/ that are no configuration: hidden ones, copies that an editor
 # makes, logs, databases
-NO_CONFIGURATION = re.compile(r"^[.#]|~$|\.(log|out|pid|lock|sock|tmp|swp|db|sqlite3?)\b")
+NO_CONFIGURATION = re.compile(r"^[.#]|~$|\.(log|out|pid|lock|sock|tmp|swp|db|sql\w*)\b")
 
 # =============================================================================
 class SourceFiles:

@@ -227,6 +227,19 @@ class TestChannels:
 
         assert eden_desk.sent == []
 
+    def test_texts_do_not_wait_for_mail(self, office, eden_desk):
+        """ The other process is asked for in the middle of a long run of mails """
+
+        office.queue(*users(99))
+        eden_desk.actions[20] = lambda: eden_desk.elsewhere(
+            lambda mail: in_channel(mail, SMS, ANNE))
+        asked = []
+        eden_desk.actions[60] = lambda: asked.append(eden_desk.employer.is_asked_for_others())
+
+        eden_desk.turn()
+
+        assert asked == [True]
+
     def test_texts_are_sent_by_their_process(self, office, other_desk):
         """ The process for other channels sends a text, and no mail """
 

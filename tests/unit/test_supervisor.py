@@ -36,6 +36,15 @@ class TestStart:
         assert supervised.process.stdout.read() == \
             b"mails3: Sending the mail of shelter, by 3 processes.\n"
 
+    def test_models_are_run_by_one_process_at_a_time(self, supervised):
+        """ A process is started when the one before has run the models """
+
+        supervised.start(3)
+
+        supervised.wait_for("ready 2")
+        assert supervised.log == ["started 0", "ready 0", "started 1", "ready 1",
+                                  "started 2", "ready 2"]
+
     def test_a_killed_process_is_started_again(self, supervised):
         """ A process that is killed has a successor in its seat, and the other goes on """
 
@@ -252,16 +261,16 @@ class TestEnd:
     def test_a_killed_supervisor_leaves_no_process(self, supervised, moment):
         """ The processes of a killed supervisor end by themselves, also those that were loading """
 
+        supervised.start()
+        supervised.wait_for("ready 0")
         if moment == "loading":
             supervised.tell("loading")
-        supervised.start(2)
-        for number in range(2):
-            supervised.wait_for("%s %s" % ("started" if moment == "loading" else "ready", number))
+            supervised.process.send_signal(signal.SIGHUP)
+            supervised.wait_for("started 0", 2)
 
         supervised.kill()
 
-        for number in range(2):
-            supervised.wait_for("orphan %s" % number)
+        supervised.wait_for("orphan 0", 2 if moment == "loading" else 1)
         assert eventually(lambda: not any(map(is_running, supervised.process_ids("started"))))
 
     def test_nothing_is_started_where_nothing_is_installed(self, supervised):

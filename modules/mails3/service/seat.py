@@ -168,8 +168,8 @@ class Seat:
         self.pause_s = MIN_PAUSE_S
 
     # -------------------------------------------------------------------------
-    def fill(self):
-        """ Look at the processes, and start one if it is wanted and its time has come """
+    def fill(self, may_start=True):
+        """ Look at the processes, and start one if it is wanted, its time has come, and it may """
 
         self.leaving = [child for child in self.leaving if child.is_running()]
         if self.worker and not self.worker.is_running():
@@ -182,7 +182,8 @@ class Seat:
         if self.successor and not self.successor.is_running():
             self.successor = None
             self._note_end()
-        if self.is_wanted and not self.successor and self.clock() >= self.start_at:
+        if may_start and self.is_wanted and not self.successor and \
+           self.clock() >= self.start_at:
             self._start()
 
     # -------------------------------------------------------------------------
@@ -223,6 +224,12 @@ class Seat:
             self.is_wanted = False
         except OSError as error:
             print("mails3: A process can't be started (%s)." % error, file=sys.stderr, flush=True)
+
+    # -------------------------------------------------------------------------
+    def is_loading(self):
+        """ Whether a process is running the models; one that hangs does not count """
+
+        return self.successor is not None and self.clock() < self.started_at + MAX_PAUSE_S
 
     # -------------------------------------------------------------------------
     def look_at_files(self):

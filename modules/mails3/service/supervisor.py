@@ -73,7 +73,8 @@ class Supervisor:
                 return int(self.is_killing)
             if not self.is_stopping:
                 for seat in self.seats:
-                    seat.fill()
+                    # pydal's migration is not safe for several processes at a time
+                    seat.fill(not any(each.is_loading() for each in self.seats))
                 self._look_for_others()
                 self._look_at_files()
             time.sleep(LOOK_EVERY_S)

@@ -149,8 +149,10 @@ class WorkerProcess:
         is_thorough = self.times.is_due("thorough", THOROUGH_EVERY_S)
         for channel in self.channels:
             self._send(channel, is_thorough)
+        for other in self.others if is_thorough else ():
+            other.take_in(everything=True)
         if self.times.is_due("others", OTHERS_EVERY_S):
-            self._ask_for_others(is_thorough)
+            self._ask_for_others()
         if self.clock() >= self.idle_until:
             self.stop()
         self.duties.do(self.now())
@@ -222,12 +224,10 @@ class WorkerProcess:
             self.duties.show_alive(self.now())
 
     # -------------------------------------------------------------------------
-    def _ask_for_others(self, is_thorough):
-        """ Have another process send what other channels have to send (see _send()); commits """
+    def _ask_for_others(self):
+        """ Have another process send what other channels have to send; commits """
 
         for channel in self.others:
-            if is_thorough:
-                channel.take_in(everything=True)
             if self._has_work(channel):
                 self.supervisor.ask_for_others()
             self.tried.add(channel.name)
@@ -239,20 +239,16 @@ class WorkerProcess:
         if not self.times.is_due("control", CONTROL_EVERY_S):
             return
         self._look_after_itself()
-        if not self.is_stopped:
-            self.run_limit.check(lambda: self._is_another_waiting(channel))
-
-    # -------------------------------------------------------------------------
-    def _is_another_waiting(self, channel):
-        """ Whether a run of another channel than this one would find something to send """
-
         try:
-            return any(self._has_work(other) for other in self.channels if other is not channel)
+            if self.times.is_due("others", OTHERS_EVERY_S):
+                self._ask_for_others()
+            if not self.is_stopped:
+                self.run_limit.check(lambda: any(self._has_work(other) for other in self.channels
+                                                 if other is not channel))
         except Exception as error:
             # The run finds out by itself that the database is away
             log.debug("The worker can't look at other channels (%s).", brief(error))
             recover(self.db)
-            return False
 
     # -------------------------------------------------------------------------
     def _look_after_itself(self):

@@ -20,11 +20,11 @@
                                    are the defaults. The colon before @ must
                                    be there: without one, pydal takes the
                                    password for None and the scheduler dies
-        MAIL_SERVERS_PATH          for mail servers that are not installed: a folder in
+        MAIL_SERVERS_PATH          for servers that are not installed: a folder in
                                    which the Debian packages postfix,
-                                   exim4-daemon-light and opensmtpd are unpacked,
-                                   each in a folder of its name (.ci/run does that).
-                                   They run for root only
+                                   exim4-daemon-light, opensmtpd and pgbouncer are
+                                   unpacked, each in a folder of its name (.ci/run
+                                   does that). The mail servers run for root only
         MAILS3_REQUIRE_MAIL_SERVERS 1: a mail server that is missing fails its tests,
                                    rather than having them skipped
         MAILS3_REQUIRE_BROWSER     1: without chromium and chromedriver, the tests

@@ -11,6 +11,7 @@
 """
 
 import collections
+import contextlib
 import os
 import random
 import signal
@@ -18,13 +19,17 @@ import subprocess
 import sys
 import time
 
+from types import SimpleNamespace
+
 from .database_server import MariaDB, Postgres
 from .fake_relay import FakeRelay
 from .office import Office
 from .site import TESTS, eventually
 
-from mails3.states import DRAFT, INVALID, NEW, SENT, UNSENT
 from mails3.queue.database import recover
+from mails3.service.web_sender import Order
+from mails3.service.worker_process import WorkerProcess
+from mails3.states import DRAFT, EMAIL, INVALID, NEW, SENT, UNSENT
 
 WAITS = {"sessions": 3, "fallback": "no", "reply_timeout": 1, "retry_interval": 0,
          "shortest_wait": 1, "longest_wait": 2,
@@ -301,9 +306,10 @@ class Campaign:
 
 # -----------------------------------------------------------------------------
 def work(name, uri, address):
-    """ What a worker does until it is killed """
-
-    from types import SimpleNamespace
+    """
+        What a worker does until it is killed: by its number, it is one of our own,
+        one of the scheduler, or the sender of a web server's process
+    """
 
     office = Office.__new__(Office)
     office.uri, office.given = uri, dict(WAITS)
@@ -311,8 +317,36 @@ def work(name, uri, address):
     office.db = office.connection()
     office.mail = office.mailer(office.db)
     office.mail.settings.hostname = name
+    number = int("".join(filter(str.isdigit, name)))
+    (work_of_our_own, work_for_the_scheduler, send_for_a_web_server)[number % 3](office)
+
+# -----------------------------------------------------------------------------
+def work_of_our_own(office):
+    """ Be a worker process of ours """
+
+    office.mail.self_repair = lambda: True
+    supervisor = SimpleNamespace(is_gone = lambda: False,
+                                 ask_for_replacement = lambda: None,
+                                 say_ready = lambda: None)
+    files = SimpleNamespace(have_changed = lambda: False)
+    WorkerProcess(office.mail, files, supervisor).run()
+
+# -----------------------------------------------------------------------------
+def work_for_the_scheduler(office):
+    """ Run the tasks of the scheduler one after the other """
+
     while True:
         if not (office.mail.drain() or 0) + (office.mail.retry() or 0):
             time.sleep(0.05)
+
+# -----------------------------------------------------------------------------
+def send_for_a_web_server(office):
+    """ Have the thread of a web server's process send, as after a request """
+
+    while True:
+        order = Order(office.mail, EMAIL, contextlib.nullcontext)
+        while not order.is_done():
+            pass
+        time.sleep(0.05)
 
 # END =========================================================================

@@ -12,9 +12,9 @@ from hmac import compare_digest
 from mails3.clock import utcnow
 from mails3.admin.mail_html import harmless
 from mails3.admin.metrics import CONTENT_TYPE, exposition
-from mails3.admin.page import admins_only, attempted, content_of, integer_of, parts_of, posted, \
-                              redirect_back, rendered, requested_entry, text_of, values_of, \
-                              visitor
+from mails3.admin.page import attempted, content_of, integer_of, parts_of, redirect_back, \
+                              rendered, requested_entry, text_of, values_of
+from mails3.admin.page_access import admins_only, posted, visitor
 from mails3.admin.operator import Operator, OperatorError
 from mails3.admin.config_check import check_configuration, refuses_recipient, works
 from mails3.admin.status import Status, next_step

@@ -25,7 +25,8 @@ PLACES = (("states", "replies", "policy", "settings", "clock"), ("message",), ("
           ("__init__", "__main__", "commands", "installation", "manifest"))
 
 # Who may import it
-GLUON = ("message/composition.py", "message/call.py", "mail.py", "admin/page.py", "hosts/")
+GLUON = ("message/composition.py", "message/call.py", "mail.py", "admin/page.py",
+         "admin/page_access.py", "hosts/")
 SMTPLIB = ("smtp/",)
 
 # Who may have one of these words in its code

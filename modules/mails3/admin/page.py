@@ -1,10 +1,8 @@
 # -*- coding: utf-8 -*-
 
 """
-    The admin's page, beside its templates: who may see it, forms and their
-    keys, rendering in the look of the host
-
-    The only file of admin/ that imports gluon.
+    The admin's page, beside its templates: fields, verbs, rendering in the look
+    of the host; who may see it is in page_access.py
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -15,9 +13,7 @@ import os
 import re
 
 from email import message_from_bytes
-from hmac import compare_digest
 from urllib.parse import parse_qsl
-from uuid import uuid4
 
 from gluon import HTTP, URL, XML, current, redirect
 
@@ -26,10 +22,9 @@ from ..states import brief
 from ..states import one_line
 from .chart import chart_svg
 from .operator import OperatorError
+from .page_access import form_key
 
-__all__ = ("admins_only", "visitor",
-           "form_key", "posted", "values_of", "text_of", "integer_of", "attempted",
-           "redirect_back",
+__all__ = ("values_of", "text_of", "integer_of", "attempted", "redirect_back",
            "requested_entry", "content_of", "parts_of",
            "rendered")
 
@@ -54,61 +49,8 @@ PLAIN_LAYOUT = """<!DOCTYPE html>
 </html>"""
 
 # -----------------------------------------------------------------------------
-# Who asks
+# Fields of forms and URLs
 #
-def admins_only(action):
-    """ Decorate an action of the controller: only admins may call it """
-
-    mail = current.mail
-
-    def refused():
-        raise HTTP(403, "This app has no users, so there is no admin to show its mail "
-                        "to. Use the command line.")
-
-    if mail.auth is None:
-        return refused
-    return mail.auth.requires(lambda: mail.is_admin())(action)
-
-# -----------------------------------------------------------------------------
-def visitor():
-    """ Who is logged in, for the log (str) """
-
-    user = current.mail.auth.user
-    return user.get("email") or user.get("username") or "user %s" % user.id
-
-# -----------------------------------------------------------------------------
-# Forms
-#
-def form_key():
-    """ The CSRF token of this session (str) """
-
-    session = current.session
-    if not session.mails3_key:
-        session.mails3_key = uuid4().hex
-    return session.mails3_key
-
-# -----------------------------------------------------------------------------
-def posted():
-    """
-        The fields of a form of this session
-
-        Returns:
-            gluon.storage.Storage
-
-        Raises:
-            HTTP: the request is no POST (405), or has no valid form key (403)
-    """
-
-    request = current.request
-    if request.env.request_method != "POST":
-        raise HTTP(405, "Use the form for this.", Allow="POST")
-    if not compare_digest(str(request.post_vars._formkey).encode("utf-8"),
-                          form_key().encode("ascii")):
-        raise HTTP(403, "This form is not valid any more. Go back, load the page again, "
-                        "and try again.")
-    return request.post_vars
-
-# -----------------------------------------------------------------------------
 def values_of(fields, name):
     """
         The values of a field of a form or a URL

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from ..policy import is_in_doubt, next_attempt
 from ..replies import ChannelFailure, InternalFailure, PermanentFailure
+from ..queue.secrets import drop_if_sent
 from ..states import times_in_doubt
 from .outgoing import IN_DOUBT_TWICE
 
@@ -35,7 +36,7 @@ class Results:
                 chance: a random number from 0 to 1, for the jitter
         """
 
-        self.contents = channel.contents
+        self.tables = channel.tables
         self.transitions = channel.transitions
         self.permit = permit
         self.settings = settings
@@ -138,6 +139,6 @@ class Results:
 
         if self.settings.drop_secrets:
             for message_id in {delivery.message_id for delivery in sent if delivery.is_secret}:
-                self.contents.drop_if_sent(message_id)
+                drop_if_sent(self.tables, message_id)
 
 # END =========================================================================

@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    Messages in the database: stored, found, read, dropped
+    Messages in the database: stored, found, read
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -14,7 +14,6 @@ import zlib
 from base64 import b64decode, b64encode
 
 from ..message.stored import Message
-from ..states import SENT
 from .database import check_size, execute, insert_rows, is_duplicate, sql_time
 
 __all__ = ("Contents", "QueuedAlready", "packed", "unpacked")
@@ -156,16 +155,6 @@ class Contents:
 
         return not self.db((self.message.id == message_id) &
                            (self.message.body != None)).isempty()
-
-    # -------------------------------------------------------------------------
-    def drop_if_sent(self, message_id):
-        """ Drop the texts and attachments of a message, once all its recipients have it """
-
-        outbox, delivery = self.tables.outbox, self.tables.delivery
-        if self.db((delivery.message_id == message_id) & (outbox.id == delivery.outbox_id) &
-                   (outbox.status != SENT)).isempty():
-            self.db(self.message.id == message_id).update(body=None)
-            self.db(self.attachment.message_id == message_id).delete()
 
 # -----------------------------------------------------------------------------
 def packed(body):

@@ -7,7 +7,7 @@
     supervisor      keeps worker processes running
     seat            the place of one of them: the process, and its successor
     worker_process  one of them: sends, and waits for mail
-    run_limit       how long its runs last
+    run_time        how long its runs last
     duties          what it does beside that
     source_files    the files that a process has read: have they changed?
     web_sender      sends in the web server's process what a request has queued

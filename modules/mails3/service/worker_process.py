@@ -17,7 +17,7 @@ from ..queue.listener import Listener
 from ..queue.workers import OWN, WorkerRow
 from ..states import brief
 from .duties import ALIVE_EVERY_S, Duties, Timetable
-from .run_limit import RunLimit
+from .run_time import RunTime
 
 __all__ = ("WorkerProcess", "work")
 
@@ -104,7 +104,7 @@ class WorkerProcess:
         self.duties = Duties(mail, self.row, waiting, files, supervisor, self.times, is_first)
 
         self.now = None         # tells the time by the clock of the database
-        self.run_limit = RunLimit(clock)
+        self.run_time = RunTime(clock)
         self.tried = set()      # names of the channels that have had a run
         self.look_at = 0        # not for new mail before that (by the clock)
         self.is_stopped = False
@@ -135,7 +135,7 @@ class WorkerProcess:
         """ End after the mail in hand; may be called by a signal handler """
 
         self.is_stopped = True
-        self.run_limit.stop()
+        self.run_time.stop()
 
     # -------------------------------------------------------------------------
     def turn(self):
@@ -211,12 +211,12 @@ class WorkerProcess:
         run = channel.worker(everything=is_thorough, row=self.row, now=self.now,
                              clock=self.clock, sleep=self.sleep,
                              control=lambda: self._control(channel))
-        self.run_limit.begin(run)
+        self.run_time.begin(run)
         try:
             # A signal may have come before that
             count = 0 if self.is_stopped else run.work()
         finally:
-            self.run_limit.end()
+            self.run_time.end()
         if count and self.idle_until < math.inf:
             self.idle_until = self.clock() + OTHERS_IDLE_S
         self.duties.note_run(count)
@@ -243,8 +243,8 @@ class WorkerProcess:
             if self.times.is_due("others", OTHERS_EVERY_S):
                 self._ask_for_others()
             if not self.is_stopped:
-                self.run_limit.check(lambda: any(self._has_work(other) for other in self.channels
-                                                 if other is not channel))
+                self.run_time.check(lambda: any(self._has_work(other) for other in self.channels
+                                                if other is not channel))
         except Exception as error:
             # The run finds out by itself that the database is away
             log.debug("The worker can't look at other channels (%s).", brief(error))

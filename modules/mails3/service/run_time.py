@@ -10,7 +10,7 @@
 
 import math
 
-__all__ = ("RunLimit",)
+__all__ = ("RunTime",)
 
 # How long a run lasts; and if another channel has something to send (seconds)
 MAX_RUN_S, SHARED_RUN_S = 60, 3
@@ -20,7 +20,7 @@ MAX_RUN_S, SHARED_RUN_S = 60, 3
 MAX_END_S = 10
 
 # =============================================================================
-class RunLimit:
+class RunTime:
     """ Limits the run that is under way """
 
     def __init__(self, clock):

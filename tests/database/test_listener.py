@@ -9,6 +9,7 @@ import pytest
 
 from support.clock import SleeplessClock
 from support.databases import SERVERS, make_database, on_server
+from support.employment import Employer
 from support.folders import temporary_folder
 from support.meanwhile import end_of_connection
 from support.office import Office
@@ -228,6 +229,22 @@ class TestPgBouncer:
         pooled.queue(ANNE)
 
         assert ear.hears()
+
+    def test_a_worker_process_sends(self, pooled, tmp_path):
+        """ A worker process behind PgBouncer finds new mail, and sends it """
+
+        employer = Employer(pooled, tmp_path)
+        queued = []
+
+        def goes_on():
+            if not queued:
+                queued.append(pooled.queue(ANNE))
+            return pooled.relay.mails
+
+        employer.run_until(goes_on)
+
+        assert len(pooled.relay.mails) == 1
+        employer.close()
 
     def test_a_waiting_worker_keeps_no_connection(self, pooled):
         """ More workers wait than PgBouncer has connections, and mail is queued and sent """

@@ -3,14 +3,19 @@
     moment or for hours
 """
 
+import os
 import sqlite3
 
 from contextlib import contextmanager
 
 import pytest
 
+from support.campaign import SERVERS
+from support.databases import make_database
 from support.employment import Employer
+from support.folders import temporary_folder
 from support.meanwhile import end_of_connection
+from support.office import Office
 from support.statements import watched
 
 from mails3.queue.database import recover
@@ -97,6 +102,16 @@ def unsent(db):
     count = db(db.msg_outbox.status == UNSENT).count()
     db.rollback()
     return count
+
+def server_of(kind, folder):
+    """ A database server of the test's own """
+
+    try:
+        return SERVERS[kind](folder)
+    except FileNotFoundError as error:
+        if os.environ.get("MAILS3_REQUIRE_DATABASES") == "1":
+            raise
+        pytest.skip(str(error))
 
 # =============================================================================
 class TestOneFailure:
@@ -197,6 +212,32 @@ class TestAway:
 
         assert office.status(anne) == SENT
         assert caplog.text.count("The worker goes on") == 1
+
+    @pytest.mark.parametrize("kind", sorted(SERVERS))
+    def test_a_database_that_is_stopped_for_some_time(self, relay, tmp_path, kind):
+        """ A process whose database server is stopped, and started later, sends what comes then """
+
+        # Not one of pytest's folders: those are for nobody else, not even the server
+        with temporary_folder() as folder, server_of(kind, folder) as server:
+            office = Office(make_database(server.uri), relay)
+            employer = Employer(office, tmp_path)
+            failures = []
+
+            def goes_on():
+                if not server.process and employer.clock.slept_s > 30:
+                    server.start()
+                    recover(office.db)
+                    office.queue(ANNE)
+                elif not failures:
+                    server.stop()
+                    failures.append(True)
+                return relay.mails
+
+            employer.run_until(goes_on)
+
+            assert len(relay.mails) == 1
+            employer.close()
+            office.close()
 
     def test_missing_tables_are_made(self, office, employer):
         """ A process that starts before the tables are there has them made """

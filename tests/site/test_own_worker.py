@@ -14,6 +14,7 @@ import pytest
 
 from support.app import App
 from support.fake_relay import FakeRelay
+from support.page import ADD_ADMIN, PageVisitor
 from support.shelter import Shelter
 from support.site import TESTS, eventually
 from support.visitor import Visitor
@@ -121,17 +122,30 @@ class TestAlone:
             assert errors(site) == ""
 
     def test_an_admin_sees_the_worker(self, shelter):
-        """ status tells which worker is alive, on which machine, and what it does """
+        """ status and the page tell which worker is alive, on which machine, and what it does """
 
         process_id, = start(shelter)
+        shelter.shell(ADD_ADMIN)
+        machine = re.escape(os.uname().nodename)
 
         told, status = App(shelter.app_path).command("status")
         told_json = json.loads(App(shelter.app_path).command("status", "--json")[0])
+        page = PageVisitor(shelter, "admin@example.org").get().text
 
         assert re.search(r"^  worker +%s, process %s, since .* UTC: waiting for mail$" %
-                         (re.escape(os.uname().nodename), process_id), told, re.M), told
+                         (machine, process_id), told, re.M), told
         assert (status, told_json["workers"]) == (0, 1)
-        assert told_json["worker_list"][0]["is_alive"]
+        worker, = told_json["worker_list"]
+        assert (worker["kind"], worker["is_alive"]) == ("worker", True)
+        assert re.search(r"worker</th><td>%s, process %s, since .* UTC; last sign of life .*: "
+                         "waiting for mail</td>" % (machine, process_id), page)
+
+        os.kill(process_id, signal.SIGSTOP)
+        shelter.sql("UPDATE mails3_worker SET alive_on = '2026-01-01 10:00:00'")
+        told, _ = App(shelter.app_path).command("status")
+        assert re.search(r"^  worker .* lost, the last sign of life at 2026-01-01 10:00 UTC$",
+                         told, re.M), told
+        os.kill(process_id, signal.SIGCONT)
 
 # =============================================================================
 class TestEnd:

@@ -189,7 +189,11 @@ class Duties:
         titles = [problem.title for problem in Status(self.mail, utcnow()).problems]
         self.db.commit()
         line = "%s  %s" % (time.strftime("%H:%M:%S"), ". ".join([", ".join(counts), *titles]))
-        print("\r%s" % line.ljust(LINE_WIDTH), end="", flush=True)
+        try:
+            print("\r%s" % line.ljust(LINE_WIDTH), end="", flush=True)
+        except OSError:
+            # The terminal was closed
+            self.is_shown = False
 
     # -------------------------------------------------------------------------
     # The process itself

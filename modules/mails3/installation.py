@@ -23,6 +23,7 @@ __all__ = ("InstallError", "install", "uninstall")
 
 START = "Now restart the web server, and start a worker: python3 %s work"
 RESTART = "Now restart the web server and the worker."
+REMOVED = "Now restart the web server, and web2py's scheduler worker if there is one."
 
 # =============================================================================
 class InstallError(Exception):
@@ -162,7 +163,7 @@ def uninstall(app, tell=print):
     # Only now: a running server that still has our model would make the tasks again
     for line in tidy_database(environment, why_not):
         tell(line)
-    tell(RESTART)
+    tell(REMOVED)
 
 # -----------------------------------------------------------------------------
 def tidy_database(environment, why_not):

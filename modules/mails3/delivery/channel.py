@@ -20,6 +20,7 @@ from ..queue.database import TransactionLost, database_clock, has_own_writers, \
 from ..queue.purge import Purge
 from ..queue.schema import Tables
 from ..queue.transitions import OperatorTransitions, Transitions
+from ..queue.workers import COMMAND, WorkerRow
 from ..states import DEFERRED, EMAIL, NEW, brief
 from .activity import Activity
 from .breaker import Breaker, is_waiting
@@ -255,7 +256,9 @@ class Channel:
         """ Try deliveries at once """
 
         Worker(self, self.transport(), self.options, commit,
-               message_time_s=self.options.fallback_timeout, **options).send_own(ids)
+               message_time_s = self.options.fallback_timeout,
+               row = WorkerRow(self.db, self.mail.site, COMMAND),
+               **options).send_own(ids)
 
     # -------------------------------------------------------------------------
     def apart(self):

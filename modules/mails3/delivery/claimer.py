@@ -58,6 +58,8 @@ class Claimer:
             if self.claims.has_free(queue, self.now()) and \
                (queue == NEW or self._may_retry()) and self.permit.may_send():
                 return self._claim_from(queue)
+        # Another worker may have claimed what was waiting
+        self.lease.more = 0
         return None
 
     # -------------------------------------------------------------------------

@@ -77,7 +77,6 @@ class Supply:
         self.settings = settings
         self.now = now
 
-        self.returned = deque() # Outgoings that were taken, and put back
         self.groups = deque() # lists of deliveries, of one message each: not read
         self.part = deque()   # the same, read
         self.rows = {}        # as from Contents.read(), of that part
@@ -97,8 +96,6 @@ class Supply:
     def take_claimed(self):
         """ The next Outgoing of those that are claimed already, or None """
 
-        if self.returned:
-            return self.returned.popleft()
         while len(self):
             if not self.part:
                 self._read_part()
@@ -106,12 +103,6 @@ class Supply:
             if outgoing:
                 return outgoing
         return None
-
-    # -------------------------------------------------------------------------
-    def put_back(self, outgoings):
-        """ Outgoings for which there is no session: the next ones to be taken """
-
-        self.returned.extend(outgoings)
 
     # -------------------------------------------------------------------------
     def give_up(self, outgoings):
@@ -139,7 +130,7 @@ class Supply:
     def __len__(self):
         """ How many messages are claimed, and not taken """
 
-        return len(self.returned) + len(self.groups) + len(self.part)
+        return len(self.groups) + len(self.part)
 
     # -------------------------------------------------------------------------
     def _read_part(self):

@@ -8,6 +8,7 @@
 """
 
 import logging
+import time
 
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -20,6 +21,9 @@ from ..states import EMAIL, brief
 __all__ = ("Wakeup",)
 
 log = logging.getLogger("web2py.mails3")
+
+# How long it is remembered whether a worker is at work (seconds)
+LOOK_AGAIN_S = 10
 
 # =============================================================================
 class Wakeup:
@@ -38,6 +42,7 @@ class Wakeup:
         # None = not looked for yet
         self.has_own_worker = None # that of the verb "work"
         self.is_worker_seen = None # another one
+        self.looked_at = time.monotonic()
 
     # -------------------------------------------------------------------------
     def wake(self, channel=EMAIL):
@@ -65,6 +70,10 @@ class Wakeup:
         """ Wake the workers; returns whether one is at work """
 
         mail, tasks = self.mail, self.mail.tasks
+        if time.monotonic() > self.looked_at + LOOK_AGAIN_S:
+            # In a script that runs for long, workers come and go
+            self.has_own_worker = self.is_worker_seen = None
+            self.looked_at = time.monotonic()
         try:
             with savepoints(mail.db, *([tasks.scheduler.db] if tasks else [])):
                 notify(mail.db)

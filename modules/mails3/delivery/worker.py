@@ -104,10 +104,7 @@ class Worker:
 
     # -------------------------------------------------------------------------
     def work(self):
-        """
-            Send the new deliveries and the deferred ones that are due, the new
-            ones first; returns as drain()
-        """
+        """ Send new deliveries, and deferred ones that are due after them; returns as drain() """
 
         return self._run(NEW, DEFERRED, passes=math.inf)
 
@@ -123,14 +120,16 @@ class Worker:
         if not self.permit.may_send():
             return
         self.deadline = self.clock() + self.message_time_s
+        # Nor does the caller wait any longer for the reply to the content
+        self.sendings.max_s = self.message_time_s
         claimed = iter([self.lease.claim_these(ids)])
         self.commits.commit()
         try:
             self._send(lambda: next(claimed, None))
             self._trip_if_failed()
         finally:
-            self.lease.release(ids)
             self.transport.close()
+            self.lease.release(ids)
 
     # -------------------------------------------------------------------------
     def stop(self):
@@ -157,8 +156,10 @@ class Worker:
             count = self._send(partial(self._claim, claimer))
             self.commits.patiently(self._trip_if_failed)
         finally:
-            self.commits.surely(self.lease.end)
-            self.transport.close()
+            try:
+                self.commits.surely(self.lease.end)
+            finally:
+                self.transport.close()
         return count
 
     # -------------------------------------------------------------------------
@@ -274,7 +275,9 @@ class Worker:
 
         self.results.write()
         now = self.now()
-        self.lease.keep(now)
+        if self.commits.recover:
+            # Not in the caller's transaction: it would lock the rows of others
+            self.lease.keep(now)
         if not chosen:
             return {}
         begun = self.lease.begin([delivery for outgoing in chosen.values()

@@ -540,8 +540,12 @@ def listen(db):
     if not hasattr(connection, "notifies"):
         connection.close()
         return None
-    connection.autocommit = True
-    connection.cursor().execute("LISTEN mails3")
+    try:
+        connection.autocommit = True
+        connection.cursor().execute("LISTEN mails3")
+    except Exception:
+        connection.close()
+        raise
     return connection
 
 # -----------------------------------------------------------------------------

@@ -58,7 +58,12 @@ class Listener:
 
         self.close()
         self.version = data_version(self.db)
-        self.connection = listen(self.db)
+        try:
+            self.connection = listen(self.db)
+        except Exception as error:
+            # A proxy or a relative of PostgreSQL may refuse it: then it is asked. A
+            # database that is away is noticed by the next query.
+            log.info("The database does not take LISTEN (%s).", brief(error))
         if self.connection and not self._can_hear():
             log.info("The database does not pass on NOTIFY, so that it is asked each %s s.",
                      POLL_S)

@@ -49,6 +49,8 @@ class SupervisorLink:
         if number is not None:
             self.socket = socket.socket(fileno=number)
             self.socket.set_inheritable(False)
+            # A supervisor that does not listen now must not keep the process waiting
+            self.socket.setblocking(False)
 
     # -------------------------------------------------------------------------
     def is_gone(self):
@@ -124,7 +126,7 @@ class Child:
 
     # -------------------------------------------------------------------------
     def has_said(self, what):
-        """ Whether it has said something: READY or REPLACE_ME """
+        """ Whether it has said something: READY, REPLACE_ME or OTHERS_WAIT """
 
         try:
             self.said.update(bytes([byte]) for byte in self.socket.recv(100))

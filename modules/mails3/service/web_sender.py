@@ -90,11 +90,11 @@ class WebRequest:
         """
 
         mail = self.mail
-        if channel in self.channels:
-            return True
         if threading.current_thread() is not mail.thread or is_in_memory(mail.db) or \
            channel not in mail.channel_names:
             return False
+        if channel in self.channels:
+            return True
         if self.sending_mail is None:
             self.sending_mail = mail.as_configured()
         if is_native(self.sending_mail.settings):

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sys
 
 from pathlib import Path
 from threading import Event
@@ -17,6 +18,7 @@ from support.fake_relay import FakeRelay
 from support.page import ADD_ADMIN, PageVisitor
 from support.shelter import Shelter
 from support.site import TESTS, eventually
+from support.terminal import CTRL_C, Terminal
 from support.visitor import Visitor
 
 from mails3.installation import install
@@ -146,6 +148,25 @@ class TestAlone:
         assert re.search(r"^  worker .* lost, the last sign of life at 2026-01-01 10:00 UTC$",
                          told, re.M), told
         os.kill(process_id, signal.SIGCONT)
+
+    def test_a_person_sees_in_a_terminal_how_much_mail_there_is(self, shelter, relay):
+        """ In a terminal, one line tells how much mail there is, and why it does not go out """
+
+        command = [sys.executable, "applications/shelter/modules/mails3", "work"]
+        with Terminal() as terminal:
+            process = terminal.run(command, cwd=shelter.folder, env=shelter._environ())
+            assert eventually(lambda: "no mail" in terminal.shown), terminal.shown
+
+            assert shelter.accepts(3)
+            assert eventually(lambda: "  3 sent  " in terminal.shown), terminal.shown
+            relay.stop()
+            assert shelter.accepts(2)
+            assert eventually(lambda: "  2 new, 3 sent. The mail server does not take mail  "
+                              in terminal.shown), terminal.shown
+
+            terminal.type(CTRL_C)
+            assert process.wait(30) == 0
+            assert "Ending after the mail in hand" in terminal.shown
 
 # =============================================================================
 class TestEnd:

@@ -4,12 +4,12 @@
 """
 
 import os
-import pty
 import signal
 import subprocess
 import sys
 
 from .site import eventually
+from .terminal import Terminal
 from .web2py import CLONE
 
 # The package without its __init__.py, which needs web2py; last, as it has a
@@ -97,7 +97,7 @@ class Supervised:
         (self.app / "models").mkdir()
         (self.program / "__main__.py").write_text(WORKER)
         self.process = None
-        self.terminal = None # the other end of the supervisor's
+        self.terminal = None # the Terminal of the supervisor
 
     def __enter__(self):
 
@@ -109,9 +109,9 @@ class Supervised:
         for process_id in self.process_ids("started"):
             if is_running(process_id):
                 os.kill(process_id, signal.SIGKILL)
-        if self.terminal is not None:
-            os.close(self.terminal)
-        if self.process:
+        if self.terminal:
+            self.terminal.close()
+        elif self.process:
             self.process.stdout.close()
 
     # -------------------------------------------------------------------------
@@ -131,12 +131,10 @@ class Supervised:
 
     # -------------------------------------------------------------------------
     def start_in_terminal(self):
-        """ Start it as a person does, in a terminal; its number is all that is known """
+        """ Start it as a person does, in a terminal """
 
-        process_id, self.terminal = pty.fork()
-        if process_id == 0:
-            os.execv(sys.executable, self._command(1, ()))
-        return process_id
+        self.terminal = Terminal()
+        self.process = self.terminal.run(self._command(1, ()))
 
     # -------------------------------------------------------------------------
     def _command(self, count, options):

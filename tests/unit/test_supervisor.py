@@ -10,6 +10,7 @@ import pytest
 
 from support.site import eventually
 from support.supervised import Supervised, is_running
+from support.terminal import CTRL_C
 
 from mails3.service.seat import MAX_PAUSE_S, Seat
 
@@ -292,39 +293,38 @@ class TestTerminal:
     def test_ctrl_c_ends_it(self, supervised):
         """ Ctrl-C reaches the supervisor alone, which ends its processes """
 
-        process_id = supervised.start_in_terminal()
+        supervised.start_in_terminal()
         supervised.wait_for("ready 0")
 
-        os.write(supervised.terminal, b"\x03")
+        supervised.terminal.type(CTRL_C)
 
-        supervised.wait_for("ended 0")
-        assert eventually(lambda: not is_running(process_id))
+        assert supervised.process.wait(30) == 0
+        assert supervised.log[-1] == "ended 0"
         assert "interrupted 0" not in supervised.log
 
     def test_a_closed_terminal_ends_it(self, supervised):
         """ The supervisor ends when its terminal is closed, though that is a SIGHUP """
 
-        process_id = supervised.start_in_terminal()
+        supervised.start_in_terminal()
         supervised.wait_for("ready 0")
 
-        os.close(supervised.terminal)
-        supervised.terminal = None
+        supervised.terminal.close()
 
         supervised.wait_for("ended 0")
-        assert eventually(lambda: not is_running(process_id))
+        assert supervised.process.wait(30) is not None
+        assert len(supervised.process_ids("started")) == 1
 
     def test_a_reload_in_a_terminal(self, supervised):
         """ SIGHUP reloads while the terminal is there """
 
-        process_id = supervised.start_in_terminal()
+        supervised.start_in_terminal()
         supervised.wait_for("ready 0")
 
-        os.kill(process_id, signal.SIGHUP)
+        supervised.process.send_signal(signal.SIGHUP)
 
         supervised.wait_for("ready 0", 2)
         supervised.wait_for("ended 0")
-        assert is_running(process_id)
-        os.kill(process_id, signal.SIGTERM)
-        assert eventually(lambda: not is_running(process_id))
+        assert supervised.process.poll() is None
+        assert supervised.end() == 0
 
 # END =========================================================================

@@ -100,6 +100,7 @@ class Duties:
         self.max_age_s = MAX_AGE_S
         self.started_at = times.clock()
         self.has_run = False    # since it has looked for incidents
+        self.is_to_show = False # something has changed that the line on the terminal tells
         self.is_leaving = False # it has asked for a successor
         self.purge = None       # the generator of Purge.batches(), while it goes on
 
@@ -118,12 +119,10 @@ class Duties:
         self.db.commit()
 
     # -------------------------------------------------------------------------
-    def note_run(self, count):
-        """ A run has come to its end (count: of what it has sent or settled) """
+    def note_run(self):
+        """ A run has come to its end """
 
-        self.has_run = True
-        if count:
-            self._show()
+        self.has_run = self.is_to_show = True
 
     # -------------------------------------------------------------------------
     def do(self, now):
@@ -135,6 +134,8 @@ class Duties:
             self._look_for_incidents()
         if self.purge is not None:
             self._purge()
+        if self.is_shown and self.is_to_show and self.times.is_due("show", SHOW_EVERY_S):
+            self._show()
         self.repair(REPAIR_EVERY_S)
         self.db.commit()
 
@@ -157,8 +158,8 @@ class Duties:
         if self.purge is None and \
            self.channel.limiter.begin_purge(row, now, self.hour() == PURGE_HOUR):
             self.purge = self.channel.purge().batches()
+        self.is_to_show = True
         self.db.commit()
-        self._show()
 
     # -------------------------------------------------------------------------
     def _look_for_incidents(self):
@@ -182,13 +183,12 @@ class Duties:
     def _show(self):
         """ Show on the terminal how much mail there is, and whether it goes out """
 
-        if not self.is_shown or not self.times.is_due("show", SHOW_EVERY_S):
-            return
+        self.is_to_show = False
         counts = ["%d %s" % (count, state)
                   for state, count in self.mail.report().counts().items() if count]
         titles = [problem.title for problem in Status(self.mail, utcnow()).problems]
-        self.db.commit()
-        line = "%s  %s" % (time.strftime("%H:%M:%S"), ". ".join([", ".join(counts), *titles]))
+        line = "%s  %s" % (time.strftime("%H:%M:%S"),
+                           ". ".join([", ".join(counts) or "no mail", *titles]))
         try:
             print("\r%s" % line.ljust(LINE_WIDTH), end="", flush=True)
         except OSError:

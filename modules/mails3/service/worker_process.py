@@ -219,7 +219,7 @@ class WorkerProcess:
             self.run_time.end()
         if count and self.idle_until < math.inf:
             self.idle_until = self.clock() + OTHERS_IDLE_S
-        self.duties.note_run(count)
+        self.duties.note_run()
         if self.row.doing != self.duties.waiting:
             self.duties.show_alive(self.now())
 

@@ -180,10 +180,12 @@ class TestEnd:
 
         answered = Event()
         relay.hold("BODY", answered.is_set)
-        start(shelter)
+        process_id, = start(shelter)
         assert shelter.accepts(3)
         assert eventually(lambda: any(verb == "DATA" for _, verb, _ in relay.commands))
+        # systemd sends it to all of them
         supervisor(shelter).send_signal(signal.SIGTERM)
+        os.kill(process_id, signal.SIGTERM)
         assert shelter.accepts()
         assert supervisor(shelter).poll() is None
 

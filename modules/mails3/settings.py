@@ -52,8 +52,8 @@ SETTINGS = tuple(Setting(*setting) for setting in (
      "If no worker is alive, the web server sends new mail, after the request; a script tries "
      "its own at once"),
     ("fallback_timeout", 3, "seconds",
-     "How long a message may take at most that is tried at once, in a script or where the "
-     "web server can't run threads"),
+     "How long a message may take that is tried at once, in a script or where the web server "
+     "can't run threads; the reply to its content may take reply_timeout"),
     ("worker_timeout", 60, "seconds",
      "After this time without a heartbeat, a worker of the scheduler counts as dead; a worker "
      "of our own does after 10"),

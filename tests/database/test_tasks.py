@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from gluon import current
+from gluon.languages import read_possible_languages
 from gluon.scheduler import Scheduler
 
 from support.clock import SleeplessClock
@@ -545,6 +546,24 @@ class TestPauses:
 
         assert sum(pauses) == pytest.approx(1.5)
         assert small_office.db.executesql("SELECT 1")
+
+    def test_a_task_finds_the_languages_read(self, small_office, tmp_path, monkeypatch):
+        """ The worker reads the app's language files for the processes of its tasks """
+
+        file = tmp_path / "applications" / "shelter" / "languages" / "de.py"
+        file.parent.mkdir(parents=True)
+        file.write_text("{'!langcode!': 'de', '!langname!': 'Deutsch'}")
+        monkeypatch.chdir(tmp_path)
+        worker, pauses = self.worker(small_office)
+        create(small_office.db, SCHEDULER_TABLES)
+        worker.pop_task()
+
+        # The folder is as it was: web2py reads it once
+        file.write_text("{'!langcode!': 'de', '!langname!': 'German'}")
+
+        # As web2py names the folder for a task (gluon/shell.py)
+        languages = read_possible_languages("applications/shelter/languages")
+        assert languages["de"][1] == "Deutsch"
 
 # =============================================================================
 class TestDrainTask:

@@ -120,8 +120,6 @@ class Worker:
         if not self.permit.may_send():
             return
         self.deadline = self.clock() + self.message_time_s
-        # Nor does the caller wait any longer for the reply to the content
-        self.sendings.max_s = self.message_time_s
         claimed = iter([self.lease.claim_these(ids)])
         self.commits.commit()
         try:

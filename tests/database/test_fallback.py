@@ -2,6 +2,10 @@
     The fallback: without a worker, a mail is tried within the request
 """
 
+from datetime import timedelta
+
+from mails3.clock import utcnow
+from mails3.delivery.worker import Worker
 from mails3.states import SENT, UNSENT
 
 ANNE, BOB = "anne@example.org", "bob@example.org"
@@ -21,6 +25,21 @@ class TestFallback:
 
         assert office.status(anne) == SENT
         assert len(office.relay.mails) == 1
+
+    def test_a_long_fallback_is_not_among_the_workers(self, office):
+        """ A mail that is tried for longer than a renewal of leases leaves no row of a worker """
+
+        anne = office.queue(ANNE)
+        passed = iter(range(0, 10 ** 6, 10))
+        start = utcnow()
+        Worker(office.mail.channel(), office.mail.channel().transport(), office.mail.options,
+               office.db.commit,
+               now = lambda: start + timedelta(seconds=next(passed))
+               ).send_own([office.entry(anne).mails3_delivery.id])
+        office.db.commit()
+
+        assert office.status(anne) == SENT
+        assert office.db(office.db.mails3_worker).isempty()
 
     def test_a_dead_relay_leaves_the_mail_queued(self, office, caplog):
         """ send() returns True although the relay is away, and the log has the reason """

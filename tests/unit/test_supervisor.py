@@ -4,7 +4,10 @@
 
 import os
 import signal
+import socket
 import sys
+
+from threading import Thread
 
 import pytest
 
@@ -12,7 +15,7 @@ from support.site import eventually
 from support.supervised import Supervised, is_running
 from support.terminal import CTRL_C
 
-from mails3.service.seat import MAX_PAUSE_S, Seat
+from mails3.service.seat import MAX_PAUSE_S, Seat, SupervisorLink
 
 # -----------------------------------------------------------------------------
 @pytest.fixture
@@ -326,5 +329,23 @@ class TestTerminal:
         supervised.wait_for("ended 0")
         assert supervised.process.poll() is None
         assert supervised.end() == 0
+
+# =============================================================================
+class TestLink:
+    """ A worker process and its supervisor """
+
+    def test_a_supervisor_that_does_not_listen_blocks_no_process(self):
+        """ A process goes on asking although its supervisor is stopped and reads nothing """
+
+        ours, theirs = socket.socketpair()
+        link = SupervisorLink(theirs.detach())
+        asking = Thread(target = lambda: [link.ask_for_others() for _ in range(100000)],
+                        daemon = True)
+        asking.start()
+        asking.join(30)
+
+        assert not asking.is_alive()
+        assert not link.is_gone()
+        ours.close()
 
 # END =========================================================================

@@ -89,11 +89,15 @@ def attempts(office):
 
 # -----------------------------------------------------------------------------
 def come_back(server, office):
-    """ The server is back, and all mail leaves with its first attempt """
+    """
+        The server is back, and all mail leaves with its first attempt: what is in
+        doubt, because the server went away with its content, by the retry pass
+    """
 
     server.run()
     office.later(400)
     office.drain()
+    office.retry()
 
     assert set(statuses(office).values()) == {SENT}
     assert attempts(office) == {1}

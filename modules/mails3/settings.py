@@ -8,6 +8,7 @@
 """
 
 import logging
+import re
 
 from collections import namedtuple
 from configparser import ConfigParser, Error
@@ -15,11 +16,15 @@ from difflib import get_close_matches
 from functools import lru_cache
 from types import SimpleNamespace
 
-__all__ = ("SETTINGS", "complain_once", "read_settings", "read_file")
+__all__ = ("SETTINGS", "Rate", "complain_once", "read_file", "read_rates", "read_settings")
 
 log = logging.getLogger("web2py.mails3")
 
 Setting = namedtuple("Setting", "name default unit meaning")
+
+# A rate: at most so many in any period of so long
+Rate = namedtuple("Rate", "most period_s")
+PERIODS_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 # The type of a setting is the type of its default; int where the default is None
 SETTINGS = tuple(Setting(*setting) for setting in (
@@ -45,9 +50,14 @@ SETTINGS = tuple(Setting(*setting) for setting in (
     ("reply_timeout", 60, "seconds",
      "How long a worker waits for one reply of the mail server at most; for the reply to the "
      "content up to 600 (RFC 5321 4.5.3.2.6)"),
-    ("sessions", 3, "sessions",
+    ("sessions", 10, "sessions",
      "How many connections a run has to the mail server at most; up to twice as many while "
      "replies are later than reply_timeout"),
+    ("rate", "", "number/period, ...",
+     "How much mail the mail server takes: 30/minute, 500/hour, 10000/day (or second), one or "
+     "several of them; empty = as much as it takes"),
+    ("rate_counts", "recipients", "recipients or messages",
+     "What the rate counts: each recipient, or each message with all its recipients"),
     ("fallback", True, "yes or no",
      "If no worker is alive, the web server sends new mail, after the request; a script tries "
      "its own at once"),
@@ -88,7 +98,7 @@ SETTINGS = tuple(Setting(*setting) for setting in (
     ))
 
 # Settings that take one of a few words
-CHOICES = {"in_doubt": ("resend", "hold")}
+CHOICES = {"in_doubt": ("resend", "hold"), "rate_counts": ("recipients", "messages")}
 
 MAY_BE_ZERO = ("max_retries", "retry_interval", "shortest_wait", "alert_delay",
                "keep_sent", "keep_rejected", "keep_failed")
@@ -161,12 +171,37 @@ def read_value(setting, value):
     if kind in (bool, str):
         is_valid = isinstance(value, kind) and \
             value in CHOICES.get(setting.name, (value,))
+        if is_valid and setting.name == "rate":
+            read_rates(value)
     else:
         is_valid = isinstance(value, int) and not isinstance(value, bool) and \
             value >= (0 if setting.name in MAY_BE_ZERO else 1)
     if not is_valid:
         raise ValueError(setting.name)
     return value
+
+# -----------------------------------------------------------------------------
+def read_rates(text):
+    """
+        Read the setting rate
+
+        Args:
+            text: like "30/minute, 500/hour"
+
+        Returns:
+            list of Rate; empty = no limit
+
+        Raises:
+            ValueError: it is malformed
+    """
+
+    rates = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        found = re.fullmatch(r"([1-9]\d*) ?/ ?(%s)" % "|".join(PERIODS_S), part.lower())
+        if not found:
+            raise ValueError(part)
+        rates.append(Rate(int(found[1]), PERIODS_S[found[2]]))
+    return rates
 
 # -----------------------------------------------------------------------------
 def read_file(path, complain):

@@ -20,9 +20,11 @@ from ..queue.database import TransactionLost, database_clock, has_own_writers, \
 from ..queue.purge import Purge
 from ..queue.schema import Tables
 from ..queue.transitions import OperatorTransitions, Transitions
-from ..queue.workers import COMMAND, WorkerRow
+from ..queue.workers import COMMAND, WorkerRow, Workers
+from ..settings import read_rates
 from ..states import DEFERRED, EMAIL, NEW, brief
 from .activity import Activity
+from .allowance import Allowance
 from .breaker import Breaker, is_waiting
 from .limits import Limiter
 from .transport import Transport
@@ -44,7 +46,7 @@ class Channel:
         EMAIL; a host may have others, like SMS
 
         What a host may change, by a subclass that MailS3.channel() returns:
-        - transport(), limiter: how messages are handed over, and how many
+        - transport(), host_limits: how messages are handed over, and how many
         - new_mail_query, has_new(), take_in(): what the host itself has put into
           msg_outbox
     """
@@ -69,6 +71,7 @@ class Channel:
 
         self.row = ChannelRow(self.db, self.row_name, is_apart)
         self.breaker = Breaker(self.row)
+        self.limiter = Limiter(self.row, self.options)
         self.activity = Activity(self.row)
 
     # -------------------------------------------------------------------------
@@ -88,10 +91,20 @@ class Channel:
 
     # -------------------------------------------------------------------------
     @cached_property
-    def limiter(self):
-        """ The Limiter """
+    def host_limits(self):
+        """
+            The limits that the host sets beside ours, in messages (list of objects
+            with the methods of DailyLimit, hosts/eden/daily_limit.py)
+        """
 
-        return Limiter(self.row, self.options)
+        return []
+
+    # -------------------------------------------------------------------------
+    @cached_property
+    def rates(self):
+        """ How much the mail server takes, as the site has set it (list of Rate) """
+
+        return read_rates(self.options.rate) if self.name == EMAIL else []
 
     # -------------------------------------------------------------------------
     @cached_property
@@ -121,9 +134,23 @@ class Channel:
         if not has_new and not self.claims.has_free(DEFERRED, now):
             return False
         row = self.row.read()
-        if is_patient and is_waiting(row, now):
+        if is_patient and is_waiting(row, now) or not self.allowance(row, now).left():
             return False
         return has_new or self.limiter.may_begin_retry_pass(row, now)
+
+    # -------------------------------------------------------------------------
+    def allowance(self, row, now):
+        """ What may be handed over at a time (an Allowance; row: as from ChannelRow.read()) """
+
+        allowance = Allowance(self, lambda: now)
+        allowance.read(row)
+        return allowance
+
+    # -------------------------------------------------------------------------
+    def workers(self):
+        """ The Workers of the site """
+
+        return Workers(self.db, self.mail.site)
 
     # -------------------------------------------------------------------------
     def has_new(self, now):

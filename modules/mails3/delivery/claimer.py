@@ -15,6 +15,9 @@ __all__ = ("Claimer",)
 # How many deliveries are claimed at a time at most; more for many sessions
 MAX_CLAIM = 100
 
+# Which turn is that of the retry pass while a limit holds mail up
+RETRY_TURN = 4
+
 # How long the messages of one claim are to last (seconds)
 CLAIM_TIME_S = 0.5
 
@@ -35,6 +38,7 @@ class Claimer:
                 now, clock: tell the time (datetime), (seconds)
         """
 
+        self.channel = channel
         self.claims = channel.claims
         self.limiter = channel.limiter
         self.lease = lease
@@ -42,6 +46,7 @@ class Claimer:
         self.queues = queues
         self.passes_left = passes
         self.retries_left = 0 # deliveries, in the retry pass that is under way
+        self.turns = 0
         self.size = ClaimSize(sessions, max(MAX_CLAIM, MESSAGES_PER_SESSION * sessions), clock)
         self.now = now
 
@@ -54,7 +59,7 @@ class Claimer:
                 list of Delivery, None if there is nothing to claim or to send
         """
 
-        for queue in self.queues:
+        for queue in self._order():
             if self.claims.has_free(queue, self.now()) and \
                (queue == NEW or self._may_retry()) and self.permit.may_send():
                 return self._claim_from(queue)
@@ -63,11 +68,24 @@ class Claimer:
         return None
 
     # -------------------------------------------------------------------------
+    def _order(self):
+        """
+            In which order the queues have their turn: while a limit holds mail up,
+            the retry pass has each fourth turn, or it would wait for all new mail
+        """
+
+        self.turns += 1
+        is_limited = self.permit.allowance.blocked_until is not None
+        return self.queues[::-1] if is_limited and self.turns % RETRY_TURN == 0 else self.queues
+
+    # -------------------------------------------------------------------------
     def _may_retry(self):
         """ Whether a retry pass is under way, or may begin now """
 
-        limiter = self.limiter
-        if not self.retries_left and self.passes_left and limiter.begin_retry_pass(self.now()):
+        limiter, now = self.limiter, self.now()
+        if not self.retries_left and self.passes_left and \
+           self.channel.allowance(self.channel.row.read(), now).left() and \
+           limiter.begin_retry_pass(now):
             self.passes_left -= 1
             self.retries_left = limiter.max_retries_per_pass
         return self.retries_left > 0
@@ -76,7 +94,10 @@ class Claimer:
     def _claim_from(self, queue):
         """ Claim deliveries of a queue: as claim() """
 
-        limit = self.size.largest
+        left = self.permit.allowance.left()
+        if not left:
+            return None
+        limit = min(self.size.largest, left)
         if self.permit.is_tripped:
             limit = 1
         elif queue != NEW:

@@ -7,6 +7,8 @@
     @license: MIT
 """
 
+from hashlib import sha256
+
 from ..message.address import BadInput, read_mailbox
 from ..replies import ConfigurationFailure
 from ..smtp.server import Server
@@ -78,6 +80,14 @@ class Configuration:
                 self.sender_of(message).address
         except BadInput:
             return False
+
+    # -------------------------------------------------------------------------
+    def relay_name(self):
+        """ The address of the relay (str), with a hash of the login: an account has its own limits """
+
+        server = self._any_server()
+        login = "" if server.user is None else sha256(server.user.encode("utf-8")).hexdigest()
+        return ("%s:%s %s" % (server.host, server.port, login[:8])).strip()
 
     # -------------------------------------------------------------------------
     def fingerprint(self, salt):

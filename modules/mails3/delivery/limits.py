@@ -1,16 +1,25 @@
 # -*- coding: utf-8 -*-
 
 """
-    How much a channel may send in which time; the relay has not failed if a
-    limit is reached
+    How much a channel may send in which time: the rates that the site sets, the
+    pace that was learned about the relay, the retry pass. The relay has not
+    failed if a limit is reached.
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
 """
 
-from datetime import timedelta
+import json
 
-__all__ = ("Limiter",)
+from datetime import datetime, timedelta
+from math import ceil, inf
+
+from .pace import Pace
+from .rate_limit import RateLimit
+
+__all__ = ("Limiter", "Limits", "seconds", "time_of")
+
+EPOCH = datetime(1970, 1, 1)
 
 # One purge a day, also if it began a little later the day before; a machine may
 # be off at night
@@ -19,16 +28,90 @@ PURGE_INTERVAL, PURGE_OVERDUE = timedelta(hours=20), timedelta(hours=44)
 # A retry pass that began so far in the future began by a wrong clock (seconds)
 MAX_CLOCK_ERROR_S = 60
 
+# -----------------------------------------------------------------------------
+def seconds(time):
+    """ A time (datetime, UTC) in seconds """
+
+    return (time - EPOCH).total_seconds()
+
+# -----------------------------------------------------------------------------
+def time_of(time_s):
+    """ A time in seconds as datetime (UTC), rounded up: to the millisecond """
+
+    return EPOCH + timedelta(milliseconds=ceil(1000 * time_s))
+
+# =============================================================================
+class Limits:
+    """ What is counted and learned, as in the column pace; times are seconds """
+
+    def __init__(self, rates, counts_recipients, text=None, relay=None):
+        """
+            Args:
+                rates: list of Rate (settings.py)
+                counts_recipients: whether the rates count each recipient of a
+                                   message; else a message counts once
+                text: as from dump(); None = nothing is known
+                relay: the relay's name (str): what was learned about another
+                       one is forgotten; None = any
+        """
+
+        known = json.loads(text) if text else {}
+        self.relay = relay or known.get("relay")
+        counted = known.get("counted", {})
+        self.rates = [RateLimit(rate, counted.get(str(rate.period_s), ())) for rate in rates]
+        self.counts_recipients = counts_recipients
+        is_same = known.get("relay") == self.relay
+        self.pace = Pace.load(known.get("pace", {}) if is_same else {})
+
+    # -------------------------------------------------------------------------
+    def dump(self, now):
+        """ As a text for the database """
+
+        counted = {str(rate.period_s): rate.dump(now) for rate in self.rates}
+        return json.dumps({"relay": self.relay, "counted": counted, "pace": self.pace.dump()},
+                          separators = (",", ":"))
+
+    # -------------------------------------------------------------------------
+    def is_active(self):
+        """ Whether there is any limit """
+
+        return bool(self.rates) or self.pace.is_learned()
+
+    # -------------------------------------------------------------------------
+    def fit(self, recipients, now):
+        """ To how many of its recipients a message may be handed over now """
+
+        if not self.pace.left(now):
+            return 0
+        left = min((rate.left(now) for rate in self.rates), default=inf)
+        return min(recipients, left) if self.counts_recipients or not left else recipients
+
+    # -------------------------------------------------------------------------
+    def left(self, now):
+        """ How many deliveries may be handed over now """
+
+        return min([self.pace.left(now), *(rate.left(now) for rate in self.rates)])
+
+    # -------------------------------------------------------------------------
+    def next_at(self, now):
+        """ When the next message may go """
+
+        return max([now, self.pace.next_at, *(rate.next_at(now) for rate in self.rates)])
+
+    # -------------------------------------------------------------------------
+    def spend(self, recipients, now):
+        """ A message is handed over """
+
+        for rate in self.rates:
+            rate.spend(recipients if self.counts_recipients else 1, now)
+        self.pace.spend(1, now)
+
 # =============================================================================
 class Limiter:
     """
-        The limits of a channel, enforced in the database for all its workers
-        - a host with limits of its own makes a subclass: see check() and spend()
+        How often a channel has a retry pass and a purge, enforced in the database
+        for all its workers; how much it may send: see Allowance
     """
-
-    # Whether check() has to be asked for each message: then they are handed
-    # over one after the other
-    counts_messages = False
 
     def __init__(self, row, settings):
         """
@@ -90,21 +173,5 @@ class Limiter:
             return False
         return self.row.update((table.purged_on == None) | (table.purged_on <= before) |
                                (table.purged_on > ahead), purged_on=now)
-
-    # -------------------------------------------------------------------------
-    def check(self, now):
-        """
-            Whether one more message may be handed over
-
-            Args:
-                now: the time
-
-            Raises:
-                ChannelFailure: the limit is reached
-        """
-
-    # -------------------------------------------------------------------------
-    def spend(self, now):
-        """ A message is being handed over """
 
 # END =========================================================================

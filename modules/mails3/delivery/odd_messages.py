@@ -9,8 +9,8 @@
 """
 
 from ..policy import REFUSALS_IN_A_ROW, as_message_failure, is_in_doubt
-from ..replies import MAIL, RCPT, ChannelFailure, RelayUnavailable, concerns_the_recipient, \
-                      concerns_the_site
+from ..replies import MAIL, RCPT, ChannelFailure, RelayUnavailable, Throttled, \
+                      concerns_the_recipient, concerns_the_site
 
 __all__ = ("OddMessages",)
 
@@ -87,7 +87,8 @@ class OddMessages:
         for each in finished:
             # Another message was accepted while this one was handed over
             is_refuted = self.accepted > each.since
-            answers = [error for error in each.outcome.values() if error and error.phase]
+            answers = [error for error in each.outcome.values()
+                       if error and error.phase and not isinstance(error, Throttled)]
             if answers and not is_refuted:
                 self._count(each.outgoing.deliveries[0].message_id, answers)
                 works = works or not all(isinstance(error, ChannelFailure) for error in answers)

@@ -112,6 +112,15 @@ class Supply:
             self.results.add(outgoing.deliveries, {})
 
     # -------------------------------------------------------------------------
+    def give_back(self):
+        """ Nothing may be sent now: what is claimed goes back into the queue """
+
+        for deliveries in (*self.part, *self.groups):
+            self.results.add(deliveries, {})
+        self.part.clear()
+        self.groups.clear()
+
+    # -------------------------------------------------------------------------
     def prepare(self):
         """ Claim if nothing is claimed; returns whether there is something """
 

@@ -11,6 +11,7 @@
 import logging
 
 from ..policy import REFUSALS_IN_A_ROW
+from .allowance import Allowance
 from .odd_messages import OddMessages
 from .breaker import TRIPPED, fingerprints_of, is_paused
 
@@ -38,6 +39,7 @@ class Permit:
         self.insist = insist
 
         self.odd_messages = OddMessages()
+        self.allowance = Allowance(channel, now)
         self.is_tripped = False
         self.is_on_trial = False # by a new configuration, after one that has failed
         self.has_probe = False   # this run may probe, and has not done so
@@ -50,6 +52,7 @@ class Permit:
         now, row = self.now(), self.breaker.read()
         if is_paused(row, now):
             return False
+        self.allowance.read(row, self.transport.relay_name())
         self.is_tripped = row.status == TRIPPED
         self.is_on_trial = not self.is_tripped and bool(row.fingerprints)
         self.odd_messages.read(row)

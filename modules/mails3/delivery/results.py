@@ -13,7 +13,7 @@ import logging
 from datetime import timedelta
 
 from ..policy import is_in_doubt, next_attempt
-from ..replies import ChannelFailure, InternalFailure, PermanentFailure
+from ..replies import ChannelFailure, InternalFailure, PermanentFailure, Throttled
 from ..queue.secrets import drop_if_sent
 from ..states import times_in_doubt
 from .outgoing import IN_DOUBT_TWICE
@@ -75,6 +75,8 @@ class Results:
                     sent.append(delivery)
                 elif isinstance(error, ChannelFailure):
                     self._put_back_last(delivery, error)
+                elif isinstance(error, Throttled):
+                    self.transitions.throttle(delivery, self.now())
                 else:
                     self._refuse(delivery, error)
         self.permit.note_refusals({deliveries[0].message_id

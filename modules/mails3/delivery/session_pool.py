@@ -13,7 +13,7 @@ from collections import deque
 from functools import partial
 from itertools import count
 
-from ..replies import ChannelFailure
+from ..replies import ChannelFailure, Throttled
 
 __all__ = ("SessionPool",)
 
@@ -46,16 +46,17 @@ class SessionPool:
                 clock: tells the time (seconds)
         """
 
-        self.limiter = channel.limiter
         self.transport = transport
         self.permit = permit
+        self.allowance = permit.allowance
         self.lease = lease
+        self.settings = settings
         self.message_time_s = message_time_s
         self.clock = clock
 
         # How many sessions may be at work, beside those that are late
         self.max_sessions = settings.sessions
-        if self.limiter.counts_messages or transport.is_serial:
+        if transport.is_serial:
             self.max_sessions = 1
         self.sessions = 1      # their numbers are below that
         self.opened = {}       # session that has had no message yet: seconds to open it
@@ -76,7 +77,7 @@ class SessionPool:
                 dict {session: Outgoing}, may be empty
 
             Raises:
-                ChannelFailure: no session can be opened, or a limit is reached
+                ChannelFailure: no session can be opened
         """
 
         self._note_opened(sendings)
@@ -89,6 +90,10 @@ class SessionPool:
             return {}
         if self.permit.is_tripped and at_work:
             # A probe is one message
+            return {}
+        self._leave_surplus(free, len(at_work))
+        if self.allowance.wait_s():
+            self._give_back(supply)
             return {}
         chosen = self._choose(supply, free, self.max_sessions - len(at_work))
         self._open_sessions(supply, sendings, free, len(chosen))
@@ -133,7 +138,8 @@ class SessionPool:
         free = sorted(free, key = lambda session: session not in self.following)
         chosen = {}
         for session in free[:max(limit, 0)]:
-            outgoing = self.following.pop(session, None) or self._take(supply)
+            outgoing = self._allowed(self.following.pop(session, None) or self._take(supply),
+                                     supply)
             if self.permit.is_tripped:
                 supply.give_up(chosen.values())
                 chosen = {session: outgoing} if outgoing else {}
@@ -142,8 +148,40 @@ class SessionPool:
                 break
             chosen[session] = outgoing
         if chosen:
-            self._check_limits()
+            self.permit.use()
         return chosen
+
+    # -------------------------------------------------------------------------
+    def _allowed(self, outgoing, supply):
+        """
+            As much of a message as the limits allow now
+
+            Args:
+                outgoing: the Outgoing, or None
+                supply: the Supply
+
+            Returns:
+                the Outgoing, perhaps for fewer recipients; None = nothing now
+        """
+
+        if outgoing is None:
+            return None
+        allowed = self.allowance.take(outgoing)
+        if allowed is None:
+            self.prepared.appendleft(outgoing)
+        elif len(allowed.deliveries) < len(outgoing.deliveries):
+            supply.give_up([outgoing.only({delivery.id for delivery in outgoing.deliveries}
+                                          - {delivery.id for delivery in allowed.deliveries})])
+        return allowed
+
+    # -------------------------------------------------------------------------
+    def _give_back(self, supply):
+        """ A limit is reached: what is claimed goes back, for more urgent mail may come """
+
+        supply.give_up([*self.prepared, *self.following.values()])
+        self.prepared.clear()
+        self.following.clear()
+        supply.give_back()
 
     # -------------------------------------------------------------------------
     def _take(self, supply):
@@ -157,13 +195,6 @@ class SessionPool:
             supply.give_up(self.following.values())
             self.following.clear()
         return outgoing
-
-    # -------------------------------------------------------------------------
-    def _check_limits(self):
-        """ The relay is asked to take a message; raises ChannelFailure if a limit is reached """
-
-        self.permit.use()
-        self.limiter.check(self.permit.now())
 
     # -------------------------------------------------------------------------
     def _prepare(self, supply, sessions):
@@ -180,8 +211,8 @@ class SessionPool:
     def _follow(self, session):
         """ The Outgoing whose envelope a session sends ahead now, or None; no database """
 
-        # A probe is for a session that is free
-        if not self.prepared or self.permit.is_tripped:
+        # A probe is for a session that is free; with a limit, each message asks for itself
+        if not self.prepared or self.permit.is_tripped or self.allowance.is_active():
             return None
         self.following[session] = self.prepared.popleft()
         return self.following[session]
@@ -204,6 +235,26 @@ class SessionPool:
         # One that has just been opened has its message also if the relay closes it
         return [session for session in range(self.sessions) if session not in sendings and
                 (session in self.opened or self.transport.is_ready(session))]
+
+    # -------------------------------------------------------------------------
+    def _leave_surplus(self, free, at_work):
+        """
+            Close sessions that are more than the relay takes
+
+            Args:
+                free: the sessions that are open, and not at work (list); those
+                      that are closed are removed from it
+                at_work: how many are at work
+        """
+
+        share = self.allowance.sessions(self.lease.name)
+        if share is None:
+            return
+        self.max_sessions = min(self.settings.sessions, share)
+        while free and len(free) + at_work > self.max_sessions:
+            session = free.pop()
+            self.opened.pop(session, None)
+            self.transport.leave(session)
 
     # -------------------------------------------------------------------------
     def _open_sessions(self, supply, sendings, free, chosen):
@@ -240,7 +291,7 @@ class SessionPool:
         if outgoing is None:
             return False
         self.prepared.appendleft(outgoing)
-        self._check_limits()
+        self.permit.use()
         return True
 
     # -------------------------------------------------------------------------
@@ -263,6 +314,10 @@ class SessionPool:
                 self.opened[each.session] = each.seconds
                 continue
             usable = len(sendings.at_work()) + len(self._free(sendings))
+            if isinstance(each.failure, Throttled):
+                self.allowance.note_opening(each, usable)
+                self.max_sessions = max(usable, 1)
+                continue
             if not isinstance(each.failure, ChannelFailure) or not usable and \
                not each.is_about_one_session([], self.permit.odd_messages.accepted):
                 raise each.failure

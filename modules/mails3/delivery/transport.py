@@ -183,6 +183,13 @@ class Transport:
         return self.sessions[number]
 
     # -------------------------------------------------------------------------
+    def leave(self, session):
+        """ Close a session (its number): the relay takes fewer of them """
+
+        if session < len(self.sessions):
+            self.sessions[session].close()
+
+    # -------------------------------------------------------------------------
     def close(self):
         """ Close the sessions, all at the same time """
 
@@ -191,6 +198,12 @@ class Transport:
         while self.sessions:
             self.sessions.pop().close()
         self.composed.clear()
+
+    # -------------------------------------------------------------------------
+    def relay_name(self):
+        """ Tell this relay from another (str), see Configuration """
+
+        return self.configuration.relay_name()
 
     # -------------------------------------------------------------------------
     def fingerprint(self, salt):

@@ -36,6 +36,9 @@ __all__ = ("Worker",)
 # How often a run that waits for the relay looks after its leases and new mail (seconds)
 CONTROL_EVERY_S = 1
 
+# How long a run waits for a limit that is reached: then it ends (seconds)
+MAX_WAIT_S = 15
+
 # How many replies one message may wait for in all: to connect, log in and hand over
 REPLIES_PER_MESSAGE = 4
 
@@ -78,10 +81,12 @@ class Worker:
                            now, self.message_time_s if transport.is_serial else 0)
         self.permit = Permit(channel, transport, now, insist)
         self.results = Results(channel, self.permit, settings, now, chance)
+        self.allowance = self.permit.allowance
         self.pool = SessionPool(channel, transport, self.permit, self.lease, settings,
                                 self.message_time_s, clock)
         self.sendings = Sendings(clock, settings.reply_timeout)
         self.failure = None # why no further message is begun
+        self.max_wait_s = MAX_WAIT_S # for a limit that is reached
 
     # -------------------------------------------------------------------------
     def drain(self):
@@ -99,7 +104,7 @@ class Worker:
         """ Send the deferred deliveries that are due, at their own rate; returns as drain() """
 
         # A scheduler's only worker drains the new mail after that
-        self.sendings.max_s = self.message_time_s
+        self.sendings.max_s, self.max_wait_s = self.message_time_s, 0
         return self._run(DEFERRED)
 
     # -------------------------------------------------------------------------
@@ -119,7 +124,7 @@ class Worker:
 
         if not self.permit.may_send():
             return
-        self.deadline = self.clock() + self.message_time_s
+        self.deadline, self.max_wait_s = self.clock() + self.message_time_s, 0
         claimed = iter([self.lease.claim_these(ids)])
         self.commits.commit()
         try:
@@ -170,7 +175,7 @@ class Worker:
         supply = Supply(claim, self.channel, self.results, self.settings, self.now)
         handed_over = 0
         try:
-            while self._begin_next(supply) or len(self.sendings):
+            while self._begin_next(supply) or len(self.sendings) or self._waits():
                 finished = self.sendings.wait(self.clock() + CONTROL_EVERY_S)
                 self._weigh(finished)
                 handed_over += sum(len(each.outgoing.deliveries) for each in finished)
@@ -183,6 +188,16 @@ class Worker:
         if self.failure and not isinstance(self.failure, ChannelFailure):
             raise self.failure
         return handed_over + supply.settled
+
+    # -------------------------------------------------------------------------
+    def _waits(self):
+        """ Wait a moment if a limit is reached; returns whether the run goes on """
+
+        wait_s = self.allowance.wait_s()
+        if not wait_s or wait_s > self.max_wait_s or self.failure or self.is_over():
+            return False
+        self.commits.sleep(min(wait_s, CONTROL_EVERY_S))
+        return True
 
     # -------------------------------------------------------------------------
     def _begin_next(self, supply):
@@ -208,6 +223,8 @@ class Worker:
         """ Keep the outcomes of messages, and find out what has caused a failure """
 
         odd_messages = self.permit.odd_messages
+        for each in finished:
+            self.allowance.weigh(each, len(self.sendings.at_work()))
         works, failures = odd_messages.weigh(finished)
         for each in finished:
             self.results.add(each.outgoing.deliveries, each.outcome, works)
@@ -250,6 +267,7 @@ class Worker:
         start = self.clock()
         begun = self.commits.surely(partial(self._write, chosen, supply))
         self.results.note_written()
+        self.allowance.note_written()
         self.sendings.commit_s = self.clock() - start
         self.pool.start(begun, self.sendings, self.deadline + self.message_time_s)
 
@@ -272,6 +290,12 @@ class Worker:
         """
 
         self.results.write()
+        beyond = self.allowance.write()
+        if beyond:
+            # They go back with the next results
+            supply.give_up(beyond)
+            chosen = {session: outgoing for session, outgoing in chosen.items()
+                      if outgoing not in beyond}
         now = self.now()
         if self.commits.recover:
             # Not in the caller's transaction: it would lock the rows of others
@@ -280,8 +304,6 @@ class Worker:
             return {}
         begun = self.lease.begin([delivery for outgoing in chosen.values()
                                   for delivery in outgoing.deliveries], now)
-        if begun:
-            self.channel.limiter.spend(now)
         # A delivery may have expired while it waited for its turn
         ids = {delivery.id for delivery in begun if supply.may_try(delivery)}
         chosen = {session: outgoing.only(ids) for session, outgoing in chosen.items()}

@@ -9,7 +9,7 @@
 
 from datetime import timedelta
 
-from ..states import NEW, UNSENT, Delivery
+from ..states import NEW, SENT, UNSENT, Delivery
 from .database import execute, skip_locked
 
 __all__ = ("Claims", "OWN_LEASE")
@@ -22,6 +22,9 @@ OWN_LEASE = "COALESCE(lease, '') = ?"
 # The longest wait beside that of a deferred delivery: the daily limit puts a
 # delivery off to the next day (seconds)
 LONGEST_DELAY_S = 90000
+
+# How far the ids of deliveries that are sent within a minute are apart, about
+NEAR = 20000
 
 # What a delivery without a lease is like
 RELEASED = {"lease": None, "leased_until": None}
@@ -122,7 +125,7 @@ class Claims:
         return self.db(table.id.belongs(ids) & (table.lease == lease)).select(
                     table.id, table.outbox_id, table.message_id, table.attempts,
                     table.deferred_on, table.begun_on, table.in_doubt_count,
-                    table.put_back_on, table.lease,
+                    table.put_back_on, table.throttled_on, table.lease,
                     outbox.id, outbox.address, outbox.status, outbox.retries,
                     message.expires_on, message.individual, message.secret,
                     message.stored_bytes,
@@ -180,6 +183,28 @@ class Claims:
         self.db(self.delivery.lease != None).update(**RELEASED)
 
     # -------------------------------------------------------------------------
+    def sent_since(self, since, near_id):
+        """
+            How much has been sent lately
+
+            Args:
+                since: the time
+                near_id: the id of a delivery that is sent now: others are near
+
+            Returns:
+                tuple (when the first delivery was sent, how many were)
+        """
+
+        table, outbox = self.delivery, self.tables.outbox
+        first, count = table.tried_on.min(), table.id.count()
+        # By the primary key: no index has tried_on
+        row = self.db((table.id > near_id - NEAR) & (table.id < near_id + NEAR) &
+                      (table.channel == self.channel) & (table.tried_on >= since) &
+                      (outbox.id == table.outbox_id) & (outbox.status == SENT)
+                      ).select(first, count).first()
+        return row[first], row[count]
+
+    # -------------------------------------------------------------------------
     # Queries
     #
     def waiting(self, queue, now):
@@ -235,6 +260,7 @@ def delivery_of(row):
                     begun_on = own.begun_on,
                     in_doubt_count = own.in_doubt_count or 0,
                     put_back_on = own.put_back_on,
+                    throttled_on = own.throttled_on,
                     lease = own.lease,
                     is_secret = bool(message.secret),
                     )

@@ -58,6 +58,7 @@ FIELDS = {
         ("begun_on", "datetime", {}),                  # in doubt if its worker is lost now
         ("in_doubt_count", "integer", {"default": 0}), # earlier handovers without an answer
         ("put_back_on", "datetime", {}),               # the relay went away when it took this
+        ("throttled_on", "datetime", {}),              # the relay wanted less mail
         ("tried_on", "datetime", {}),
         ("reply", "string", {"length": 512}),          # why it is in its state
         ),
@@ -86,6 +87,9 @@ FIELDS = {
         ("refused_login", "string", {"length": 64}),   # fingerprint of the login
         ("fingerprints", "string", {"length": 512}),   # configurations that have failed
         ("salt", "string", {"length": 36}),
+        # Limits
+        ("pace", "text", {}),                          # see Limits (delivery/allowance.py)
+        ("pace_no", "integer", {"default": 0}),        # counts the changes of pace
         # Activity
         ("drained_on", "datetime", {}),                # a run was at work
         ("retried_on", "datetime", {}),

@@ -15,6 +15,7 @@
     defer_in_doubt   worker    begun              deferred, no attempt counted
     put_back         worker    begun              as before it was begun
     put_back_last    worker    begun              the same, behind all others
+    throttle         worker    begun              as before, the time is noted
     withdraw         worker    claimed            out of its queue; failed if deleted
     accept           intake    unsent of a host   new, or deferred if it was tried before
     refuse           intake    unsent of a host   rejected, or held
@@ -260,6 +261,14 @@ class Transitions(Withdrawals):
                             put_back_on=now, priority=BEHIND, due_on=now, **RELEASED)
 
     # -------------------------------------------------------------------------
+    def throttle(self, delivery, now):
+        """ The relay wanted less mail when it took it: not attempted, as before """
+
+        return self._change(delivery, begun_on=delivery.begun_on,
+                            in_doubt_count=delivery.in_doubt_count,
+                            throttled_on=now, **RELEASED)
+
+    # -------------------------------------------------------------------------
     def put_messages_last(self, message_ids, now):
         """
             Let the deliveries of some messages wait behind all others, so that
@@ -483,6 +492,7 @@ class OperatorTransitions:
                           deferred_on = None,
                           in_doubt_count = 0,
                           put_back_on = None,
+                          throttled_on = None,
                           reply = None,
                           )
 

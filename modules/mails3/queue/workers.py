@@ -108,6 +108,24 @@ class Workers:
                        self.site, OWN).fetchone()[0]
 
     # -------------------------------------------------------------------------
+    def place_of(self, name):
+        """
+            The place of a worker among all workers that are alive
+
+            Args:
+                name: of the worker; "" = of none
+
+            Returns:
+                tuple (how many have a smaller name, how many there are, at least 1)
+        """
+
+        alive = execute(self.db, "SELECT name FROM %s WHERE site = ? AND alive_on > %s" %
+                        (self.table._rname, seconds_ago(self.db, ALIVE_S)),
+                        self.site).fetchall()
+        names = {each for each, in alive} | ({name} if name else set())
+        return sum(each < name for each in names), max(len(names), 1)
+
+    # -------------------------------------------------------------------------
     def rows(self):
         """ The workers, the oldest first (Rows) """
 

@@ -42,13 +42,13 @@ class EdenChannel(Channel):
 
     # -------------------------------------------------------------------------
     @cached_property
-    def limiter(self):
-        """ As Channel.limiter; mail has a daily limit """
+    def host_limits(self):
+        """ As Channel.host_limits; mail has a daily limit """
 
         mails_per_day = self.mail.mails_per_day
         if self.name == EMAIL and mails_per_day:
-            return DailyLimit(self.row, self.options, mails_per_day)
-        return super().limiter
+            return [DailyLimit(self.db, mails_per_day)]
+        return []
 
     # -------------------------------------------------------------------------
     @cached_property

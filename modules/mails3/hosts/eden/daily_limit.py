@@ -11,58 +11,63 @@ from datetime import timedelta
 
 from gluon import current
 
-from ...delivery.limits import Limiter
-from ...replies import RelayUnavailable
-
 __all__ = ("DailyLimit",)
 
 PERIOD = timedelta(hours = 24)
 
 # =============================================================================
-class DailyLimit(Limiter):
-    """ A Limiter that counts mails in Eden's own table, msg_channel_limit """
+class DailyLimit:
+    """
+        Counts mails in Eden's own table, msg_channel_limit, as Eden does; times
+        are UTC and passed in, commits are the caller's
+    """
 
-    counts_messages = True
-
-    def __init__(self, row, settings, mails_per_day):
+    def __init__(self, db, mails_per_day):
         """
             Args:
-                row: the ChannelRow
-                settings: see settings.py
+                db: the DAL
                 mails_per_day: how many mails may be sent within 24 hours
         """
 
-        super().__init__(row, settings)
-        self.db = row.db
+        self.db = db
         self.mails_per_day = mails_per_day
         self.table = current.s3db.msg_channel_limit
 
     # -------------------------------------------------------------------------
-    def check(self, now):
-        """
-            Check whether one more mail may be sent
+    def __str__(self):
+        """ The limit in words, for an admin """
 
-            Args:
-                now: the time (datetime, UTC)
-
-            Raises:
-                RelayUnavailable: the limit is reached
-        """
-
-        count = self.db(self.table.created_on > now - PERIOD).count()
-        if count >= self.mails_per_day:
-            raise RelayUnavailable("The daily limit of %s mails is reached" %
-                                   self.mails_per_day)
+        return "%s/day (settings.mail.limit)" % self.mails_per_day
 
     # -------------------------------------------------------------------------
-    def spend(self, now):
-        """
-            Count one mail
+    def used(self, now):
+        """ How many mails were sent in the 24 hours before a time """
 
-            Args:
-                now: the time (datetime, UTC)
-        """
+        return self.db(self.table.created_on > now - PERIOD).count()
 
-        self.table.insert(created_on=now)
+    # -------------------------------------------------------------------------
+    def left(self, now):
+        """ How many more mails may be sent at a time """
+
+        return max(self.mails_per_day - self.used(now), 0)
+
+    # -------------------------------------------------------------------------
+    def next_on(self, now):
+        """ When the next mail may be sent (datetime) """
+
+        table, surplus = self.table, self.used(now) - self.mails_per_day
+        if surplus < 0:
+            return now
+        row = self.db(table.created_on > now - PERIOD).select(
+                    table.created_on, orderby=table.created_on, limitby=(surplus, surplus + 1)
+                    ).first()
+        return row.created_on + PERIOD if row else now
+
+    # -------------------------------------------------------------------------
+    def spend(self, count, now):
+        """ Count mails that are handed over """
+
+        for _ in range(count):
+            self.table.insert(created_on=now)
 
 # END =========================================================================

@@ -14,7 +14,7 @@ from typing import Optional
 from gluon import current
 
 from ...clock import utcnow
-from ...replies import ConfigurationFailure, TransientFailure
+from ...replies import ConfigurationFailure, Throttled, TransientFailure
 from .web_api import send_by_web_api
 
 __all__ = ("Gateway", "Text", "enabled_gateways", "gateway_for", "send_by", "settings_of")
@@ -125,7 +125,7 @@ def send_by(gateway, text, mail, timeout_s):
         return send_by_web_api(text.address, text.body, text.eden_message_id,
                                gateway.channel_id, timeout_s)
     if kind == "msg_sms_smtp_channel":
-        return send_by_smtp(gateway, text, mail.channel().limiter)
+        return send_by_smtp(gateway, text, mail.channel().host_limits)
     if kind == "msg_sms_modem_channel":
         return send_by_modem(gateway, text)
     if kind == "msg_sms_tropo_channel":
@@ -133,14 +133,17 @@ def send_by(gateway, text, mail, timeout_s):
     raise ConfigurationFailure("No sender for %s" % kind)
 
 # -----------------------------------------------------------------------------
-def send_by_smtp(gateway, text, limiter):
+def send_by_smtp(gateway, text, limits):
     """ Send a text as a mail, which counts for the daily limit of mails """
 
     now = utcnow()
-    limiter.check(now)
+    for limit in limits:
+        if not limit.left(now):
+            raise Throttled("The limit of mails is reached: %s" % limit)
     is_sent = current.msg.send_sms_via_smtp(text.address, text.body, gateway.channel_id)
     if is_sent:
-        limiter.spend(now)
+        for limit in limits:
+            limit.spend(1, now)
     return is_sent
 
 # -----------------------------------------------------------------------------

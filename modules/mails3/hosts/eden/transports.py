@@ -113,8 +113,18 @@ class ChannelTransport:
         return False
 
     # -------------------------------------------------------------------------
+    def leave(self, session):
+        """ As Transport.leave() """
+
+    # -------------------------------------------------------------------------
     def close(self):
         """ As Transport.close(): no gateway keeps a session """
+
+    # -------------------------------------------------------------------------
+    def relay_name(self):
+        """ As Transport.relay_name() """
+
+        return self.channel
 
     # -------------------------------------------------------------------------
     def _send(self, message, recipient, timeout_s):

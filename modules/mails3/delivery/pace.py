@@ -1,0 +1,237 @@
+# -*- coding: utf-8 -*-
+
+"""
+    How fast the relay takes mail, as learned from its refusals. Pure: no clock,
+    no database
+
+    The relay says "slower" when it has taken as much as it takes in a minute, an
+    hour or a second; it does not say which. So the pace is what it has taken on
+    average, from one refusal to the next, with the pause after the refusal:
+
+    - a refusal begins a pause, in which single messages find out when the relay
+      takes mail again: each wait is twice as long as the one before
+    - when it takes one, the average is known: messages go evenly at this pace
+    - the pace rises slowly, and faster the longer nothing is refused (as TCP
+      does, RFC 5681 and 9438), until it is too fast again
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from dataclasses import asdict, dataclass, fields
+from math import inf
+from typing import Optional
+
+__all__ = ("Pace",)
+
+# The waits for a relay that says "slower" (seconds); the longest one after TEN_MINUTES_S
+FIRST_PAUSE_S, MAX_PAUSE_S, MAX_LATE_PAUSE_S = 0.25, 30, 300
+TEN_MINUTES_S = 600
+
+# How long a message that finds out may take: its worker may be lost (seconds)
+PROBE_S = 10
+
+# So many messages may go ahead of an even pace as are due in this time (seconds)
+AHEAD_S = 0.25
+
+# The pace rises after so many messages, or after fewer and some time (seconds): by
+# one percent, then by two, three ...
+MESSAGES_PER_STEP, FEW_MESSAGES, STEP_S = 40, 10, 60
+STEP = 0.01
+
+# Faster than that is no limit (messages per second)
+MAX_RATE = 1000
+
+# No message has gone for so long beyond what the pace asks for: the average counts
+# from here (seconds)
+IDLE_S = 5
+
+# After this time without a refusal, one more session is tried (seconds)
+MORE_SESSIONS_S = 300
+
+# =============================================================================
+@dataclass
+class Pace:
+    """ What is known of the relay; times are seconds, passed in """
+
+    rate: Optional[float] = None  # messages per second; None = as fast as it takes them
+    next_at: float = 0            # no message before that
+    pause_s: float = 0            # the last wait in a pause; 0 = not in a pause
+    paused_at: float = 0          # the pause began
+    refused_at: float = 0         # the last refusal that has changed the pace
+    accepted_at: float = 0        # the last message that was accepted was handed over
+    is_guess: bool = False        # there was nothing to count: the pace doubles with each message
+    # The average: how many were accepted since when
+    counted_at: Optional[float] = None
+    counted: int = 0
+    # The rise
+    steps: int = 0
+    step_count: int = 0
+    step_at: float = 0
+    # What else the relay limits
+    max_sessions: Optional[int] = None # at a time, of all workers
+    sessions_at: float = 0             # when that was learned
+    messages_per_session: Optional[int] = None
+
+    # -------------------------------------------------------------------------
+    @classmethod
+    def load(cls, values):
+        """ Make a Pace (values: as from dump(), also those of another version) """
+
+        names = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in names})
+
+    # -------------------------------------------------------------------------
+    def dump(self):
+        """ What is known, without what is as for a relay that nothing is known of (dict) """
+
+        initial = asdict(Pace())
+        return {name: value for name, value in asdict(self).items() if value != initial[name]}
+
+    # -------------------------------------------------------------------------
+    def is_learned(self):
+        """ Whether the relay limits anything """
+
+        return bool(self.rate or self.pause_s or self.max_sessions or self.messages_per_session)
+
+    # -------------------------------------------------------------------------
+    def left(self, now):
+        """ How many messages may go at a time """
+
+        if now < self.next_at:
+            return 0
+        if self.pause_s:
+            return 1
+        if self.rate is None:
+            return inf
+        return 1 + int((now - max(self.next_at, now - AHEAD_S)) * self.rate)
+
+    # -------------------------------------------------------------------------
+    def spend(self, count, now):
+        """ Messages are handed over """
+
+        if self.pause_s:
+            self.next_at = now + PROBE_S
+        elif self.rate:
+            if now > self.next_at + 2 / self.rate + IDLE_S:
+                self._count_from(now)
+            self.next_at = max(self.next_at, now - AHEAD_S) + count / self.rate
+
+    # -------------------------------------------------------------------------
+    def note_accepted(self, count, began, now):
+        """
+            The relay has taken messages
+
+            Args:
+                count: how many
+                began: when they were handed over
+                now: the time
+        """
+
+        if not self.is_learned():
+            return
+        self.accepted_at = max(self.accepted_at, began)
+        if self.pause_s and began > self.refused_at:
+            self._end_pause(began, now)
+        self.counted += count
+        self._rise(count, now)
+
+    # -------------------------------------------------------------------------
+    def note_refused(self, began, now, recent=None):
+        """
+            The relay wants less mail
+
+            Args:
+                began: when the message was handed over
+                now: the time
+                recent: tuple (since, count): how many messages the relay has
+                        taken lately, as far as that is known
+        """
+
+        if began <= self.refused_at:
+            # Handed over before the pace was changed
+            return
+        if self.pause_s:
+            longest_s = MAX_PAUSE_S if now - self.paused_at < TEN_MINUTES_S else MAX_LATE_PAUSE_S
+            self.pause_s = min(2 * self.pause_s, longest_s)
+        else:
+            self.pause_s = min(max(1 / self.rate if self.rate else 0, FIRST_PAUSE_S), MAX_PAUSE_S)
+            self.paused_at = now
+            self.is_guess = False
+        if self.rate is None and recent:
+            self.counted_at, self.counted = recent
+        self.refused_at = now
+        self.next_at = now + self.pause_s
+
+    # -------------------------------------------------------------------------
+    def note_nothing(self, now):
+        """ A message in a pause has found nothing out: another one may follow """
+
+        if self.pause_s:
+            self.next_at = min(self.next_at, now + self.pause_s)
+
+    # -------------------------------------------------------------------------
+    def note_too_many_sessions(self, usable, began, now):
+        """
+            The relay takes no more sessions
+
+            Args:
+                usable: how many sessions all workers have, about
+                began, now: as for note_refused()
+        """
+
+        if began <= self.sessions_at:
+            return
+        if usable:
+            known = self.max_sessions
+            self.max_sessions = max(min(usable, known - 1 if known else usable), 1)
+            self.sessions_at = now
+        else:
+            # Others use the relay as well
+            self.note_refused(began, now)
+
+    # -------------------------------------------------------------------------
+    def note_session_full(self, messages):
+        """ The relay takes so many messages per session """
+
+        self.messages_per_session = max(messages, 1)
+
+    # -------------------------------------------------------------------------
+    def _end_pause(self, began, now):
+        """ The relay takes mail again, with a message that was handed over at a time """
+
+        if self.counted_at is not None and self.counted and began > self.counted_at:
+            self.rate = self.counted / (began - self.counted_at)
+        elif self.rate is None:
+            self.rate, self.is_guess = 1 / self.pause_s, True
+        self.pause_s = 0
+        self.next_at = began + 1 / self.rate
+        self._count_from(began)
+        self.steps, self.step_count, self.step_at = 0, 0, now
+
+    # -------------------------------------------------------------------------
+    def _count_from(self, time):
+        """ The average counts from a time on """
+
+        self.counted_at, self.counted = time, 0
+
+    # -------------------------------------------------------------------------
+    def _rise(self, count, now):
+        """ Messages were accepted: the pace rises """
+
+        if self.max_sessions and now - max(self.sessions_at, self.refused_at) > MORE_SESSIONS_S:
+            self.max_sessions, self.sessions_at = self.max_sessions + 1, now
+        if self.rate is None or self.pause_s:
+            return
+        self.step_count += count
+        if self.is_guess:
+            self.rate = min(self.rate * 2 ** count, 2 * MAX_RATE)
+        elif self.step_count >= MESSAGES_PER_STEP or \
+                self.step_count >= FEW_MESSAGES and now - self.step_at >= STEP_S:
+            self.steps += 1
+            self.rate *= 1 + STEP * self.steps
+            self.step_count, self.step_at = 0, now
+        if self.rate > MAX_RATE:
+            self.rate, self.next_at, self.is_guess, self.counted_at = None, 0, False, None
+
+# END =========================================================================

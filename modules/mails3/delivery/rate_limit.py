@@ -1,0 +1,86 @@
+# -*- coding: utf-8 -*-
+
+"""
+    A limit that the site sets: at most so many in any period of so long
+    (the setting rate). Pure: no clock, no database
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from math import floor
+
+__all__ = ("RateLimit",)
+
+# A period is counted in so many parts. The part in which a period began counts
+# as a whole: so the limit holds in each period, and costs 1/60 of the rate at most.
+PARTS = 60
+
+# =============================================================================
+class RateLimit:
+    """ What has been counted of one Rate (settings.py) """
+
+    def __init__(self, rate, counted=()):
+        """
+            Args:
+                rate: the Rate
+                counted: as from dump()
+        """
+
+        self.most = rate.most
+        self.period_s = rate.period_s
+        self.part_s = rate.period_s / PARTS
+        self.counted = [tuple(part) for part in counted] # (number of the part, count)
+
+    # -------------------------------------------------------------------------
+    def dump(self, now_s):
+        """ What counts at a time (seconds), or later: list of (number of the part, count) """
+
+        part = floor(now_s / self.part_s)
+        # Far in the future: the clock has been put back since
+        return [(each, count) for each, count in self.counted
+                if part - PARTS <= each <= part + PARTS]
+
+    # -------------------------------------------------------------------------
+    def used(self, now_s):
+        """ How many count at a time (seconds) """
+
+        return sum(count for _, count in self.dump(now_s))
+
+    # -------------------------------------------------------------------------
+    def left(self, now_s):
+        """ How many more may go at a time (seconds) """
+
+        return max(self.most - self.used(now_s), 0)
+
+    # -------------------------------------------------------------------------
+    def next_at(self, now_s):
+        """ When the next one may go (seconds): now, or when the oldest part counts no longer """
+
+        if self.left(now_s):
+            return now_s
+        surplus = self.used(now_s) - self.most
+        for part, count in sorted(self.dump(now_s)):
+            surplus -= count
+            if surplus < 0:
+                break
+        return (part + PARTS + 1) * self.part_s
+
+    # -------------------------------------------------------------------------
+    def last_at(self, waiting, now_s):
+        """ About when the last of so many that wait may go (seconds) """
+
+        beyond = max(waiting - self.left(now_s), 0)
+        return self.next_at(now_s) + max(beyond - 1, 0) // self.most * self.period_s if beyond \
+            else now_s
+
+    # -------------------------------------------------------------------------
+    def spend(self, count, now_s):
+        """ Count some that go now """
+
+        part = floor(now_s / self.part_s)
+        if self.counted and self.counted[-1][0] == part:
+            count += self.counted.pop()[1]
+        self.counted.append((part, count))
+
+# END =========================================================================

@@ -13,7 +13,7 @@ from collections import deque
 from functools import partial
 from itertools import count
 
-from ..replies import ChannelFailure
+from ..replies import ChannelFailure, Throttled
 
 __all__ = ("SessionPool",)
 
@@ -263,7 +263,7 @@ class SessionPool:
                 self.opened[each.session] = each.seconds
                 continue
             usable = len(sendings.at_work()) + len(self._free(sendings))
-            if not isinstance(each.failure, ChannelFailure) or not usable and \
+            if not isinstance(each.failure, (ChannelFailure, Throttled)) or not usable and \
                not each.is_about_one_session([], self.permit.odd_messages.accepted):
                 raise each.failure
             log.info("The mail server takes no more sessions (%s).", each.failure)

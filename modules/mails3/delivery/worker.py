@@ -19,7 +19,7 @@ import time
 from functools import partial
 
 from ..clock import utcnow
-from ..replies import ChannelFailure
+from ..replies import ChannelFailure, Throttled
 from ..queue.workers import SCHEDULER, WorkerRow
 from ..states import DEFERRED, NEW
 from .claimer import Claimer
@@ -180,7 +180,7 @@ class Worker:
             self._weigh(self.sendings.taken())
             self.sendings.close()
             self._write_results()
-        if self.failure and not isinstance(self.failure, ChannelFailure):
+        if self.failure and not isinstance(self.failure, (ChannelFailure, Throttled)):
             raise self.failure
         return handed_over + supply.settled
 

@@ -17,22 +17,22 @@ import re
 from dataclasses import dataclass
 from typing import Optional
 
+from .phases import AUTH, BODY, CONNECT, DATA, EHLO, MAIL, MESSAGE_PHASES, RCPT, STARTTLS
+from .throttling import RATE, RECIPIENTS, limit_of
+
 __all__ = ("CONNECT", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BODY",
            "MESSAGE_PHASES", "Reply",
            "DeliveryError", "ChannelFailure", "ConfigurationFailure", "LoginRefused",
            "RelayUnavailable", "QuotaReached", "TransientFailure", "PermanentFailure",
-           "InternalFailure", "TooManyRecipients",
-           "classify", "concerns_the_site", "concerns_the_recipient",
+           "InternalFailure", "TooManyRecipients", "Throttled", "WANTS_LESS",
+           "classify", "breaks_off", "concerns_the_site", "concerns_the_recipient",
            )
 
-# The phases of the dialogue with the relay (RFC 5321 section 3)
-CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BODY = \
-    "connect", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "end of data"
+# MAIL with the sender that all mail shares
 OWN_MAIL = "MAIL from the configured sender"
 
-# The phases that deal with one message: a refusal there may be meant for that
-# message alone
-MESSAGE_PHASES = (MAIL, RCPT, DATA, BODY)
+# What people read about a Throttled
+WANTS_LESS = "The mail server wants less mail now"
 
 # =============================================================================
 @dataclass(frozen = True)
@@ -100,6 +100,24 @@ class InternalFailure(DeliveryError):
 class TooManyRecipients(DeliveryError):
     """ The transaction is full: send to the other recipients in the next one """
 
+class Throttled(DeliveryError):
+    """
+        The relay wants less mail now: the message is not to blame
+
+        limit: RATE, CONNECTIONS or MESSAGES_PER_SESSION (see throttling.py)
+    """
+
+    def __init__(self, reason, limit=RATE):
+        """ Args: as for DeliveryError; limit: see above """
+
+        super().__init__(reason)
+        self.limit = limit
+
+    # -------------------------------------------------------------------------
+    def __str__(self):
+
+        return "%s (%s)" % (WANTS_LESS, self.reason)
+
 # -----------------------------------------------------------------------------
 # Refusals that are about the site, not about a recipient or a message. The
 # phase does not tell: Postfix delays all of them to RCPT (smtpd_delay_reject),
@@ -115,7 +133,7 @@ SITE = (
     # Quotas: they end by themselves
     (CLIENT, r"5\.4\.[56]",    r"", QuotaReached), # Google, Zoho, Titan: quota of the sender
     (CLIENT, r"5\.1\.90|5\.7\.23[23]", r"", QuotaReached), # Exchange Online, by day
-    (CLIENT, r"", r"\b(send|sending|submission|relay|outmail|daily|hourly|your mail)"
+    (CLIENT, r"", r"\b(send|sending|submission|relay|outmail|daily|hourly)"
                   r"( user| message| sending)* (limit|quota) (is |was |has been )?"
                   r"(exceeded|reached)", QuotaReached), # Google, IONOS, Exchange, SES
     (CLIENT, r"", r"exceeded (its|your|the|their) (daily|hourly|outmail|max\w*|sending)",
@@ -140,8 +158,8 @@ SITE = (
     (CLIENT, r"", r"authenticat\w+ (is )?required|not authenticated|unauthenticated sender"
                   r"|(please|must|need to) (first )?(authenticate|be authenticated|log ?in)",
      ConfigurationFailure),                         # Exchange, SendGrid, hosters
-    (CLIENT, r"", r"is not allowed to send|email outgoing blocked",
-     ConfigurationFailure),                         # Mailgun, Zoho
+    (CLIENT, r"", r"is not allowed to send(?!: recipient limit exceeded)"
+                  r"|email outgoing blocked", ConfigurationFailure), # Mailgun, Zoho
     (CLIENT, r"", r"account\b.{0,40}\b(suspended|paused|disabled|blocked|locked"
                   r"|not (yet )?activated)", ConfigurationFailure), # SES, SocketLabs, Brevo
     )
@@ -176,8 +194,6 @@ MEANING = (
     ((BODY,),         "500",     "",             PermanentFailure),     # RFC 5321 4.5.3.1.6: line
     ((RCPT,),         "504",     "",             PermanentFailure),  # Postfix: not fully-qualified
     (ANY,             "50[0234]", "",             RelayUnavailable),  # RFC 5321 4.2.4: out of step
-    ((RCPT,),         "[45]..",  r"[45]\.5\.3",  TooManyRecipients),    # RFC 3463 3.6
-    ((RCPT,),         "[45]..",  r"(?i:.*too many recipients)", TooManyRecipients),    # Exim etc.
     ((OWN_MAIL,),     "552",     "",             PermanentFailure),     # RFC 1870 6.1: too large
     ((OWN_MAIL,),     "5..",     r"5\.3\.4",     PermanentFailure),     # RFC 3463 3.4: too large
     ((OWN_MAIL,),     "5..",     "",             ConfigurationFailure), # RFC 5321 3.3: our sender
@@ -212,6 +228,9 @@ def classify(reply, own_sender=True):
         meaning = refusal_of_the_site(reply, own_sender)
         if meaning:
             return meaning(reply)
+    limit = limit_of(reply.phase, reply.code, reply.text)
+    if limit:
+        return TooManyRecipients(reply) if limit == RECIPIENTS else Throttled(reply, limit)
     phase = OWN_MAIL if reply.phase == MAIL and own_sender else reply.phase
     for phases, code, enhanced, meaning in MEANING:
         if phase in phases and re.fullmatch(code, str(reply.code)) and \
@@ -242,6 +261,14 @@ def refusal_of_the_site(reply, own_sender):
            re.search(words, reply.text, re.IGNORECASE):
             return meaning
     return None
+
+# -----------------------------------------------------------------------------
+def breaks_off(error):
+    """ Whether the relay ends its session with that (error: the DeliveryError, or None) """
+
+    # RFC 5321 section 3.8: after 421, the relay closes
+    return isinstance(error, RelayUnavailable) or \
+        isinstance(error, Throttled) and error.code == 421
 
 # -----------------------------------------------------------------------------
 def concerns_the_site(failure):

@@ -34,6 +34,16 @@ class TestSendDirect:
         assert "No such user" in str(small_office.mail.error)
         assert small_office.relay.mails[0].recipients == [ANNE]
 
+    @pytest.mark.parametrize("step", ["CONNECT", "MAIL", "RCPT", "BODY"])
+    def test_a_relay_that_wants_less_mail_is_an_error(self, small_office, step):
+        """ send_direct_email says that the mail server wants less mail, in its words """
+
+        small_office.relay.answer(step, "421 4.7.0 Error: too many connections from 192.0.2.1")
+
+        assert small_office.mail.send_direct_email(ANNE, "News", "News.") is False
+        assert str(small_office.mail.error).startswith("The mail server wants less mail now (")
+        assert "too many connections" in str(small_office.mail.error)
+
     @pytest.mark.parametrize("setting, value", [("server", None), ("server", 5),
                                                 ("server", "127.0.0.1:port"),
                                                 ("sender", None), ("sender", "nobody"),

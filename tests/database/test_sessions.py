@@ -8,13 +8,16 @@ from threading import Event, Thread
 import pytest
 
 from support.meanwhile import meanwhile
-from support.office import users, worker_that_commits
+from support.office import attempts, users, worker_that_commits
 from support.site import eventually
 from support.transports import InstantTransport, Interrupt, WatchedTransport
 
 from mails3.clock import utcnow
 from mails3.delivery.breaker import CLOSED, TRIPPED
+from mails3.delivery.transport import Direct
+from mails3.message.call import Call
 from mails3.replies import RelayUnavailable
+from mails3.smtp.waits import run
 from mails3.states import SENT, UNSENT
 
 # =============================================================================
@@ -284,6 +287,41 @@ class TestSessions:
         used = Counter(mail.session for mail in office.relay.mails)
         assert sorted(used.values()) == [20, 100]
         assert {office.status(number) for number in ids} == {SENT}
+
+    @pytest.mark.parametrize("sessions, connections", [(1, 4), (2, None)])
+    def test_a_relay_may_take_few_messages_by_one_session(self, office, sessions, connections):
+        """
+            All mail arrives with its first attempt at a relay that takes three messages by one
+            session, and each session but the first ones ends before the relay says so
+        """
+
+        office.relay.limit(3, "452 4.5.3 Too many recipients: Too many messages sent")
+        ids = office.queue(*users(10))
+
+        office.drain(sessions=sessions)
+
+        assert {office.status(number) for number in ids} == {SENT}
+        assert {attempts(office, number) for number in ids} == {1}
+        assert office.state().status == CLOSED
+        assert len(office.relay.mails) == 10
+        refused = sum(verb == "MAIL" for _, verb, _ in office.relay.commands) - 10
+        assert refused <= sessions
+        assert connections in (None, office.relay.connections)
+
+    def test_what_one_session_learns_counts_for_all(self, small_office):
+        """ A session never tries more messages than another one of its run was allowed """
+
+        relay, transport = small_office.relay, small_office.mail.channel().transport()
+        relay.limit(2, "421 Max message per connection reached, closing transmission channel")
+        call = Call.read(small_office.mail, ["anne@example.org", "News", "News."], {}, utcnow())
+        direct = Direct(call.message, "<1@example.org>", ["anne@example.org"])
+
+        for session in (0, 1, 0, 0, 1, 1, 2, 2, 2):
+            assert run(transport.sending(session, direct, 5)) == {"anne@example.org": None}
+        transport.close()
+
+        assert transport.max_messages == 2
+        assert sum(verb == "MAIL" for _, verb, _ in relay.commands) == 9 + 1
 
     def test_an_interrupt_keeps_what_is_known(self, office):
         """ What the relay had accepted before an interrupt is not sent again """

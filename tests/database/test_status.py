@@ -337,6 +337,18 @@ class TestConfigCheck:
         assert (steps[-1]["phase"], "%s %s" % (steps[-1]["code"], steps[-1]["reply"])) == \
                (step, reply)
 
+    @pytest.mark.parametrize("step, reply", [
+        ("CONNECT", "421 4.7.0 Error: too many connections from 192.0.2.1"),
+        ("RCPT", "450 4.7.1 Error: too many recipients from 192.0.2.1")])
+    def test_the_check_tells_that_less_mail_is_wanted(self, small_office, step, reply):
+        """ A relay that wants less mail fails the check, and refuses nobody """
+
+        small_office.relay.answer(step, reply)
+        steps = check_configuration(small_office.mail)
+
+        assert not works(steps) and not refuses_recipient(steps)
+        assert steps[-1]["reply"] == "The mail server wants less mail now (%s)" % reply[4:]
+
     def test_a_relay_that_is_away_fails_the_first_step(self, small_office):
         """ The check fails at its first step where the relay is away """
 

@@ -114,7 +114,9 @@ class Session(SMTP):
         self.told = self.relay.told(step, addresses)
         most, reply = self.relay.most
         if step == "MAIL" and self.accepted >= most:
-            self.told = {"reply": reply, "close": True}
+            self.told = {"reply": reply}
+            if reply.startswith("421"):
+                self.told["close"] = True
 
         await asyncio.sleep(self.told.get("delay", 0))
         while "hold" in self.told and not self.told["hold"]():

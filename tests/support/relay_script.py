@@ -92,7 +92,7 @@ class Script:
         self.tell(step, "slow", seconds_per_byte, to, times)
 
     def limit(self, messages, reply="421 4.7.0 Too many messages"):
-        """ Accepts so many per connection, and closes at the next MAIL """
+        """ Accepts so many per connection, refuses the next MAIL, and closes if that is by 421 """
 
         self.most = messages, reply
 

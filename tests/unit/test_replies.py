@@ -18,7 +18,9 @@ RETRIES = 20
 faults = st.tuples(
     st.sampled_from(["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "BODY"]),
     st.sampled_from(["421 4.3.2 Going down", "450 4.2.1 Later", "451 4.7.1 Greylisted",
-                     "452 4.3.1 Full", "500 5.5.2 What?", "503 5.5.1 Out of step",
+                     "452 4.3.1 Full", "452 4.5.3 Too many messages sent",
+                     "421 4.7.0 Error: too many connections", "450 4.7.1 Rate limit exceeded",
+                     "500 5.5.2 What?", "503 5.5.1 Out of step",
                      "530 5.7.0 Log in", "535 5.7.8 Not you", "550 5.1.1 Nobody",
                      "552 5.3.4 Too large", "552 5.5.3 Too many", "554 5.7.1 Spam",
                      "199 what", "drop", "drop_after"]),

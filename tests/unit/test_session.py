@@ -164,7 +164,7 @@ class TestSession:
         """ A new session is opened after a number of messages """
 
         ours = session(any_relay)
-        ours.MAX_MESSAGES = 2
+        ours.max_messages = 2
         for _ in range(5):
             ours.transmit(mail(ANNE), 5)
         ours.close()

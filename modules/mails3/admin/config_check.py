@@ -9,7 +9,8 @@
 
 from ..delivery.configuration import Configuration, is_native
 from ..message.address import BadInput, address_of
-from ..replies import RCPT, ChannelFailure, ConfigurationFailure, DeliveryError
+from ..replies import RCPT, WANTS_LESS, ChannelFailure, ConfigurationFailure, DeliveryError, \
+                      Throttled
 from ..smtp.session import Session
 from ..smtp.trial import try_envelope
 
@@ -85,12 +86,13 @@ def step_of(phase, code, text, error=None, seconds=0):
             this recipient and no other, "code", "reply", "seconds"}
     """
 
-    is_refused = error is not None and not isinstance(error, ChannelFailure)
+    is_throttled = isinstance(error, Throttled)
+    is_refused = error is not None and not (is_throttled or isinstance(error, ChannelFailure))
     return {"phase": phase,
             "good": error is None,
             "recipient": phase == RCPT and is_refused,
             "code": code,
-            "reply": text,
+            "reply": "%s (%s)" % (WANTS_LESS, text) if is_throttled else text,
             "seconds": round(seconds, 3),
             }
 

@@ -108,6 +108,13 @@ class Allowance:
         return bool(self.host_limits) or self.limits.is_active()
 
     # -------------------------------------------------------------------------
+    @property
+    def messages_per_session(self):
+        """ How many messages the relay takes by one session; None = not known """
+
+        return self.limits.pace.messages_per_session
+
+    # -------------------------------------------------------------------------
     # What may go
     #
     def left(self):
@@ -228,6 +235,13 @@ class Allowance:
         now = self.now()
         self._note_throttled(finished.failure, None, usable,
                              now - timedelta(seconds=finished.seconds), now)
+
+    # -------------------------------------------------------------------------
+    def note_session_full(self, messages):
+        """ The relay takes so many messages by one session """
+
+        if messages != self.messages_per_session:
+            self._change(partial(Pace.note_session_full, messages=messages))
 
     # -------------------------------------------------------------------------
     def _note_throttled(self, error, delivery_id, usable, began, now):

@@ -14,7 +14,8 @@ from os.path import basename
 from traceback import extract_tb
 from typing import Generator, NamedTuple, Optional
 
-from ..replies import ChannelFailure, DeliveryError, InternalFailure, RelayUnavailable
+from ..replies import ChannelFailure, DeliveryError, InternalFailure, RelayUnavailable, \
+                      Throttled
 from ..smtp.waits import Selector, Wait
 from .outgoing import Outgoing
 
@@ -32,7 +33,7 @@ class Finished(NamedTuple):
     outgoing: Optional[Outgoing] # None = the session was to be opened
     since: int    # how many the relay had accepted when this one began
     outcome: dict # {address: None if accepted, else the DeliveryError}
-    failure: Optional[Exception] = None # ChannelFailure: no session could be opened for it
+    failure: Optional[Exception] = None # ChannelFailure, Throttled: no session for it
     seconds: float = 0 # how long it took
 
     # -------------------------------------------------------------------------
@@ -46,7 +47,7 @@ class Finished(NamedTuple):
                 accepted: how many times the relay has accepted messages in this run
         """
 
-        return isinstance(self.failure, RelayUnavailable) and \
+        return isinstance(self.failure, (RelayUnavailable, Throttled)) and \
             (bool(at_work) or accepted > self.since)
 
 # =============================================================================
@@ -224,8 +225,8 @@ class Sendings:
         except StopIteration as end:
             outcome = end.value
         except Exception as error:
-            # ChannelFailure: the relay was not asked about the message
-            if each.outgoing and not isinstance(error, ChannelFailure):
+            # ChannelFailure, Throttled: the relay was not asked about the message
+            if each.outgoing and not isinstance(error, (ChannelFailure, Throttled)):
                 outcome = outcome_of(each.outgoing, error)
             else:
                 failure = error

@@ -51,6 +51,7 @@ class Transport:
         self.timeout_s = timeout_s
         self.remote_server = remote_server
         self.sessions = []
+        self.max_messages = None # by one session, as the relay has told; None = no limit is known
         self.composed = {} # by session: (Outgoing, Envelope) of its next message
 
     # -------------------------------------------------------------------------
@@ -78,7 +79,8 @@ class Transport:
                 handed over again
 
             Raises:
-                ChannelFailure: there is no session, the message was not handed over
+                ChannelFailure, Throttled: there is no session, the message was
+                                           not handed over
                 DeliveryError: the message can not be composed
         """
 
@@ -91,9 +93,14 @@ class Transport:
         if self.remote_server:
             return send_by(self.remote_server, envelope)
 
-        return (yield from self._session(session).transmitting(
-            envelope, within_s, following and partial(self._next_envelope, session, following),
-            final_within_s))
+        ours = self._session(session)
+        try:
+            return (yield from ours.transmitting(
+                envelope, within_s,
+                following and partial(self._next_envelope, session, following), final_within_s))
+        finally:
+            if ours.max_messages < Session.MAX_MESSAGES:
+                self.limit_sessions(ours.max_messages)
 
     # -------------------------------------------------------------------------
     def _next_envelope(self, session, following):
@@ -142,7 +149,7 @@ class Transport:
                 as sending()
 
             Raises:
-                ChannelFailure: the session can't be opened
+                ChannelFailure, Throttled: the session can't be opened
         """
 
         yield from self._session(session).opening(within_s)
@@ -179,7 +186,8 @@ class Transport:
         """ One of the sessions; a new one is not open yet """
 
         while len(self.sessions) <= number:
-            self.sessions.append(Session(self.configuration.server(), self.timeout_s))
+            self.sessions.append(Session(self.configuration.server(), self.timeout_s,
+                                         max_messages = self.max_messages or Session.MAX_MESSAGES))
         return self.sessions[number]
 
     # -------------------------------------------------------------------------
@@ -188,6 +196,14 @@ class Transport:
 
         if session < len(self.sessions):
             self.sessions[session].close()
+
+    # -------------------------------------------------------------------------
+    def limit_sessions(self, max_messages):
+        """ The relay takes so many messages by one session, or fewer, as far as is known """
+
+        self.max_messages = min(self.max_messages or max_messages, max_messages)
+        for session in self.sessions:
+            session.max_messages = self.max_messages
 
     # -------------------------------------------------------------------------
     def close(self):

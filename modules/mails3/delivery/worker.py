@@ -19,7 +19,7 @@ import time
 from functools import partial
 
 from ..clock import utcnow
-from ..replies import ChannelFailure
+from ..replies import ChannelFailure, Throttled
 from ..queue.workers import SCHEDULER, WorkerRow
 from ..states import DEFERRED, NEW
 from .claimer import Claimer
@@ -185,7 +185,7 @@ class Worker:
             self._weigh(self.sendings.taken())
             self.sendings.close()
             self._write_results()
-        if self.failure and not isinstance(self.failure, ChannelFailure):
+        if self.failure and not isinstance(self.failure, (ChannelFailure, Throttled)):
             raise self.failure
         return handed_over + supply.settled
 
@@ -223,14 +223,27 @@ class Worker:
         """ Keep the outcomes of messages, and find out what has caused a failure """
 
         odd_messages = self.permit.odd_messages
-        for each in finished:
-            self.allowance.weigh(each, len(self.sendings.at_work()))
+        self._learn(finished)
         works, failures = odd_messages.weigh(finished)
         for each in finished:
             self.results.add(each.outgoing.deliveries, each.outcome, works)
-            if not each.is_about_one_session(self.sendings.at_work(), odd_messages.accepted):
+            if not isinstance(each.failure, Throttled) and \
+               not each.is_about_one_session(self.sendings.at_work(), odd_messages.accepted):
                 self.failure = self.failure or each.failure
         self.failure = self.failure or next(iter(failures), None)
+
+    # -------------------------------------------------------------------------
+    def _learn(self, finished):
+        """ Learn from the outcomes of messages how much the relay takes """
+
+        usable = len(self.sendings.at_work())
+        for each in finished:
+            if isinstance(each.failure, Throttled):
+                self.allowance.note_opening(each, usable)
+            else:
+                self.allowance.weigh(each, usable)
+        if self.transport.max_messages:
+            self.allowance.note_session_full(self.transport.max_messages)
 
     # -------------------------------------------------------------------------
     def _trip_if_failed(self):

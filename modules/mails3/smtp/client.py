@@ -60,8 +60,8 @@ class Client:
             Connect, EHLO, STARTTLS, login; blocks
 
             Raises:
-                ChannelFailure: the relay refuses or does not answer, or the
-                                configuration is wrong
+                ChannelFailure, Throttled: the relay refuses or does not answer,
+                                           or the configuration is wrong
         """
 
         server = self.server

@@ -12,7 +12,7 @@ from typing import NamedTuple, Union
 
 from ..policy import is_in_doubt
 from ..replies import BODY, DATA, MAIL, RCPT, ChannelFailure, PermanentFailure, \
-                      RelayUnavailable, Reply, TooManyRecipients, TransientFailure, classify
+                      Reply, TooManyRecipients, TransientFailure, breaks_off, classify
 
 __all__ = ("Dialogue", "Envelope")
 
@@ -137,7 +137,7 @@ class Dialogue:
                     # A relay that has taken the message has agreed to the sender
                     return dict.fromkeys(recipients, error)
             answers.extend(answer(reply, is_taken, own_sender) for reply in replies)
-            if any(isinstance(error, RelayUnavailable) for error in answers):
+            if not is_taken and any(map(breaks_off, answers)):
                 return broken_off(dict(zip(recipients, answers)), is_whole,
                                   classify(last_reply) if is_whole else None)
 
@@ -226,7 +226,7 @@ def broken_off(outcome, is_whole, content_error=None):
     for recipient, error in outcome.items():
         if error is None and content_error and is_in_doubt(content_error):
             error = content_error
-        is_break = isinstance(error, RelayUnavailable)
+        is_break = breaks_off(error)
         if error is None or isinstance(error, TooManyRecipients) or \
            is_break and is_found and not is_whole:
             continue

@@ -16,7 +16,8 @@ from .client import Client
 from .deadlines import Deadlines
 from .dialogue import Dialogue
 from .waits import in_thread, run
-from ..replies import MAIL, PermanentFailure, RelayUnavailable, classify
+from ..replies import MAIL, PermanentFailure, RelayUnavailable, Throttled, breaks_off, classify
+from ..throttling import MESSAGES_PER_SESSION
 
 __all__ = ("Session",)
 
@@ -33,7 +34,8 @@ class Session:
     MAX_MESSAGES = 100
     MAX_AGE_S = 240
 
-    def __init__(self, server, timeout_s, clock=time.monotonic, observe=None):
+    def __init__(self, server, timeout_s, clock=time.monotonic, observe=None,
+                 max_messages=MAX_MESSAGES):
         """
             Args:
                 server: the Server
@@ -44,17 +46,20 @@ class Session:
                          the DeliveryError that it means (None = the relay
                          agreed), and the time since the command was given;
                          None = nobody observes
+                max_messages: by one connection; becomes less when the relay says so
         """
 
         self.server = server
         self.timeout_s = timeout_s
         self.clock = clock
         self.observe = observe
+        self.max_messages = max_messages
 
         self.client = None     # the Client, while the session is open
         self.left = None       # the Client before, which has been given QUIT
         self.opened_at = 0     # by the clock
         self.messages = 0      # how many have been begun
+        self.accepted = 0      # how many of these the relay has accepted
         self.ahead = None      # the Dialogue whose first group has been given already
 
     # -------------------------------------------------------------------------
@@ -90,7 +95,7 @@ class Session:
                 transaction has to try
 
             Raises:
-                ChannelFailure: the session can't be opened; nothing was handed over
+                ChannelFailure, Throttled: there is no session; nothing was handed over
                 PermanentFailure: the message can't be encoded
         """
 
@@ -104,6 +109,8 @@ class Session:
         is_reused = self.messages > 0
         try:
             outcome = yield from self._converse(envelope, following)
+            if is_reused and any(map(is_about_session, outcome.values())):
+                self.max_messages = max(self.accepted, 1)
             if is_reused and is_dropped(outcome):
                 # The relay has had enough of this session, not of this site
                 self.leave()
@@ -132,16 +139,14 @@ class Session:
             while True:
                 group = steps.send((yield from client.exchange(group)))
         except StopIteration as end:
+            self.accepted += None in end.value.values()
             return end.value
 
     # -------------------------------------------------------------------------
     def _open_ahead(self, following):
-        """
-            The Dialogue about the next message, to be opened at once; None if
-            there is no next one, or it may not be opened ahead
-        """
+        """ The Dialogue about the next message, if there is one that may be opened ahead """
 
-        envelope = following() if self.messages < self.MAX_MESSAGES else None
+        envelope = following() if self.messages < self.max_messages else None
         if envelope is None:
             return None
         try:
@@ -162,8 +167,8 @@ class Session:
                 outcome: of the message before, as transmitting() returns it
         """
 
-        if any(isinstance(error, RelayUnavailable) for error in outcome.values()):
-            # After a protocol failure the state of the session is not known
+        if any(breaks_off(error) or is_about_session(error) for error in outcome.values()):
+            # The relay takes no more, or after a protocol failure nobody knows its state
             return False
         if None in outcome.values() or self.ahead:
             return True
@@ -191,7 +196,7 @@ class Session:
                 a Wait, until that is done
 
             Raises:
-                ChannelFailure: the session can't be opened
+                ChannelFailure, Throttled: the session can't be opened
         """
 
         yield from self._opening(Deadlines(self.clock() + within_s))
@@ -207,17 +212,10 @@ class Session:
 
         before, self.left = self.left, None
         client = Client(self.server, deadlines, self.timeout_s, self.clock, self.observe)
-
-        def connect():
-            if before:
-                # A relay may count its connections
-                before.close()
-            client.connect()
-
         began = self.clock()
         try:
-            yield from in_thread(connect, deadlines.reply + EXTRA_TIME_S, client.close,
-                                 self.clock)
+            yield from in_thread(partial(connect, client, before),
+                                 deadlines.reply + EXTRA_TIME_S, client.close, self.clock)
         except TimeoutError:
             raise client.give_up(began) from None
         except Exception:
@@ -227,7 +225,7 @@ class Session:
         except BaseException:
             client.give_up(began)
             raise
-        self.client, self.opened_at, self.messages = client, self.clock(), 0
+        self.client, self.opened_at, self.messages, self.accepted = client, self.clock(), 0, 0
 
     # -------------------------------------------------------------------------
     def looks_ahead(self):
@@ -239,7 +237,7 @@ class Session:
     def is_ready(self):
         """ Whether the session is open, and may be used for one more message """
 
-        return self.client is not None and self.messages < self.MAX_MESSAGES and \
+        return self.client is not None and self.messages < self.max_messages and \
             self.clock() - self.opened_at < self.MAX_AGE_S and self.client.is_quiet()
 
     # -------------------------------------------------------------------------
@@ -275,10 +273,26 @@ class Session:
             client.close()
 
 # -----------------------------------------------------------------------------
-def is_dropped(outcome):
-    """ Whether the relay broke off before any recipient was named (outcome: dict) """
+def connect(client, before):
+    """ Connect, once the Client before (or None) is closed: a relay may count connections """
 
-    return any(isinstance(error, RelayUnavailable) and error.phase == MAIL
-               for error in outcome.values())
+    if before:
+        before.close()
+    client.connect()
+
+# -----------------------------------------------------------------------------
+def is_dropped(outcome):
+    """ Whether a new session may take the message at once (outcome: dict) """
+
+    errors = outcome.values()
+    # The relay broke off before any recipient was named, or has refused only the session
+    return any(isinstance(error, RelayUnavailable) and error.phase == MAIL for error in errors) \
+        or bool(errors) and all(map(is_about_session, errors))
+
+# -----------------------------------------------------------------------------
+def is_about_session(error):
+    """ Whether the relay takes no more by this session (error: DeliveryError, or None) """
+
+    return isinstance(error, Throttled) and error.limit == MESSAGES_PER_SESSION
 
 # END =========================================================================

@@ -14,7 +14,7 @@ from gluon import current
 
 from ...delivery.transport import Transport
 from ...replies import MESSAGE_PHASES, RCPT, ChannelFailure, ConfigurationFailure, \
-                       DeliveryError, TransientFailure
+                       DeliveryError, Throttled, TransientFailure
 from .gateways import Text, enabled_gateways, gateway_for, send_by, settings_of
 from .web_api import GatewayReply
 
@@ -33,8 +33,9 @@ def attempt(mail, send):
             None if it was sent, else the DeliveryError about this message
 
         Raises:
-            ChannelFailure: the relay, the gateway or the configuration failed
-                            before anybody was asked about this message
+            ChannelFailure, Throttled: the relay, the gateway or the configuration
+                                       failed before anybody was asked about this
+                                       message
     """
 
     mail.error = None
@@ -50,7 +51,7 @@ def attempt(mail, send):
     finally:
         mail.is_direct = False
 
-    if isinstance(error, ChannelFailure) and error.phase not in MESSAGE_PHASES:
+    if isinstance(error, (ChannelFailure, Throttled)) and error.phase not in MESSAGE_PHASES:
         raise error
     if isinstance(error, DeliveryError):
         return error
@@ -64,6 +65,7 @@ class ChannelTransport:
     """
 
     is_serial = True
+    max_messages = None # by one session, see Transport
 
     # -------------------------------------------------------------------------
     def __init__(self, mail, channel):
@@ -117,6 +119,10 @@ class ChannelTransport:
         """ As Transport.leave() """
 
     # -------------------------------------------------------------------------
+    def limit_sessions(self, max_messages):
+        """ As Transport.limit_sessions() """
+
+    # -------------------------------------------------------------------------
     def close(self):
         """ As Transport.close(): no gateway keeps a session """
 
@@ -135,7 +141,7 @@ class ChannelTransport:
                 None if it was sent, else the DeliveryError about this message
 
             Raises:
-                ChannelFailure: the gateway or the configuration failed
+                ChannelFailure, Throttled: the gateway or the configuration failed
                 TransientFailure: no gateway for this organisation
         """
 
@@ -150,7 +156,7 @@ class ChannelTransport:
             try:
                 error = attempt(self.mail,
                                 lambda: send_by(gateway, text, self.mail, timeout_s))
-            except ChannelFailure as failure:
+            except (ChannelFailure, Throttled) as failure:
                 if len(gateways) < 2:
                     raise
                 # The next text may be for another gateway

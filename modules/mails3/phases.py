@@ -1,0 +1,20 @@
+# -*- coding: utf-8 -*-
+
+"""
+    The phases of the dialogue with the relay (RFC 5321 section 3)
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+__all__ = ("CONNECT", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BODY",
+           "MESSAGE_PHASES")
+
+CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BODY = \
+    "connect", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "end of data"
+
+# The phases that deal with one message: a refusal there may be meant for that
+# message alone
+MESSAGE_PHASES = (MAIL, RCPT, DATA, BODY)
+
+# END =========================================================================

@@ -213,6 +213,23 @@ class TestDelivery:
         assert attempts(office) == {1}
         assert eventually(lambda: server.recipients() == sorted(USERS[2:62] * 2), 30)
 
+    @pytest.mark.parametrize("server", [OpenSMTPD], indirect=True)
+    def test_a_servers_limit_of_a_session_is_learned(self, server, office):
+        """ What OpenSMTPD says after its hundred messages in a session is understood """
+
+        server.run()
+        office.queue(*addresses(USERS[2:62] + USERS[2:62]))
+        office.configure(sessions=1)
+        transport = office.mail.channel().transport()
+        transport.max_messages = 1000
+
+        office.mail.channel().worker(transport=transport).drain()
+
+        assert transport.max_messages == 100
+        assert set(statuses(office).values()) == {SENT}
+        assert attempts(office) == {1}
+        assert office.state().status == "closed"
+
     @pytest.mark.parametrize("server", [Postfix, Exim], indirect=True)
     def test_a_server_that_takes_one_connection_gets_all_mail(self, server, office):
         """

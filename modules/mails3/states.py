@@ -95,9 +95,9 @@ class Delivery:
     begun_on: Optional[datetime]  # in doubt: a worker was lost while sending it
     in_doubt_count: int           # how often it was in doubt before
     put_back_on: Optional[datetime] # the relay went away when it took this
-    throttled_on: Optional[datetime] # the relay wanted less mail when it took this
     lease: str                    # our claim: a result counts while it is valid
     is_secret: bool = False       # its content is dropped once it is sent
+    throttled_on: Optional[datetime] = None # the relay wanted less mail when it took this
 
 # -----------------------------------------------------------------------------
 def state_of(status, queue):

@@ -88,7 +88,7 @@ def test_every_delivery_ends_in_one_state(office, rounds):
     for name in ("msg_outbox", "mails3_message", "mails3_delivery"):
         db(db[name]).delete()
     db(db.mails3_channel).update(status="closed", probe_on=None, accepted_on=None, retried_on=None,
-                                 login_refused=False, refusals=0)
+                                 login_refused=False, refusals=0, pace=None)
     relay.reset()
     relay.clear()
     assert office.mail.send([ANNE, BOB], "News", "There is news.")

@@ -14,7 +14,7 @@ from functools import partial
 from typing import NamedTuple, Optional
 
 from ..replies import Throttled, TransientFailure
-from ..throttling import CONNECTIONS, MESSAGES_PER_SESSION
+from ..throttling import CONNECTIONS
 from .limits import Limits, seconds, time_of
 from .pace import Pace
 
@@ -261,7 +261,8 @@ class Allowance:
             self._change(partial(Pace.note_too_many_sessions,
                                  usable = usable * self.channel.workers().place_of("")[1],
                                  **times))
-        elif error.limit != MESSAGES_PER_SESSION:
+        else:
+            # Also if a new session is full
             recent = None if self.limits.pace.rate else self._recent(now, delivery_id)
             self._change(partial(Pace.note_refused, recent=recent, **times))
 

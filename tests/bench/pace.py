@@ -67,8 +67,12 @@ WORDS = {"ses": Words(BODY, 454, "Throttling failure: Maximum sending rate excee
 # When registrations come, as parts of the ideal time
 REGISTRATIONS_AT = (0.35, 0.5, 0.65)
 
-# A simulation ends after so many times the ideal time
-MAX_RATIO = 15
+# A simulation ends after so many times the ideal time, and this (seconds)
+MAX_RATIO, MAX_EXTRA_S = 5, 6 * 3600
+
+# If one worker has found nothing to do, the other ones do not look for so long at
+# most (seconds), which saves queries; at a fast relay for a part of its pace
+MAX_IDLE_S, IDLE_PART = 0.5, 0.25
 
 # The figures that are wanted
 MAX_LAST_RATIO, MAX_REFUSED_PERCENT, MAX_REGISTRATION_S = 1.15, 5, 10
@@ -118,19 +122,36 @@ class Result:
 class SimulatedChannel(Channel):
     """ A Channel by the virtual clock, to the simulated relay """
 
-    def __init__(self, mail, relay, site):
+    def __init__(self, mail, site):
+        """
+            Args:
+                mail: the MailS3
+                site: the Site
+        """
 
         super().__init__(mail, EMAIL)
-        self.relay = relay
-        self.number = site
+        self.site = site
 
+    # -------------------------------------------------------------------------
     def transport(self):
 
-        return SimulatedTransport(self.mail, self.relay, self.number)
+        return SimulatedTransport(self.mail, self.site.relay, self.site.number)
 
+    # -------------------------------------------------------------------------
     def shared_clock(self):
 
-        return self.relay.clock.now
+        return self.site.clock.now
+
+    # -------------------------------------------------------------------------
+    def has_work(self, now, is_patient=True):
+
+        site = self.site
+        if site.clock() < site.idle_until and site.seen_idle_by is not self:
+            return False
+        has_work = super().has_work(now, is_patient)
+        if not has_work:
+            site.idle_until, site.seen_idle_by = site.clock() + site.idle_s, self
+        return has_work
 
 # =============================================================================
 class SimulatedListener(Listener):
@@ -149,31 +170,33 @@ class SimulatedListener(Listener):
 class SimulatedProcess(WorkerProcess):
     """ A WorkerProcess whose failures end the simulation """
 
+    def __init__(self, mail, is_over, clock):
+        """
+            Args:
+                mail: the MailS3
+                is_over: function that tells whether the simulation is over
+                clock: the VirtualTime
+        """
+
+        super().__init__(mail, None, None, clock=clock, sleep=clock.sleep)
+        self.duties = NoDuties(is_over)
+        self.listener = SimulatedListener(mail.db, self._has_new_mail, clock, clock.sleep)
+
     def _recover(self, error, pause_s):
 
         raise error
 
 # =============================================================================
-class Supervisor:
-    """ In place of a worker process's supervisor, and of the files of its app """
+class NoDuties:
+    """ In place of the Duties of a worker process, which take time here and send nothing """
+
+    waiting = None # as WorkerRow.doing
 
     def __init__(self, is_over):
 
-        self.is_gone = is_over
-
-    def say_ready(self):
-        """ As of SupervisorLink """
-
-    def ask_for_replacement(self):
-        """ As of SupervisorLink; no process is replaced """
-
-    def ask_for_others(self):
-        """ As of SupervisorLink; there are no other channels """
-
-    def have_changed(self):
-        """ As of SourceFiles """
-
-        return False
+        self.is_orphan = is_over
+        self.begin = self.show_alive = self.note_run = self.do = self.repair = \
+            self.look_for_changes = lambda *_: None
 
 # =============================================================================
 class Site:
@@ -190,6 +213,8 @@ class Site:
         if case.retries is not None:
             self.office.given["max_retries"] = case.retries
         self.left = self.expected = case.messages // case.sites
+        self.idle_s = min(MAX_IDLE_S, IDLE_PART * case.ideal_s / case.messages)
+        self.idle_until, self.seen_idle_by = 0, None # a worker has seen that nothing is to do
         self.looked_at = None # the number of transactions when its queue was last looked at
 
     # -------------------------------------------------------------------------
@@ -203,7 +228,7 @@ class Site:
         db = self.office.connection(
             after_connection=lambda adapter: adapter.execute("PRAGMA synchronous=OFF"))
         mail = self.office.mailer(db)
-        channel = SimulatedChannel(mail, self.relay, self.number)
+        channel = SimulatedChannel(mail, self)
         mail.channel = lambda name=EMAIL: channel
         mail.self_repair = lambda: True
         try:
@@ -239,6 +264,7 @@ class Site:
                 mail.send(address, "Welcome", "Confirm, please.", priority=0)
                 mail.db.commit()
                 registered[address] = self.clock(), self.relay.limit.free_at(self.clock())
+                self.idle_until = 0
                 self.clock.stir()
 
     # -------------------------------------------------------------------------
@@ -253,12 +279,7 @@ class Site:
 
         self.clock.sleep(phase_s)
         with self.opened() as mail:
-            supervisor = Supervisor(lambda: self.is_over(mail.db, max_s))
-            process = SimulatedProcess(mail, supervisor, supervisor,
-                                       clock=self.clock, sleep=self.clock.sleep)
-            process.listener = SimulatedListener(mail.db, process._has_new_mail, self.clock,
-                                                 self.clock.sleep)
-            process.run()
+            SimulatedProcess(mail, lambda: self.is_over(mail.db, max_s), self.clock).run()
 
     # -------------------------------------------------------------------------
     def is_over(self, db, max_s):
@@ -296,11 +317,12 @@ def simulate(case, seed):
          mock.patch.object(mail_module, "utcnow", clock.now):
         sites = [Site(number, folder, relay, case) for number in range(case.sites)]
         at = [part * case.ideal_s for part in REGISTRATIONS_AT]
+        max_s = MAX_RATIO * case.ideal_s + MAX_EXTRA_S
         threads = [functools.partial(sites[0].register, at, registered)]
         for site in sites:
             of_visitors = len(at) if site is sites[0] else 0
             site.queue_newsletters(site.expected - of_visitors)
-            threads += [functools.partial(site.work, random.random(), MAX_RATIO * case.ideal_s)
+            threads += [functools.partial(site.work, random.random(), max_s)
                         for _ in range(case.workers)]
         clock.run(threads)
         counts = [site.counts() for site in sites]

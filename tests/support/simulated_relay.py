@@ -267,4 +267,14 @@ class SimulatedTransport(Transport):
             self.sessions.append(SimulatedSession(self.relay, self.site, self.timeout_s))
         return self.sessions[number]
 
+    # -------------------------------------------------------------------------
+    def fingerprint(self, salt):
+
+        return salt
+
+    # -------------------------------------------------------------------------
+    def login_fingerprint(self, salt):
+
+        return None
+
 # END =========================================================================

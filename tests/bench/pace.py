@@ -23,7 +23,6 @@
 
 import argparse
 import concurrent.futures
-import contextlib
 import functools
 import itertools
 import logging
@@ -35,22 +34,17 @@ from dataclasses import dataclass, replace
 from typing import Optional
 from unittest import mock
 
-import compare # makes the environment
+import compare # noqa: F401 (makes the environment)
 
-from support.simulated_relay import FixedWindow, SimulatedRelay, SimulatedTransport, \
-                                    SlidingWindow, TokenBucket, Words # noqa: E402
+from support.simulated_relay import FixedWindow, SimulatedRelay, SlidingWindow, TokenBucket, \
+                                    Words # noqa: E402
+from support.simulated_site import SimulatedSite # noqa: E402
 from support.virtual_time import VirtualSelector, VirtualTime # noqa: E402
-
-from gluon import current # noqa: E402
 
 from mails3 import mail as mail_module # noqa: E402
 from mails3.clock import utcnow # noqa: E402
 from mails3.delivery import sendings # noqa: E402
-from mails3.delivery.channel import Channel # noqa: E402
-from mails3.queue.listener import Listener # noqa: E402
 from mails3.replies import BODY, MAIL, RCPT # noqa: E402
-from mails3.service.worker_process import WorkerProcess # noqa: E402
-from mails3.states import EMAIL, FAILED, SENT, UNSENT # noqa: E402
 
 # What a relay takes: number, in so many seconds
 RELAYS = {"5/minute": (5, 60), "30/minute": (30, 60), "14/second": (14, 1)}
@@ -71,14 +65,14 @@ WORDS = {"ses": Words(BODY, 454, "Throttling failure: Maximum sending rate excee
 REGISTRATIONS_AT = (0.35, 0.5, 0.65)
 
 # A simulation ends after so many times the ideal time, and this (seconds)
-MAX_RATIO, MAX_EXTRA_S = 5, 6 * 3600
+MAX_TIMES, MAX_EXTRA_S = 5, 6 * 3600
 
 # If one worker has found nothing to do, the other ones do not look for so long at
 # most (seconds), which saves queries; at a fast relay for a part of its pace
 MAX_IDLE_S, IDLE_PART = 0.5, 0.25
 
 # The figures that are wanted
-MAX_LAST_RATIO, MAX_REFUSED_PERCENT, MAX_REGISTRATION_S = 1.15, 5, 10
+MAX_LAST_TIMES, MAX_REFUSED_PERCENT, MAX_REGISTRATION_S = 1.15, 5, 10
 # A worker may need so long to notice that the relay takes mail again (seconds)
 NOTICE_S = 2
 
@@ -131,193 +125,6 @@ class Result:
     last_by_site: list    # seconds
     took_s: float
 
-# =============================================================================
-# The parts of the simulation
-#
-class SimulatedChannel(Channel):
-    """ A Channel by the virtual clock, to the simulated relay """
-
-    def __init__(self, mail, site):
-        """
-            Args:
-                mail: the MailS3
-                site: the Site
-        """
-
-        super().__init__(mail, EMAIL)
-        self.site = site
-
-    # -------------------------------------------------------------------------
-    def transport(self):
-
-        return SimulatedTransport(self.mail, self.site.relay, self.site.number)
-
-    # -------------------------------------------------------------------------
-    def shared_clock(self):
-
-        return self.site.clock.now
-
-    # -------------------------------------------------------------------------
-    def has_work(self, now, is_patient=True):
-
-        site = self.site
-        if site.clock() < site.idle_until and site.seen_idle_by is not self:
-            return False
-        has_work = super().has_work(now, is_patient)
-        if not has_work:
-            site.idle_until, site.seen_idle_by = site.clock() + site.idle_s, self
-        return has_work
-
-# =============================================================================
-class SimulatedListener(Listener):
-    """ A Listener that asks the database only after somebody has done something """
-
-    def wait(self, timeout_s):
-
-        end = self.clock() + timeout_s
-        while self.clock() < end:
-            self.clock.nap(end - self.clock())
-            if self._has_changed():
-                return True
-        return False
-
-# =============================================================================
-class SimulatedProcess(WorkerProcess):
-    """ A WorkerProcess whose failures end the simulation """
-
-    def __init__(self, mail, is_over, clock):
-        """
-            Args:
-                mail: the MailS3
-                is_over: function that tells whether the simulation is over
-                clock: the VirtualTime
-        """
-
-        super().__init__(mail, None, None, clock=clock, sleep=clock.sleep)
-        self.duties = NoDuties(is_over)
-        self.listener = SimulatedListener(mail.db, self._has_new_mail, clock, clock.sleep)
-
-    def _recover(self, error, pause_s):
-
-        raise error
-
-# =============================================================================
-class NoDuties:
-    """ In place of the Duties of a worker process, which take time here and send nothing """
-
-    waiting = None # as WorkerRow.doing
-
-    def __init__(self, is_over):
-
-        self.is_orphan = is_over
-        self.begin = self.show_alive = self.note_run = self.do = self.repair = \
-            self.look_for_changes = lambda *_: None
-
-# =============================================================================
-class Site:
-    """ A site with its database """
-
-    def __init__(self, number, folder, relay, case):
-
-        self.number = number
-        self.relay = relay
-        self.clock = relay.clock
-        self.office = compare.open_office("sqlite://%s/%s.sqlite" % (folder, number),
-                                          "relay.example.org:25")
-        self.office.given = {"fallback": "no"}
-        if case.retries is not None:
-            self.office.given["max_retries"] = case.retries
-        self.left = self.expected = case.messages // case.sites
-        self.idle_s = min(MAX_IDLE_S, IDLE_PART * case.ideal_s / case.messages)
-        self.idle_until, self.seen_idle_by = 0, None # a worker has seen that nothing is to do
-        self.looked_at = None # the number of transactions when its queue was last looked at
-
-    # -------------------------------------------------------------------------
-    @contextlib.contextmanager
-    def opened(self):
-        """ A MailS3 of this thread """
-
-        current.request = compare.Request({})
-        current.request.application = "shelter"
-        current.cache = compare.Cache(current.request)
-        db = self.office.connection(
-            after_connection=lambda adapter: adapter.execute("PRAGMA synchronous=OFF"))
-        mail = self.office.mailer(db)
-        channel = SimulatedChannel(mail, self)
-        mail.channel = lambda name=EMAIL: channel
-        mail.self_repair = lambda: True
-        try:
-            yield mail
-        finally:
-            db.rollback()
-            db.close()
-
-    # -------------------------------------------------------------------------
-    def queue_newsletters(self, number):
-        """ Queue so many """
-
-        with self.opened() as mail:
-            for n in range(number):
-                mail.send("reader%s@example.org" % n, "News", "There is news.", priority=9)
-            mail.db.commit()
-
-    # -------------------------------------------------------------------------
-    def register(self, delays_s, registered):
-        """
-            Visitors register (a thread)
-
-            Args:
-                delays_s: list of the times (seconds)
-                registered: dict to be filled {address: (when it was queued, when
-                            the relay would have taken one)}, in seconds
-        """
-
-        with self.opened() as mail:
-            for delay_s in delays_s:
-                self.clock.sleep(delay_s - self.clock())
-                address = "visitor%d@example.org" % delay_s
-                mail.send(address, "Welcome", "Confirm, please.", priority=0)
-                mail.db.commit()
-                registered[address] = self.clock(), self.relay.limit.free_at(self.clock())
-                self.idle_until = 0
-                self.clock.stir()
-
-    # -------------------------------------------------------------------------
-    def work(self, phase_s, max_s):
-        """
-            Be a worker process (a thread)
-
-            Args:
-                phase_s: it begins then (seconds)
-                max_s: it ends then
-        """
-
-        self.clock.sleep(phase_s)
-        with self.opened() as mail:
-            SimulatedProcess(mail, lambda: self.is_over(mail.db, max_s), self.clock).run()
-
-    # -------------------------------------------------------------------------
-    def is_over(self, db, max_s):
-        """ Whether no mail is left, or the time is over """
-
-        if self.clock.failure or self.clock() >= max_s:
-            return True
-        if self.looked_at != self.relay.transactions:
-            self.looked_at = self.relay.transactions
-            self.left = self.expected - db(db.msg_outbox.status != UNSENT).count()
-        return self.left <= 0
-
-    # -------------------------------------------------------------------------
-    def counts(self):
-        """ Tuple: how many are sent, how many given up, attempts that were counted """
-
-        with self.opened() as mail:
-            outbox, delivery = mail.db.msg_outbox, mail.db.mails3_delivery
-            attempts = delivery.attempts.sum()
-            return (mail.db(outbox.status == SENT).count(),
-                    mail.db(outbox.status == FAILED).count(),
-                    mail.db(delivery).select(attempts).first()[attempts] or 0)
-
 # -----------------------------------------------------------------------------
 def simulate(case, seed):
     """ Simulate a Case: a Result """
@@ -327,12 +134,14 @@ def simulate(case, seed):
     clock = VirtualTime(utcnow().replace(hour=9, minute=0, second=0, microsecond=0))
     relay = SimulatedRelay(WINDOWS[case.window](*RELAYS[case.relay]), WORDS[case.words], clock)
     registered = {}
+    idle_s = min(MAX_IDLE_S, IDLE_PART * case.ideal_s / case.messages)
     with tempfile.TemporaryDirectory() as folder, \
          mock.patch.object(sendings, "Selector", VirtualSelector), \
          mock.patch.object(mail_module, "utcnow", clock.now):
-        sites = [Site(number, folder, relay, case) for number in range(case.sites)]
+        sites = [SimulatedSite(number, folder, relay, case.messages // case.sites, idle_s,
+                               case.retries) for number in range(case.sites)]
         at = [part * case.ideal_s for part in REGISTRATIONS_AT]
-        max_s = MAX_RATIO * case.ideal_s + MAX_EXTRA_S
+        max_s = MAX_TIMES * case.ideal_s + MAX_EXTRA_S
         threads = [functools.partial(sites[0].register, at, registered)]
         for site in sites:
             of_visitors = len(at) if site is sites[0] else 0
@@ -342,7 +151,7 @@ def simulate(case, seed):
         clock.run(threads)
         counts = [site.counts() for site in sites]
         for site in sites:
-            site.office.close()
+            site.close()
     return result_of(case, relay, counts, registered, time.monotonic() - start)
 
 # -----------------------------------------------------------------------------
@@ -413,7 +222,7 @@ def not_reached(result, times, refused):
     """
 
     are_reached = {
-        "last": times <= MAX_LAST_RATIO and not result.left,
+        "last": times <= MAX_LAST_TIMES and not result.left,
         "refused": refused <= MAX_REFUSED_PERCENT,
         "given up": not result.given_up,
         "twice": not result.twice,
@@ -452,7 +261,7 @@ def main():
     start, cases, reached = time.monotonic(), selected(options), 0
     print("Wanted: last mail within %s times the ideal, at most %s %% refused, none given up, "
           "registrations within %s s or with the next message that the relay takes. Seed %s." %
-          (MAX_LAST_RATIO, MAX_REFUSED_PERCENT, MAX_REGISTRATION_S, options.seed))
+          (MAX_LAST_TIMES, MAX_REFUSED_PERCENT, MAX_REGISTRATION_S, options.seed))
     print("\n%s" % HEAD, flush=True)
     with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
         for case, result in zip(cases, pool.map(simulate, cases, [options.seed] * len(cases))):

@@ -169,7 +169,7 @@ class SimulatedClient:
         clock = self.relay.clock
         phases = [phase for phase, _ in group]
         yield from clock.until(clock() + ROUND_TRIP_S + CONTENT_S * (BODY in phases))
-        clock.stir()
+        clock.note_change()
         return [self._reply(phase, command) for phase, command in group]
 
     # -------------------------------------------------------------------------

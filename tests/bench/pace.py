@@ -3,7 +3,7 @@
 
         python3 tests/bench/pace.py [--quick] [--jobs N] [--seed N] [--messages N]
                                     [--relay 5/minute 30/minute 14/second]
-                                    [--window fixed sliding bucket]
+                                    [--window fixed sliding strict bucket]
                                     [--words ses postfix exchange sendgrid slower unknown]
                                     [--workers 1 4 16] [--sites 1 2] [--retries N]
 
@@ -36,8 +36,8 @@ from unittest import mock
 
 import compare # noqa: F401 (makes the environment)
 
-from support.simulated_relay import FixedWindow, SimulatedRelay, SlidingWindow, TokenBucket, \
-                                    Words # noqa: E402
+from support.simulated_relay import FixedWindow, SimulatedRelay, SlidingWindow, StrictWindow, \
+                                    TokenBucket, Words # noqa: E402
 from support.simulated_site import SimulatedSite # noqa: E402
 from support.virtual_time import VirtualSelector, VirtualTime # noqa: E402
 
@@ -49,7 +49,8 @@ from mails3.replies import BODY, MAIL, RCPT # noqa: E402
 # What a relay takes: number, in so many seconds
 RELAYS = {"5/minute": (5, 60), "30/minute": (30, 60), "14/second": (14, 1)}
 
-WINDOWS = {"fixed": FixedWindow, "sliding": SlidingWindow, "bucket": TokenBucket}
+WINDOWS = {"fixed": FixedWindow, "sliding": SlidingWindow, "strict": StrictWindow,
+           "bucket": TokenBucket}
 
 # How a relay says that there is too much
 WORDS = {"ses": Words(BODY, 454, "Throttling failure: Maximum sending rate exceeded."),
@@ -123,13 +124,11 @@ class Result:
     registrations: list   # tuples (delay, how long the relay would take none): seconds
     shares: list          # of each site, when the first site was finished
     last_by_site: list    # seconds
-    took_s: float
 
 # -----------------------------------------------------------------------------
 def simulate(case, seed):
     """ Simulate a Case: a Result """
 
-    start = time.monotonic()
     random.seed(seed)
     clock = VirtualTime(utcnow().replace(hour=9, minute=0, second=0, microsecond=0))
     relay = SimulatedRelay(WINDOWS[case.window](*RELAYS[case.relay]), WORDS[case.words], clock)
@@ -152,10 +151,10 @@ def simulate(case, seed):
         counts = [site.counts() for site in sites]
         for site in sites:
             site.close()
-    return result_of(case, relay, counts, registered, time.monotonic() - start)
+    return result_of(case, relay, counts, registered)
 
 # -----------------------------------------------------------------------------
-def result_of(case, relay, counts, registered, took_s):
+def result_of(case, relay, counts, registered):
     """ The Result of a simulation """
 
     sent, given_up, attempts = (sum(values) for values in zip(*counts))
@@ -179,8 +178,7 @@ def result_of(case, relay, counts, registered, took_s):
                   registrations = registrations,
                   shares = [early.count(site) / max(len(early), 1)
                             for site in range(case.sites)],
-                  last_by_site = last_by_site,
-                  took_s = took_s)
+                  last_by_site = last_by_site)
 
 # -----------------------------------------------------------------------------
 # The table

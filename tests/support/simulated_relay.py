@@ -81,6 +81,17 @@ class SlidingWindow(Limit):
         self.times.append(now)
 
 # =============================================================================
+class StrictWindow(SlidingWindow):
+    """ Exim (ratelimit, strict): what is refused counts as well """
+
+    def take(self, now):
+
+        is_taken = super().take(now)
+        if not is_taken:
+            self.count(now)
+        return is_taken
+
+# =============================================================================
 class TokenBucket(Limit):
     """ Amazon SES: unused messages are saved up, as many as for one window """
 

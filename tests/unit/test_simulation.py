@@ -6,7 +6,7 @@ import pytest
 
 from datetime import datetime
 
-from support.simulated_relay import FixedWindow, SlidingWindow, TokenBucket
+from support.simulated_relay import FixedWindow, SlidingWindow, StrictWindow, TokenBucket
 from support.virtual_time import VirtualTime
 
 # -----------------------------------------------------------------------------
@@ -105,6 +105,14 @@ class TestLimits:
         assert taken(limit, 10, 50, 69, 70, 71, 110) == [True, True, False, True, False, True]
         assert limit.free_at(111) == 130
 
+    def test_a_strict_window_counts_what_it_refuses(self):
+        """ A strict window takes none from a client that goes on without a pause """
+
+        limit = StrictWindow(2, 60)
+
+        assert taken(limit, 0, 1, 20, 40, 60, 80, 120) == \
+            [True, True, False, False, False, False, True]
+
     def test_a_bucket_saves_up_what_is_not_used(self):
         """ A bucket takes its number at once, then one for each part of the window """
 
@@ -117,7 +125,7 @@ class TestLimits:
     def test_a_message_is_taken_when_the_limit_said(self):
         """ A message is refused just before the time that free_at() tells, and taken then """
 
-        for kind in (FixedWindow, SlidingWindow, TokenBucket):
+        for kind in (FixedWindow, SlidingWindow, StrictWindow, TokenBucket):
             limit = kind(7, 3)
             taken(limit, *[0.01] * 7)
             free_at = limit.free_at(0.01)

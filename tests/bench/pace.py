@@ -1,9 +1,11 @@
 """
     How mail goes over a relay that limits its customers: a simulation
 
-        python3 tests/bench/pace.py [--quick] [--relay 30/minute ...] [--window fixed ...]
-                                    [--words postfix ...] [--workers 1 4 16]
-                                    [--messages N] [--sites 1 2] [--retries N] [--seed N]
+        python3 tests/bench/pace.py [--quick] [--jobs N] [--seed N] [--messages N]
+                                    [--relay 5/minute 30/minute 14/second]
+                                    [--window fixed sliding strict bucket]
+                                    [--words ses postfix exchange sendgrid slower unknown]
+                                    [--workers 1 4 16] [--sites 1 2] [--retries N]
 
     Real worker processes (as threads), each with a connection of its own to a
     SQLite file, hold the real dialogue with a simulated relay. All of them live
@@ -11,48 +13,44 @@
     seed is the same. Newsletters (priority 9) are queued at first; registrations
     (priority 0) while they go out.
 
-    Ideal is the time in which the relay takes as many messages by its limit. Of
-    the registrations, the longest delay is told, and with it how long the relay
-    would have let any message wait at that moment. Without an option, a choice
-    of cases is run; an option runs all that it selects.
+    Ideal is the time in which the relay takes as many messages by its limit.
+    Charged are the attempts that were counted beside those by which mail was
+    accepted. Of the registrations, the longest delay is told, and in brackets
+    how long the relay would have let any message wait at that moment. Without
+    an option that selects cases, a choice of them is simulated; with some, all
+    combinations of what they name.
 """
 
 import argparse
-import contextlib
+import concurrent.futures
 import functools
+import itertools
 import logging
 import random
-import sys
 import tempfile
 import time
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Optional
 from unittest import mock
 
-import compare # makes the environment
+import compare # noqa: F401 (makes the environment)
 
-from support.simulated_relay import FixedWindow, SimulatedRelay, SimulatedTransport, \
-                                    SlidingWindow, TokenBucket, Words # noqa: E402
+from support.simulated_relay import FixedWindow, SimulatedRelay, SlidingWindow, StrictWindow, \
+                                    TokenBucket, Words # noqa: E402
+from support.simulated_site import SimulatedSite # noqa: E402
 from support.virtual_time import VirtualSelector, VirtualTime # noqa: E402
-
-from gluon import current # noqa: E402
 
 from mails3 import mail as mail_module # noqa: E402
 from mails3.clock import utcnow # noqa: E402
 from mails3.delivery import sendings # noqa: E402
-from mails3.delivery.channel import Channel # noqa: E402
-from mails3.queue.listener import Listener # noqa: E402
 from mails3.replies import BODY, MAIL, RCPT # noqa: E402
-from mails3.service.worker_process import WorkerProcess # noqa: E402
-from mails3.states import EMAIL, FAILED, SENT, UNSENT # noqa: E402
 
 # What a relay takes: number, in so many seconds
 RELAYS = {"5/minute": (5, 60), "30/minute": (30, 60), "14/second": (14, 1)}
 
-WINDOWS = {"fixed": FixedWindow, "sliding": SlidingWindow, "bucket": TokenBucket}
+WINDOWS = {"fixed": FixedWindow, "sliding": SlidingWindow, "strict": StrictWindow,
+           "bucket": TokenBucket}
 
 # How a relay says that there is too much
 WORDS = {"ses": Words(BODY, 454, "Throttling failure: Maximum sending rate exceeded."),
@@ -67,11 +65,15 @@ WORDS = {"ses": Words(BODY, 454, "Throttling failure: Maximum sending rate excee
 # When registrations come, as parts of the ideal time
 REGISTRATIONS_AT = (0.35, 0.5, 0.65)
 
-# A simulation ends after so many times the ideal time
-MAX_RATIO = 15
+# A simulation ends after so many times the ideal time, and this (seconds)
+MAX_TIMES, MAX_EXTRA_S = 5, 6 * 3600
+
+# If one worker has found nothing to do, the other ones do not look for so long at
+# most (seconds), which saves queries; at a fast relay for a part of its pace
+MAX_IDLE_S, IDLE_PART = 0.5, 0.25
 
 # The figures that are wanted
-MAX_LAST_RATIO, MAX_REFUSED_PERCENT, MAX_REGISTRATION_S = 1.15, 5, 10
+MAX_LAST_TIMES, MAX_REFUSED_PERCENT, MAX_REGISTRATION_S = 1.15, 5, 10
 # A worker may need so long to notice that the relay takes mail again (seconds)
 NOTICE_S = 2
 
@@ -95,228 +97,72 @@ class Case:
         number, window_s = RELAYS[self.relay]
         return self.messages * window_s / number
 
+CASES = (*(Case(words=words) for words in WORDS),
+         Case(window="sliding"),
+         Case(window="bucket"),
+         Case(workers=1),
+         Case(workers=16),
+         Case(sites=2),
+         Case(relay="14/second", window="bucket", words="ses"),
+         Case(relay="5/minute"),
+         # Eden gives up after so many retries
+         Case(relay="5/minute", messages=2000, retries=9),
+         )
+
 # =============================================================================
 @dataclass
 class Result:
     """ What was seen """
 
     last_s: float         # when the last mail was accepted
-    left: int             # how many were not sent in the end
+    left: int             # how many were neither sent nor given up in the end
     given_up: int
+    twice: int            # how often the relay has taken a mail once more
     transactions: int
     refused: int
-    connections: int
-    charged: int          # attempts that were counted beside those that were accepted
+    charged: int          # attempts that were counted beside those by which mail was accepted
     registrations: list   # tuples (delay, how long the relay would take none): seconds
     shares: list          # of each site, when the first site was finished
     last_by_site: list    # seconds
-    took_s: float
-
-# =============================================================================
-# The parts of the simulation
-#
-class SimulatedChannel(Channel):
-    """ A Channel by the virtual clock, to the simulated relay """
-
-    def __init__(self, mail, relay, site):
-
-        super().__init__(mail, EMAIL)
-        self.relay = relay
-        self.number = site
-
-    def transport(self):
-
-        return SimulatedTransport(self.mail, self.relay, self.number)
-
-    def shared_clock(self):
-
-        return self.relay.clock.now
-
-# =============================================================================
-class SimulatedListener(Listener):
-    """ A Listener that asks the database only after somebody has done something """
-
-    def wait(self, timeout_s):
-
-        end = self.clock() + timeout_s
-        while self.clock() < end:
-            self.clock.nap(end - self.clock())
-            if self._has_changed():
-                return True
-        return False
-
-# =============================================================================
-class SimulatedProcess(WorkerProcess):
-    """ A WorkerProcess whose failures end the simulation """
-
-    def _recover(self, error, pause_s):
-
-        raise error
-
-# =============================================================================
-class Supervisor:
-    """ In place of a worker process's supervisor, and of the files of its app """
-
-    def __init__(self, is_over):
-
-        self.is_gone = is_over
-
-    def say_ready(self):
-        """ As of SupervisorLink """
-
-    def ask_for_replacement(self):
-        """ As of SupervisorLink; no process is replaced """
-
-    def ask_for_others(self):
-        """ As of SupervisorLink; there are no other channels """
-
-    def have_changed(self):
-        """ As of SourceFiles """
-
-        return False
-
-# =============================================================================
-class Site:
-    """ A site with its database """
-
-    def __init__(self, number, folder, relay, case):
-
-        self.number = number
-        self.relay = relay
-        self.clock = relay.clock
-        self.office = compare.open_office("sqlite://%s/%s.sqlite" % (folder, number),
-                                          "relay.example.org:25")
-        self.office.given = {"fallback": "no"}
-        if case.retries is not None:
-            self.office.given["max_retries"] = case.retries
-        self.left = self.expected = case.messages // case.sites
-        self.looked_at = None # the number of transactions when its queue was last looked at
-
-    # -------------------------------------------------------------------------
-    @contextlib.contextmanager
-    def opened(self):
-        """ A MailS3 of this thread """
-
-        current.request = compare.Request({})
-        current.request.application = "shelter"
-        current.cache = compare.Cache(current.request)
-        db = self.office.connection(
-            after_connection=lambda adapter: adapter.execute("PRAGMA synchronous=OFF"))
-        mail = self.office.mailer(db)
-        channel = SimulatedChannel(mail, self.relay, self.number)
-        mail.channel = lambda name=EMAIL: channel
-        mail.self_repair = lambda: True
-        try:
-            yield mail
-        finally:
-            db.rollback()
-            db.close()
-
-    # -------------------------------------------------------------------------
-    def queue_newsletters(self, number):
-        """ Queue so many """
-
-        with self.opened() as mail:
-            for n in range(number):
-                mail.send("reader%s@example.org" % n, "News", "There is news.", priority=9)
-            mail.db.commit()
-
-    # -------------------------------------------------------------------------
-    def register(self, delays_s, registered):
-        """
-            Visitors register (a thread)
-
-            Args:
-                delays_s: list of the times (seconds)
-                registered: dict to be filled {address: (when it was queued, when
-                            the relay would have taken one)}, in seconds
-        """
-
-        with self.opened() as mail:
-            for delay_s in delays_s:
-                self.clock.sleep(delay_s - self.clock())
-                address = "visitor%d@example.org" % delay_s
-                mail.send(address, "Welcome", "Confirm, please.", priority=0)
-                mail.db.commit()
-                registered[address] = self.clock(), self.relay.limit.free_at(self.clock())
-                self.clock.stir()
-
-    # -------------------------------------------------------------------------
-    def work(self, phase_s, max_s):
-        """
-            Be a worker process (a thread)
-
-            Args:
-                phase_s: it begins then (seconds)
-                max_s: it ends then
-        """
-
-        self.clock.sleep(phase_s)
-        with self.opened() as mail:
-            supervisor = Supervisor(lambda: self.is_over(mail.db, max_s))
-            process = SimulatedProcess(mail, supervisor, supervisor,
-                                       clock=self.clock, sleep=self.clock.sleep)
-            process.listener = SimulatedListener(mail.db, process._has_new_mail, self.clock,
-                                                 self.clock.sleep)
-            process.run()
-
-    # -------------------------------------------------------------------------
-    def is_over(self, db, max_s):
-        """ Whether no mail is left, or the time is over """
-
-        if self.clock.failure or self.clock() >= max_s:
-            return True
-        if self.looked_at != self.relay.transactions:
-            self.looked_at = self.relay.transactions
-            self.left = self.expected - db(db.msg_outbox.status != UNSENT).count()
-        return self.left <= 0
-
-    # -------------------------------------------------------------------------
-    def counts(self):
-        """ Tuple: how many are sent, how many given up, attempts that were counted """
-
-        with self.opened() as mail:
-            outbox, delivery = mail.db.msg_outbox, mail.db.mails3_delivery
-            attempts = delivery.attempts.sum()
-            return (mail.db(outbox.status == SENT).count(),
-                    mail.db(outbox.status == FAILED).count(),
-                    mail.db(delivery).select(attempts).first()[attempts] or 0)
 
 # -----------------------------------------------------------------------------
 def simulate(case, seed):
     """ Simulate a Case: a Result """
 
-    start = time.monotonic()
     random.seed(seed)
     clock = VirtualTime(utcnow().replace(hour=9, minute=0, second=0, microsecond=0))
     relay = SimulatedRelay(WINDOWS[case.window](*RELAYS[case.relay]), WORDS[case.words], clock)
     registered = {}
+    idle_s = min(MAX_IDLE_S, IDLE_PART * case.ideal_s / case.messages)
     with tempfile.TemporaryDirectory() as folder, \
          mock.patch.object(sendings, "Selector", VirtualSelector), \
          mock.patch.object(mail_module, "utcnow", clock.now):
-        sites = [Site(number, folder, relay, case) for number in range(case.sites)]
+        sites = [SimulatedSite(number, folder, relay, case.messages // case.sites, idle_s,
+                               case.retries) for number in range(case.sites)]
         at = [part * case.ideal_s for part in REGISTRATIONS_AT]
+        max_s = MAX_TIMES * case.ideal_s + MAX_EXTRA_S
         threads = [functools.partial(sites[0].register, at, registered)]
         for site in sites:
             of_visitors = len(at) if site is sites[0] else 0
             site.queue_newsletters(site.expected - of_visitors)
-            threads += [functools.partial(site.work, random.random(), MAX_RATIO * case.ideal_s)
+            threads += [functools.partial(site.work, random.random(), max_s)
                         for _ in range(case.workers)]
         clock.run(threads)
         counts = [site.counts() for site in sites]
         for site in sites:
-            site.office.close()
-    return result_of(case, relay, counts, registered, time.monotonic() - start)
+            site.close()
+    return result_of(case, relay, counts, registered)
 
 # -----------------------------------------------------------------------------
-def result_of(case, relay, counts, registered, took_s):
+def result_of(case, relay, counts, registered):
     """ The Result of a simulation """
 
     sent, given_up, attempts = (sum(values) for values in zip(*counts))
     accepted_at = {}
-    for seconds, _, recipient in relay.accepted:
-        accepted_at.setdefault(recipient, seconds)
-    registrations = [(accepted_at.get(address, float("inf")) - queued_at, free_at - queued_at)
+    for seconds, site, recipient in relay.accepted:
+        accepted_at.setdefault((site, recipient), seconds)
+    registrations = [(accepted_at.get((0, address), float("inf")) - queued_at,
+                      free_at - queued_at)
                      for address, (queued_at, free_at) in registered.items()]
     last_by_site = [max((seconds for seconds, number, _ in relay.accepted if number == site),
                         default=float("inf")) for site in range(case.sites)]
@@ -325,46 +171,73 @@ def result_of(case, relay, counts, registered, took_s):
     return Result(last_s = max(last_by_site),
                   left = case.messages // case.sites * case.sites - sent - given_up,
                   given_up = given_up,
+                  twice = len(relay.accepted) - len(accepted_at),
                   transactions = relay.transactions,
                   refused = relay.refused,
-                  connections = relay.connections,
                   charged = attempts - sent,
                   registrations = registrations,
                   shares = [early.count(site) / max(len(early), 1)
                             for site in range(case.sites)],
-                  last_by_site = last_by_site,
-                  took_s = took_s)
+                  last_by_site = last_by_site)
 
 # -----------------------------------------------------------------------------
-# The tables
+# The table
 #
-HEAD = "%-10s %-8s %-9s %7s %8s %8s %6s %8s %8s %8s %6s %15s  %s" % \
-       ("relay", "window", "words", "workers", "last min", "ideal", "ratio", "refused",
-        "charged", "given up", "left", "registered s", "not reached")
+ROW = "%-9s %-7s %-8s %7s %8s | %8s %8s %6s | %7s %7s %8s %5s | %15s | %s"
+HEAD = ROW % ("relay", "window", "words", "workers", "messages", "last min", "ideal", "times",
+              "refused", "charged", "given up", "left", "registration s", "not reached")
 
-def line(case, result):
-    """ One line of the table """
+# -----------------------------------------------------------------------------
+def row(case, result):
+    """ A row of the table, as text """
 
+    times = result.last_s / case.ideal_s
     refused = 100 * result.refused / max(result.transactions, 1)
-    delay, free_after = max(result.registrations, default=(0, 0))
-    ratio = result.last_s / case.ideal_s
-    missed = [what for what, is_reached in
-              (("last", ratio <= MAX_LAST_RATIO and not result.left),
-               ("refused", refused <= MAX_REFUSED_PERCENT),
-               ("given up", not result.given_up),
-               ("registration", all(delay <= max(MAX_REGISTRATION_S, free_after + NOTICE_S)
-                                    for delay, free_after in result.registrations)))
-              if not is_reached]
-    text = "%-10s %-8s %-9s %7s %8.1f %8.1f %6.2f %7.1f%% %8d %8d %6d %8.1f (%4.1f)  %s" % \
-           (case.relay, case.window, case.words, "%d x %d" % (case.sites, case.workers)
-            if case.sites > 1 else case.workers,
-            result.last_s / 60, case.ideal_s / 60, ratio, refused, result.charged,
-            result.given_up, result.left, delay, free_after, ", ".join(missed) or "-")
+    delay, free_after = max(result.registrations)
+    sites = "" if case.sites == 1 else "%d x " % case.sites
+    text = ROW % (case.relay, case.window, case.words, "%s%d" % (sites, case.workers),
+                  case.messages, "%.1f" % (result.last_s / 60), "%.1f" % (case.ideal_s / 60),
+                  "%.2f" % times, "%.1f %%" % refused, result.charged, result.given_up,
+                  result.left, "%.1f (%.1f)" % (delay, free_after),
+                  ", ".join(not_reached(result, times, refused)) or "-")
     if case.sites > 1:
-        text += "\n%28s each site's last mail at %s min, shares until the first ended: %s" % \
+        text += "\n%19sthe sites' last mail: %s min; their shares until one had sent all: %s" % \
                 ("", ", ".join("%.1f" % (each / 60) for each in result.last_by_site),
                  ", ".join("%.0f %%" % (100 * share) for share in result.shares))
+    if case.retries is not None:
+        text += "\n%19sgiven up after %d retries" % ("", case.retries)
     return text
+
+# -----------------------------------------------------------------------------
+def not_reached(result, times, refused):
+    """
+        Which of the wanted figures are not reached (list)
+
+        Args:
+            result: the Result
+            times: the time of the last mail, as a multiple of the ideal one
+            refused: transactions (percent)
+    """
+
+    are_reached = {
+        "last": times <= MAX_LAST_TIMES and not result.left,
+        "refused": refused <= MAX_REFUSED_PERCENT,
+        "given up": not result.given_up,
+        "twice": not result.twice,
+        "registration": all(delay <= max(MAX_REGISTRATION_S, free_after + NOTICE_S)
+                            for delay, free_after in result.registrations)}
+    return [figure for figure, is_reached in are_reached.items() if not is_reached]
+
+# -----------------------------------------------------------------------------
+def selected(options):
+    """ The Cases that the options select (list) """
+
+    factor = (options.messages or (200 if options.quick else 1000)) / 1000
+    chosen = {name: values for name, values in vars(options).items()
+              if name in ("relay", "window", "words", "workers", "sites", "retries") and values}
+    cases = [Case(**dict(zip(chosen, values)))
+             for values in itertools.product(*chosen.values())] if chosen else CASES
+    return [replace(case, messages = round(case.messages * factor)) for case in cases]
 
 # -----------------------------------------------------------------------------
 def main():
@@ -373,23 +246,28 @@ def main():
     parser.add_argument("--relay", nargs="+", choices=RELAYS)
     parser.add_argument("--window", nargs="+", choices=WINDOWS)
     parser.add_argument("--words", nargs="+", choices=WORDS)
-    parser.add_argument("--workers", nargs="+", type=int)
-    parser.add_argument("--messages", type=int)
-    parser.add_argument("--retries", type=int)
+    parser.add_argument("--workers", nargs="+", type=int, help="of each site")
+    parser.add_argument("--sites", nargs="+", type=int, help="that share the relay")
+    parser.add_argument("--retries", nargs="+", type=int, help="after which mail is given up")
+    parser.add_argument("--messages", type=int, help="of all sites (default 1000)")
+    parser.add_argument("--quick", action="store_true", help="a fifth of the messages")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="simulations at the same time")
     options = parser.parse_args()
     logging.getLogger("web2py.mails3").setLevel(logging.CRITICAL)
 
-    case = Case(messages = options.messages or 1000)
-    for relay in options.relay or [case.relay]:
-        for window in options.window or [case.window]:
-            for words in options.words or [case.words]:
-                for workers in options.workers or [case.workers]:
-                    each = replace(case, relay=relay, window=window, words=words,
-                                   workers=workers, retries=options.retries)
-                    print(HEAD)
-                    result = simulate(each, options.seed)
-                    print(line(each, result), result, flush=True)
+    start, cases, reached = time.monotonic(), selected(options), 0
+    print("Wanted: last mail within %s times the ideal, at most %s %% refused, none given up, "
+          "registrations within %s s or with the next message that the relay takes. Seed %s." %
+          (MAX_LAST_TIMES, MAX_REFUSED_PERCENT, MAX_REGISTRATION_S, options.seed))
+    print("\n%s" % HEAD, flush=True)
+    with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
+        for case, result in zip(cases, pool.map(simulate, cases, [options.seed] * len(cases))):
+            text = row(case, result)
+            reached += text.partition("\n")[0].endswith("| -")
+            print(text, flush=True)
+    print("\n%d of %d cases reached all that is wanted; it took %.0f s." %
+          (reached, len(cases), time.monotonic() - start))
 
 # -----------------------------------------------------------------------------
 if __name__ == "__main__":

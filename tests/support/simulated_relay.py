@@ -81,6 +81,17 @@ class SlidingWindow(Limit):
         self.times.append(now)
 
 # =============================================================================
+class StrictWindow(SlidingWindow):
+    """ Exim (ratelimit, strict): what is refused counts as well """
+
+    def take(self, now):
+
+        is_taken = super().take(now)
+        if not is_taken:
+            self.count(now)
+        return is_taken
+
+# =============================================================================
 class TokenBucket(Limit):
     """ Amazon SES: unused messages are saved up, as many as for one window """
 
@@ -169,7 +180,7 @@ class SimulatedClient:
         clock = self.relay.clock
         phases = [phase for phase, _ in group]
         yield from clock.until(clock() + ROUND_TRIP_S + CONTENT_S * (BODY in phases))
-        clock.stir()
+        clock.note_change()
         return [self._reply(phase, command) for phase, command in group]
 
     # -------------------------------------------------------------------------
@@ -266,5 +277,15 @@ class SimulatedTransport(Transport):
         while len(self.sessions) <= number:
             self.sessions.append(SimulatedSession(self.relay, self.site, self.timeout_s))
         return self.sessions[number]
+
+    # -------------------------------------------------------------------------
+    def fingerprint(self, salt):
+
+        return salt
+
+    # -------------------------------------------------------------------------
+    def login_fingerprint(self, salt):
+
+        return None
 
 # END =========================================================================

@@ -13,9 +13,9 @@ from itertools import count
 
 from mails3.smtp.waits import Wait
 
-# How soon those wake that nap, after somebody has done something (seconds): a
-# worker process looks so often whether the database has changed
-NAP_ENDS_S = 0.1
+# How soon after a change those go on that wait for one (seconds): a worker process
+# looks so often whether the database has changed
+NOTICE_S = 0.1
 
 # =============================================================================
 class VirtualTime:
@@ -35,7 +35,7 @@ class VirtualTime:
         self.epoch = epoch
         self.seconds = 0.0
         self.sleepers = [] # heap of tuples (wake_at, order, Sleeper)
-        self.napping = []  # the Sleepers that nap
+        self.waiting = []  # the Sleepers that wait for a change
         self.order = count()
         self.ended = threading.Event()
         self.failure = None # the first exception of a thread
@@ -59,23 +59,23 @@ class VirtualTime:
         self._wait_for_turn(Sleeper(), seconds)
 
     # -------------------------------------------------------------------------
-    def nap(self, seconds):
-        """ As sleep(), but only until NAP_ENDS_S after a call of stir() by another thread """
+    def wait_for_change(self, seconds):
+        """ As sleep(), but only until NOTICE_S after note_change() by another thread """
 
         sleeper = Sleeper()
-        self.napping.append(sleeper)
+        self.waiting.append(sleeper)
         self._wait_for_turn(sleeper, seconds)
-        if sleeper in self.napping:
-            self.napping.remove(sleeper)
+        if sleeper in self.waiting:
+            self.waiting.remove(sleeper)
 
     # -------------------------------------------------------------------------
-    def stir(self):
-        """ Something has happened: those that nap are to wake soon """
+    def note_change(self):
+        """ Something has changed: those that wait for a change go on soon """
 
-        for sleeper in self.napping:
-            if sleeper.wake_at > self.seconds + NAP_ENDS_S:
-                self._push(sleeper, NAP_ENDS_S)
-        self.napping.clear()
+        for sleeper in self.waiting:
+            if sleeper.wake_at > self.seconds + NOTICE_S:
+                self._push(sleeper, NOTICE_S)
+        self.waiting.clear()
 
     # -------------------------------------------------------------------------
     def until(self, wake_at):

@@ -10,24 +10,17 @@
 """
 
 from datetime import timedelta
-from functools import partial
 from typing import NamedTuple, Optional
 
-from ..replies import Throttled, TransientFailure
-from ..throttling import CONNECTIONS
+from ..queue.workers import Workers
+from ..settings import read_rates
+from ..states import EMAIL
 from .limits import Limits, seconds, time_of
-from .pace import Pace
 
 __all__ = ("Allowance",)
 
-# What the relay has taken counts for the pace from so long before its first refusal
-RECENT_S = 60
-
 # How long the place among the workers is remembered
 SHARE_FOR = timedelta(seconds=3)
-
-# The database may keep whole seconds only
-PRECISION_S = 1
 
 # How often a change is written again that another worker was faster with
 MAX_TRIES = 20
@@ -50,8 +43,11 @@ class Allowance:
                 now: tells the time (datetime)
         """
 
-        self.channel = channel
         self.row = channel.row
+        self.workers = Workers(channel.db, channel.mail.site)
+        # How much the mail server takes, as the site has set it
+        self.rates = read_rates(channel.options.rate) if channel.name == EMAIL else []
+        self.counts_recipients = channel.options.rate_counts == "recipients"
         self.host_limits = channel.host_limits
         self.now = now
 
@@ -60,10 +56,20 @@ class Allowance:
         self.written = None        # the Known that is written and not committed yet
         self.changes = []          # functions that change the Pace, not written yet
         self.taken = []            # Outgoings for which nothing is written yet
+        self.beyond = []           # those of them for which another worker was faster
+        self.is_written = False    # something is written, and not committed yet
         self.blocked_until = None  # a limit is reached until then (datetime)
         self.share_on, self.place = None, (0, 1) # among the workers: see sessions()
-        self.accepted_since = None # the first message that was accepted was handed over
-        self.limits = self._replayed()[0] # with what is not written yet
+        self.limits = self._replayed(self.taken)[0] # with what is not written yet
+
+    # -------------------------------------------------------------------------
+    @classmethod
+    def at(cls, channel, row, now):
+        """ What may be handed over at a time (row: as from ChannelRow.read()) """
+
+        allowance = cls(channel, lambda: now)
+        allowance.read(row)
+        return allowance
 
     # -------------------------------------------------------------------------
     def read(self, row, relay=None):
@@ -76,24 +82,25 @@ class Allowance:
         """
 
         self.relay, self.known = relay, Known(row.pace, row.pace_no)
-        self.limits = self._replayed()[0]
+        self.limits = self._replayed(self.taken)[0]
 
     # -------------------------------------------------------------------------
-    def _replayed(self):
+    def _replayed(self, taken):
         """
-            What is known, with what is not written yet
+            What is known, with the changes that are not written yet
+
+            Args:
+                taken: Outgoings for which nothing is written yet (list)
 
             Returns:
-                tuple (Limits, list of those of the taken Outgoings that do not fit)
+                tuple (Limits, list of those that do not fit)
         """
 
-        channel = self.channel
-        limits = Limits(channel.rates, channel.options.rate_counts == "recipients",
-                        self.known.text, self.relay)
+        limits = Limits(self.rates, self.counts_recipients, self.known.text, self.relay)
         for change in self.changes:
             change(limits.pace)
         now, beyond = seconds(self.now()), []
-        for outgoing in self.taken:
+        for outgoing in taken:
             count = len(outgoing.deliveries)
             if limits.fit(count, now) < count:
                 beyond.append(outgoing)
@@ -177,7 +184,7 @@ class Allowance:
         if total is None:
             return None
         if self.share_on is None or abs(now - self.share_on) > SHARE_FOR:
-            self.share_on, self.place = now, self.channel.workers().place_of(worker)
+            self.share_on, self.place = now, self.workers.place_of(worker)
         number, count = self.place
         share = total // count + (number < total % count)
         if not share:
@@ -192,146 +199,78 @@ class Allowance:
                                   *(limit.next_on(now) for limit in self.host_limits)])
 
     # -------------------------------------------------------------------------
-    # What the relay says
-    #
-    def weigh(self, finished, usable):
-        """
-            Learn from the outcome of a message
-
-            Args:
-                finished: the Finished; where the relay wants less mail for a second
-                          time, and has taken other mail meanwhile, the message is
-                          to blame: its error is replaced by a TransientFailure
-                usable: how many other sessions this run has
-        """
-
-        now = self.now()
-        began, outcome = now - timedelta(seconds=finished.seconds), finished.outcome
-        throttled, is_blamed = None, False
-        for delivery in finished.outgoing.deliveries:
-            error = outcome.get(delivery.address)
-            if not isinstance(error, Throttled):
-                continue
-            if delivery.throttled_on and \
-               self.limits.pace.accepted_at > seconds(delivery.throttled_on) + PRECISION_S:
-                outcome[delivery.address] = TransientFailure(error.reason)
-                is_blamed = True
-            else:
-                throttled = error
-        if None in outcome.values() and self.accepted_since is None:
-            self.accepted_since = began
-        if None in outcome.values() and self.limits.pace.is_learned():
-            self._change(partial(Pace.note_accepted, count=1, began=seconds(began),
-                                 now=seconds(now)))
-        if is_blamed:
-            self._change(partial(Pace.note_nothing, now=seconds(now)))
-        if throttled:
-            self._note_throttled(throttled, finished.outgoing.deliveries[0].id, usable, began, now)
-
-    # -------------------------------------------------------------------------
-    def note_opening(self, finished, usable):
-        """ The relay takes no further session (arguments as for weigh()) """
-
-        now = self.now()
-        self._note_throttled(finished.failure, None, usable,
-                             now - timedelta(seconds=finished.seconds), now)
-
-    # -------------------------------------------------------------------------
-    def note_session_full(self, messages):
-        """ The relay takes so many messages by one session """
-
-        if messages != self.messages_per_session:
-            self._change(partial(Pace.note_session_full, messages=messages))
-
-    # -------------------------------------------------------------------------
-    def _note_throttled(self, error, delivery_id, usable, began, now):
-        """
-            The relay wants less mail
-
-            Args:
-                error: the Throttled
-                delivery_id: of the message; None = a session was to be opened
-                usable: how many other sessions this run has
-                began: when the message was handed over, or the session opened
-                now: the time
-        """
-
-        times = {"began": seconds(began), "now": seconds(now)}
-        if error.limit == CONNECTIONS:
-            self._change(partial(Pace.note_too_many_sessions,
-                                 usable = usable * self.channel.workers().place_of("")[1],
-                                 **times))
-        else:
-            # Also if a new session is full
-            recent = None if self.limits.pace.rate else self._recent(now, delivery_id)
-            self._change(partial(Pace.note_refused, recent=recent, **times))
-
-    # -------------------------------------------------------------------------
-    def _recent(self, now, delivery_id):
-        """ How many messages the relay has taken lately: see Pace.note_refused() """
-
-        if delivery_id is None:
-            return None
-        since, count = self.channel.claims.sent_since(now - timedelta(seconds=RECENT_S),
-                                                      delivery_id)
-        # More precise, if this run was the first
-        since = max(filter(None, (since, self.accepted_since)), default=None)
-        return (seconds(since), count) if count else None
-
-    # -------------------------------------------------------------------------
-    def _change(self, change):
-        """ Change the Pace, to be written """
+    def change_pace(self, change):
+        """ Change the Pace by a function, to be written """
 
         self.changes.append(change)
         change(self.limits.pace)
-        if self.blocked_until is not None:
-            self._block(self.now())
+        # A pause may have begun, or ended
+        self.left()
 
     # -------------------------------------------------------------------------
     # The database
     #
-    def write(self):
+    def write(self, chosen):
         """
             Write what was counted and learned, to be committed; then call note_written()
 
+            Args:
+                chosen: dict {session: Outgoing}: what was taken and is begun now
+
             Returns:
-                list of the Outgoings that were taken and may not go after all:
-                another worker was faster, and the limit is reached
+                chosen, without the Outgoings that may not go after all: another
+                worker was faster, and the limit is reached
         """
 
-        beyond = []
-        if not self.changes and not self.taken:
-            return beyond
+        taken = self.taken if chosen else []
+        if not self.changes and not taken:
+            return chosen
         for _ in range(MAX_TRIES):
-            if self._write():
+            limits, self.beyond = self._replayed(taken)
+            if self._write(limits):
                 break
             row = self.row.read()
             self.known = Known(row.pace, row.pace_no)
-            self.limits, beyond = self._replayed()
         else:
             raise TimeoutError("The limits are changed too often")
-        for limit in self.host_limits:
-            limit.spend(len(self.taken) - len(beyond), self.now())
-        return beyond
+        self.is_written = True
+        if taken:
+            for limit in self.host_limits:
+                limit.spend(len(taken) - len(self.beyond), self.now())
+        return {session: outgoing for session, outgoing in chosen.items()
+                if not any(outgoing is each for each in self.beyond)}
 
     # -------------------------------------------------------------------------
-    def _write(self):
-        """ Write the Limits; returns whether no other worker has changed them since """
+    def _write(self, limits):
+        """ Write Limits; returns whether no other worker has changed them since """
 
         number = self.known.number
-        self.written = Known(self.limits.dump(seconds(self.now())), (number or 0) + 1)
+        self.written = Known(limits.dump(seconds(self.now())), (number or 0) + 1)
         return self.row.update(self.row.table.pace_no == number,
                                pace = self.written.text,
                                pace_no = self.written.number,
                                )
 
     # -------------------------------------------------------------------------
-    def note_written(self):
-        """ What was written is committed """
+    def note_written(self, chosen):
+        """
+            What was written is committed
 
-        if self.changes or self.taken:
-            self.known = self.written
-            self.changes.clear()
+            Args:
+                chosen: as for write()
+
+            Returns:
+                list of the Outgoings that were taken and may not go after all
+        """
+
+        if not self.is_written:
+            return []
+        self.known, self.is_written = self.written, False
+        self.changes.clear()
+        if chosen:
             self.taken.clear()
+        self.limits = self._replayed(self.taken)[0]
+        beyond, self.beyond = self.beyond, []
+        return beyond
 
 # END =========================================================================

@@ -20,8 +20,7 @@ from ..queue.database import TransactionLost, database_clock, has_own_writers, \
 from ..queue.purge import Purge
 from ..queue.schema import Tables
 from ..queue.transitions import OperatorTransitions, Transitions
-from ..queue.workers import COMMAND, WorkerRow, Workers
-from ..settings import read_rates
+from ..queue.workers import COMMAND, WorkerRow
 from ..states import DEFERRED, EMAIL, NEW, brief
 from .activity import Activity
 from .allowance import Allowance
@@ -101,13 +100,6 @@ class Channel:
 
     # -------------------------------------------------------------------------
     @cached_property
-    def rates(self):
-        """ How much the mail server takes, as the site has set it (list of Rate) """
-
-        return read_rates(self.options.rate) if self.name == EMAIL else []
-
-    # -------------------------------------------------------------------------
-    @cached_property
     def new_mail_query(self):
         """
             The query that finds a row if there is something new to send (SQL)
@@ -134,23 +126,9 @@ class Channel:
         if not has_new and not self.claims.has_free(DEFERRED, now):
             return False
         row = self.row.read()
-        if is_patient and is_waiting(row, now) or not self.allowance(row, now).left():
+        if is_patient and is_waiting(row, now) or not Allowance.at(self, row, now).left():
             return False
         return has_new or self.limiter.may_begin_retry_pass(row, now)
-
-    # -------------------------------------------------------------------------
-    def allowance(self, row, now):
-        """ What may be handed over at a time (an Allowance; row: as from ChannelRow.read()) """
-
-        allowance = Allowance(self, lambda: now)
-        allowance.read(row)
-        return allowance
-
-    # -------------------------------------------------------------------------
-    def workers(self):
-        """ The Workers of the site """
-
-        return Workers(self.db, self.mail.site)
 
     # -------------------------------------------------------------------------
     def has_new(self, now):

@@ -8,6 +8,7 @@
 """
 
 from ..states import NEW
+from .allowance import Allowance
 from .session_pool import MESSAGES_PER_SESSION
 
 __all__ = ("Claimer",)
@@ -84,7 +85,7 @@ class Claimer:
 
         limiter, now = self.limiter, self.now()
         if not self.retries_left and self.passes_left and \
-           self.channel.allowance(self.channel.row.read(), now).left() and \
+           Allowance.at(self.channel, self.channel.row.read(), now).left() and \
            limiter.begin_retry_pass(now):
             self.passes_left -= 1
             self.retries_left = limiter.max_retries_per_pass

@@ -83,7 +83,7 @@ class Configuration:
 
     # -------------------------------------------------------------------------
     def relay_name(self):
-        """ The address of the relay (str), with a hash of the login: an account has its own limits """
+        """ The address of the relay (str), with a hash of the login, which has its own limits """
 
         server = self._any_server()
         login = "" if server.user is None else sha256(server.user.encode("utf-8")).hexdigest()

@@ -11,7 +11,9 @@
 import logging
 
 from ..policy import REFUSALS_IN_A_ROW
+from ..replies import Throttled
 from .allowance import Allowance
+from .pace_learning import PaceLearning
 from .odd_messages import OddMessages
 from .breaker import TRIPPED, fingerprints_of, is_paused
 
@@ -40,6 +42,7 @@ class Permit:
 
         self.odd_messages = OddMessages()
         self.allowance = Allowance(channel, now)
+        self.pace_learning = PaceLearning(channel, self.allowance, now)
         self.is_tripped = False
         self.is_on_trial = False # by a new configuration, after one that has failed
         self.has_probe = False   # this run may probe, and has not done so
@@ -83,6 +86,32 @@ class Permit:
         self.noted_refusals = 0
 
     # -------------------------------------------------------------------------
+    def weigh(self, finished, at_work):
+        """
+            Find out what has caused the failures of messages
+
+            Args:
+                finished: list of Finished, see OddMessages.weigh()
+                at_work: the other sessions that are at work (list)
+
+            Returns:
+                tuple (works, failures), as OddMessages.weigh()
+        """
+
+        for each in finished:
+            if isinstance(each.failure, Throttled):
+                self.pace_learning.note_opening(each, len(at_work))
+            else:
+                self.pace_learning.weigh(each, len(at_work))
+        if self.transport.max_messages:
+            self.pace_learning.note_session_full(self.transport.max_messages)
+        works, causes = self.odd_messages.weigh(finished)
+        failures = [each.failure for each in finished
+                    if each.failure and not isinstance(each.failure, Throttled) and
+                    not each.is_about_one_session(at_work, self.odd_messages.accepted)]
+        return works, failures + causes
+
+    # -------------------------------------------------------------------------
     def use(self):
         """ A message is being handed over: a probe is made """
 
@@ -123,8 +152,16 @@ class Permit:
 
     # -------------------------------------------------------------------------
     def trip(self, failure):
-        """ Trip the breaker; one log entry for each incident """
+        """
+            Trip the breaker if the channel has failed; one log entry for each incident
 
+            Args:
+                failure: why no further message was begun; None = there is no reason
+        """
+
+        failure = failure or self.odd_messages.unexplained
+        if not failure:
+            return
         row = self.breaker.read()
         if self.breaker.trip(failure, self.transport.fingerprint(row.salt),
                              self.transport.login_fingerprint(row.salt), self.now()):

@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    The sessions of a run: how many there are, and which message each of them takes next
+    The sessions of a run: how many there are; they take the NextMessages
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -9,11 +9,11 @@
 
 import logging
 
-from collections import deque
 from functools import partial
 from itertools import count
 
 from ..replies import ChannelFailure, Throttled
+from .next_messages import NextMessages
 
 __all__ = ("SessionPool",)
 
@@ -29,8 +29,8 @@ SLOW_S = 1
 # =============================================================================
 class SessionPool:
     """
-        Chooses the messages of a run for its free sessions, and opens sessions
-        as far as the messages are worth them. A session that is late with its
+        Gives the messages of a run to its free sessions, and opens sessions as
+        far as the messages are worth them. A session that is late with its
         message counts no longer: another one is opened in its place.
     """
 
@@ -60,8 +60,7 @@ class SessionPool:
             self.max_sessions = 1
         self.sessions = 1      # their numbers are below that
         self.opened = {}       # session that has had no message yet: seconds to open it
-        self.prepared = deque() # Outgoings that any session may take next
-        self.following = {}    # session: the Outgoing whose envelope its relay has already
+        self.messages = NextMessages(transport, permit)
 
     # -------------------------------------------------------------------------
     def next(self, supply, sendings, is_over):
@@ -81,7 +80,7 @@ class SessionPool:
         """
 
         self._note_opened(sendings)
-        self._take_back(sendings)
+        self.messages.take_back(sendings)
         free, at_work = self._free(sendings), sendings.at_work()
         if is_over():
             # If no session is open, the run is to know whether the relay works
@@ -93,11 +92,11 @@ class SessionPool:
             return {}
         self._leave_surplus(free, len(at_work))
         if self.allowance.wait_s():
-            self._give_back(supply)
+            self.messages.give_back(supply)
             return {}
-        chosen = self._choose(supply, free, self.max_sessions - len(at_work))
+        chosen = self.messages.choose(supply, free, self.max_sessions - len(at_work))
         self._open_sessions(supply, sendings, free, len(chosen))
-        self._prepare(supply, [*chosen, *at_work])
+        self.messages.prepare(supply, [*chosen, *at_work])
         return chosen
 
     # -------------------------------------------------------------------------
@@ -115,119 +114,11 @@ class SessionPool:
         for session, outgoing in begun.items():
             sending = self.transport.sending(
                 session, outgoing, self.message_time_s - self.opened.pop(session, 0),
-                partial(self._follow, session), until - self.clock())
+                partial(self.messages.follow, session), until - self.clock())
             sendings.start(session, sending, outgoing, self.permit.odd_messages.accepted)
 
     # -------------------------------------------------------------------------
-    # Messages
-    #
-    def _choose(self, supply, free, limit):
-        """
-            Choose messages for sessions that are open
-
-            Args:
-                supply: the Supply
-                free: the sessions that are not at work (list)
-                limit: how many messages at most
-
-            Returns:
-                as next()
-        """
-
-        # Those first whose next message is known
-        free = sorted(free, key = lambda session: session not in self.following)
-        chosen = {}
-        for session in free[:max(limit, 0)]:
-            outgoing = self._allowed(self.following.pop(session, None) or self._take(supply),
-                                     supply)
-            if self.permit.is_tripped:
-                supply.give_up(chosen.values())
-                chosen = {session: outgoing} if outgoing else {}
-                break
-            if outgoing is None:
-                break
-            chosen[session] = outgoing
-        if chosen:
-            self.permit.use()
-        return chosen
-
-    # -------------------------------------------------------------------------
-    def _allowed(self, outgoing, supply):
-        """
-            As much of a message as the limits allow now
-
-            Args:
-                outgoing: the Outgoing, or None
-                supply: the Supply
-
-            Returns:
-                the Outgoing, perhaps for fewer recipients; None = nothing now
-        """
-
-        if outgoing is None:
-            return None
-        allowed = self.allowance.take(outgoing)
-        if allowed is None:
-            self.prepared.appendleft(outgoing)
-        elif len(allowed.deliveries) < len(outgoing.deliveries):
-            supply.give_up([outgoing.only({delivery.id for delivery in outgoing.deliveries}
-                                          - {delivery.id for delivery in allowed.deliveries})])
-        return allowed
-
-    # -------------------------------------------------------------------------
-    def _give_back(self, supply):
-        """ A limit is reached: what is claimed goes back, for more urgent mail may come """
-
-        supply.give_up([*self.prepared, *self.following.values()])
-        self.prepared.clear()
-        self.following.clear()
-        supply.give_back()
-
-    # -------------------------------------------------------------------------
-    def _take(self, supply):
-        """ The next Outgoing, None if there is nothing to send """
-
-        if self.prepared:
-            return self.prepared.popleft()
-        outgoing = supply.take()
-        if self.permit.is_tripped:
-            # The claim was a probe, if it was allowed: nothing else is sent
-            supply.give_up(self.following.values())
-            self.following.clear()
-        return outgoing
-
-    # -------------------------------------------------------------------------
-    def _prepare(self, supply, sessions):
-        """ Read the next messages of sessions that ask for them while they are at work """
-
-        wanted = sum(map(self.transport.looks_ahead, sessions))
-        while len(self.prepared) < wanted:
-            outgoing = supply.take_claimed()
-            if outgoing is None:
-                break
-            self.prepared.append(outgoing)
-
-    # -------------------------------------------------------------------------
-    def _follow(self, session):
-        """ The Outgoing whose envelope a session sends ahead now, or None; no database """
-
-        # A probe is for a session that is free; with a limit, each message asks for itself
-        if not self.prepared or self.permit.is_tripped or self.allowance.is_active():
-            return None
-        self.following[session] = self.prepared.popleft()
-        return self.following[session]
-
-    # -------------------------------------------------------------------------
-    def _take_back(self, sendings):
-        """ Any session may take what is not ahead after all, or whose session has ended """
-
-        for session in list(self.following):
-            if not (self.transport.is_ahead(session) and
-                    (session in sendings or self.transport.is_ready(session))):
-                self.prepared.appendleft(self.following.pop(session))
-
-    # -------------------------------------------------------------------------
-    # Sessions
+    # Its steps
     #
     def _free(self, sendings):
         """ The sessions that are open and not at work (list) """
@@ -270,7 +161,7 @@ class SessionPool:
         at_work, opening = len(sendings.at_work()), len(sendings.opening())
         late = len(sendings) - at_work - opening
         quick = len(free) + len(sendings.at_work(SLOW_S))
-        messages = chosen + len(self.prepared) + len(supply) + self.lease.more
+        messages = chosen + len(self.messages.prepared) + len(supply) + self.lease.more
         if quick and not messages:
             sendings.close(sendings.opening())
             return
@@ -279,20 +170,9 @@ class SessionPool:
         # A relay that is late with all messages is not given more and more of them
         most = min(self.max_sessions, 2 * self.max_sessions - late) - at_work - len(free)
         number = min(wanted, most) - opening
-        if number > 0 and (quick or self._has_first(supply)):
+        if number > 0 and (quick or self.messages.has_first(supply)):
             for _ in range(number):
                 self._open(sendings, free)
-
-    # -------------------------------------------------------------------------
-    def _has_first(self, supply):
-        """ Whether there is a message, and it may be sent, so that a session is opened for it """
-
-        outgoing = self._take(supply)
-        if outgoing is None:
-            return False
-        self.prepared.appendleft(outgoing)
-        self.permit.use()
-        return True
 
     # -------------------------------------------------------------------------
     def _open(self, sendings, free):
@@ -315,7 +195,7 @@ class SessionPool:
                 continue
             usable = len(sendings.at_work()) + len(self._free(sendings))
             if isinstance(each.failure, Throttled):
-                self.allowance.note_opening(each, usable)
+                self.permit.pace_learning.note_opening(each, usable)
                 self.max_sessions = max(usable, 1)
                 continue
             if not isinstance(each.failure, ChannelFailure) or not usable and \

@@ -19,7 +19,7 @@ import time
 from functools import partial
 
 from ..clock import utcnow
-from ..replies import ChannelFailure, Throttled
+from ..replies import ChannelFailure
 from ..queue.workers import SCHEDULER, WorkerRow
 from ..states import DEFERRED, NEW
 from .claimer import Claimer
@@ -36,7 +36,7 @@ __all__ = ("Worker",)
 # How often a run that waits for the relay looks after its leases and new mail (seconds)
 CONTROL_EVERY_S = 1
 
-# How long a run waits for a limit that is reached: then it ends (seconds)
+# How long a run waits for a limit that is reached (seconds)
 MAX_WAIT_S = 15
 
 # How many replies one message may wait for in all: to connect, log in and hand over
@@ -47,8 +47,9 @@ class Worker:
     """ Sends the deliveries of a channel: one run, no longer than a run may take """
 
     def __init__(self, channel, transport, settings, commit, recover=None,
-                 message_time_s=None, insist=False, row=None, control=lambda: None, now=utcnow,
-                 clock=time.monotonic, sleep=time.sleep, chance=random.random):
+                 message_time_s=None, max_wait_s=MAX_WAIT_S, insist=False, row=None,
+                 control=lambda: None, now=utcnow, clock=time.monotonic, sleep=time.sleep,
+                 chance=random.random):
         """
             Args:
                 channel: the Channel
@@ -57,6 +58,8 @@ class Worker:
                 commit: commits what was written
                 recover: see Commits
                 message_time_s: what one message may take in all (seconds)
+                max_wait_s: how long to wait for a limit that is reached: then the
+                            run ends (seconds)
                 insist: see Permit
                 row: the WorkerRow; None = one for this run
                 control: function that is called all the time during the run, at
@@ -86,7 +89,7 @@ class Worker:
                                 self.message_time_s, clock)
         self.sendings = Sendings(clock, settings.reply_timeout)
         self.failure = None # why no further message is begun
-        self.max_wait_s = MAX_WAIT_S # for a limit that is reached
+        self.max_wait_s = max_wait_s
 
     # -------------------------------------------------------------------------
     def drain(self):
@@ -129,7 +132,7 @@ class Worker:
         self.commits.commit()
         try:
             self._send(lambda: next(claimed, None))
-            self._trip_if_failed()
+            self.permit.trip(self.failure)
         finally:
             self.transport.close()
             self.lease.release(ids)
@@ -157,7 +160,7 @@ class Worker:
                           self.settings.sessions, self.now, self.clock)
         try:
             count = self._send(partial(self._claim, claimer))
-            self.commits.patiently(self._trip_if_failed)
+            self.commits.patiently(partial(self.permit.trip, self.failure))
         finally:
             try:
                 self.commits.surely(self.lease.end)
@@ -184,8 +187,8 @@ class Worker:
             # After an interrupt, some messages are finished, and some under way
             self._weigh(self.sendings.taken())
             self.sendings.close()
-            self._write_results()
-        if self.failure and not isinstance(self.failure, (ChannelFailure, Throttled)):
+            self._begin({}, None)
+        if self.failure and not isinstance(self.failure, ChannelFailure):
             raise self.failure
         return handed_over + supply.settled
 
@@ -222,36 +225,10 @@ class Worker:
     def _weigh(self, finished):
         """ Keep the outcomes of messages, and find out what has caused a failure """
 
-        odd_messages = self.permit.odd_messages
-        self._learn(finished)
-        works, failures = odd_messages.weigh(finished)
+        works, failures = self.permit.weigh(finished, self.sendings.at_work())
         for each in finished:
             self.results.add(each.outgoing.deliveries, each.outcome, works)
-            if not isinstance(each.failure, Throttled) and \
-               not each.is_about_one_session(self.sendings.at_work(), odd_messages.accepted):
-                self.failure = self.failure or each.failure
         self.failure = self.failure or next(iter(failures), None)
-
-    # -------------------------------------------------------------------------
-    def _learn(self, finished):
-        """ Learn from the outcomes of messages how much the relay takes """
-
-        usable = len(self.sendings.at_work())
-        for each in finished:
-            if isinstance(each.failure, Throttled):
-                self.allowance.note_opening(each, usable)
-            else:
-                self.allowance.weigh(each, usable)
-        if self.transport.max_messages:
-            self.allowance.note_session_full(self.transport.max_messages)
-
-    # -------------------------------------------------------------------------
-    def _trip_if_failed(self):
-        """ Trip the breaker if the channel has failed in this run """
-
-        failure = self.failure or self.permit.odd_messages.unexplained
-        if failure:
-            self.permit.trip(failure)
 
     # -------------------------------------------------------------------------
     # Claim
@@ -262,7 +239,7 @@ class Worker:
         if self.is_over():
             return None
         # First: the results may close the breaker
-        self._write_results()
+        self._begin({}, None)
         return self.commits.patiently(claimer.claim)
 
     # -------------------------------------------------------------------------
@@ -280,15 +257,12 @@ class Worker:
         start = self.clock()
         begun = self.commits.surely(partial(self._write, chosen, supply))
         self.results.note_written()
-        self.allowance.note_written()
+        # They go back with the next results
+        beyond = self.allowance.note_written(chosen)
+        if beyond:
+            supply.give_up(beyond)
         self.sendings.commit_s = self.clock() - start
         self.pool.start(begun, self.sendings, self.deadline + self.message_time_s)
-
-    # -------------------------------------------------------------------------
-    def _write_results(self):
-        """ Write the results, and commit """
-
-        self._begin({}, None)
 
     # -------------------------------------------------------------------------
     def _write(self, chosen, supply):
@@ -303,12 +277,7 @@ class Worker:
         """
 
         self.results.write()
-        beyond = self.allowance.write()
-        if beyond:
-            # They go back with the next results
-            supply.give_up(beyond)
-            chosen = {session: outgoing for session, outgoing in chosen.items()
-                      if outgoing not in beyond}
+        chosen = self.allowance.write(chosen)
         now = self.now()
         if self.commits.recover:
             # Not in the caller's transaction: it would lock the rows of others

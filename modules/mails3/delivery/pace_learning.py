@@ -1,0 +1,154 @@
+# -*- coding: utf-8 -*-
+
+"""
+    What a run learns of the relay's pace, from what becomes of its messages
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+from datetime import timedelta
+from functools import partial
+
+from ..replies import Throttled, TransientFailure
+from ..throttling import CONNECTIONS
+from .limits import seconds
+from .pace import Pace
+
+__all__ = ("PaceLearning",)
+
+# What the relay has taken counts for the pace from so long before its first refusal
+RECENT = timedelta(seconds=60)
+
+# The database may keep whole seconds only
+PRECISION_S = 1
+
+# =============================================================================
+class PaceLearning:
+    """ Changes the Pace of an Allowance; commits are the caller's """
+
+    def __init__(self, channel, allowance, now):
+        """
+            Args:
+                channel: the Channel
+                allowance: the Allowance
+                now: tells the time (datetime)
+        """
+
+        self.claims = channel.claims
+        self.allowance = allowance
+        self.workers = allowance.workers
+        self.now = now
+        self.accepted_since = None # the first message that was accepted was handed over
+
+    # -------------------------------------------------------------------------
+    @property
+    def pace(self):
+        """ The Pace, as far as it is known """
+
+        return self.allowance.limits.pace
+
+    # -------------------------------------------------------------------------
+    def weigh(self, finished, usable):
+        """
+            Learn from the outcome of a message
+
+            Args:
+                finished: the Finished; where the relay wants less mail for a second
+                          time, and has taken other mail meanwhile, the message is
+                          to blame: its error is replaced by a TransientFailure
+                usable: how many other sessions this run has
+        """
+
+        now, outcome = self.now(), finished.outcome
+        began = now - timedelta(seconds=finished.seconds)
+        throttled = self._throttled(finished.outgoing.deliveries, outcome, now)
+        if None in outcome.values():
+            self.accepted_since = self.accepted_since or began
+            if self.pace.is_learned():
+                self._change(Pace.note_accepted, count=1, began=seconds(began), now=seconds(now))
+        if throttled:
+            self._note_throttled(throttled, finished.outgoing.deliveries[0].id, usable, began, now)
+
+    # -------------------------------------------------------------------------
+    def _throttled(self, deliveries, outcome, now):
+        """
+            Find out whether the relay wants less mail
+
+            Args:
+                deliveries: of the message
+                outcome: of the message (dict), changed as weigh() says
+                now: the time
+
+            Returns:
+                the Throttled, or None
+        """
+
+        throttled = None
+        for delivery in deliveries:
+            error = outcome.get(delivery.address)
+            if not isinstance(error, Throttled):
+                continue
+            if delivery.throttled_on and \
+               self.pace.accepted_at > seconds(delivery.throttled_on) + PRECISION_S:
+                outcome[delivery.address] = TransientFailure(error.reason)
+                self._change(Pace.note_nothing, now=seconds(now))
+            else:
+                throttled = error
+        return throttled
+
+    # -------------------------------------------------------------------------
+    def note_opening(self, finished, usable):
+        """ The relay takes no further session (arguments as for weigh()) """
+
+        now = self.now()
+        self._note_throttled(finished.failure, None, usable,
+                             now - timedelta(seconds=finished.seconds), now)
+
+    # -------------------------------------------------------------------------
+    def note_session_full(self, messages):
+        """ The relay takes so many messages by one session """
+
+        if messages != self.allowance.messages_per_session:
+            self._change(Pace.note_session_full, messages=messages)
+
+    # -------------------------------------------------------------------------
+    def _note_throttled(self, error, delivery_id, usable, began, now):
+        """
+            The relay wants less mail
+
+            Args:
+                error: the Throttled
+                delivery_id: of the message; None = a session was to be opened
+                usable: how many other sessions this run has
+                began: when the message was handed over, or the session opened
+                now: the time
+        """
+
+        times = {"began": seconds(began), "now": seconds(now)}
+        if error.limit == CONNECTIONS:
+            _, workers = self.workers.place_of("")
+            self._change(Pace.note_too_many_sessions, usable = usable * workers, **times)
+        else:
+            # Also if a new session is full
+            recent = None if self.pace.rate else self._recent(now, delivery_id)
+            self._change(Pace.note_refused, recent=recent, **times)
+
+    # -------------------------------------------------------------------------
+    def _recent(self, now, delivery_id):
+        """ How many messages the relay has taken lately: see Pace.note_refused() """
+
+        if delivery_id is None:
+            return None
+        since, count = self.claims.sent_since(now - RECENT, delivery_id)
+        # More precise, if this run was the first
+        since = max(filter(None, (since, self.accepted_since)), default=None)
+        return (seconds(since), count) if count else None
+
+    # -------------------------------------------------------------------------
+    def _change(self, method, **arguments):
+        """ Change the Pace by one of its methods, to be written """
+
+        self.allowance.change_pace(partial(method, **arguments))
+
+# END =========================================================================

@@ -105,6 +105,7 @@ class Throttled(DeliveryError):
         The relay wants less mail now: the message is not to blame
 
         limit: RATE, CONNECTIONS or MESSAGES_PER_SESSION (see throttling.py)
+        is_repeated: other mail has been accepted since the message was last throttled
     """
 
     def __init__(self, reason, limit=RATE):
@@ -112,6 +113,7 @@ class Throttled(DeliveryError):
 
         super().__init__(reason)
         self.limit = limit
+        self.is_repeated = False
 
     # -------------------------------------------------------------------------
     def __str__(self):

@@ -98,6 +98,7 @@ class Delivery:
     lease: str                    # our claim: a result counts while it is valid
     is_secret: bool = False       # its content is dropped once it is sent
     throttled_on: Optional[datetime] = None # the relay wanted less mail when it took this
+    throttle_count: int = 0       # how often, with other mail accepted in between
 
 # -----------------------------------------------------------------------------
 def state_of(status, queue):

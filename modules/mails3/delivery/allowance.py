@@ -144,6 +144,12 @@ class Allowance:
         return max((self.blocked_until - self.now()).total_seconds(), 0)
 
     # -------------------------------------------------------------------------
+    def next_on(self):
+        """ When the next message may go (datetime) """
+
+        return self.blocked_until or self.now()
+
+    # -------------------------------------------------------------------------
     def take(self, outgoing):
         """
             A message is about to be handed over

@@ -10,7 +10,9 @@
 
     - a refusal begins a pause, in which single messages find out when the relay
       takes mail again: each wait is twice as long as the one before
-    - when it takes one, the average is known: messages go evenly at this pace
+    - when it takes one, the average is known: messages go evenly, at a little less
+      than that. Two sites that share a relay come to equal parts of it, because
+      both lose a part of their pace, and win the same.
     - the pace rises slowly, and faster the longer nothing is refused (as TCP
       does, RFC 5681 and 9438), until it is too fast again
 
@@ -19,7 +21,7 @@
 """
 
 from dataclasses import asdict, dataclass, fields
-from math import inf
+from math import inf, sqrt
 from typing import Optional
 
 __all__ = ("Pace",)
@@ -27,6 +29,14 @@ __all__ = ("Pace",)
 # The waits for a relay that says "slower" (seconds); the longest one after TEN_MINUTES_S
 FIRST_PAUSE_S, MAX_PAUSE_S, MAX_LATE_PAUSE_S = 0.25, 30, 300
 TEN_MINUTES_S = 600
+# How much longer each wait is than the one before: while nothing is known of the
+# relay, and later
+FIRST_FACTOR, FACTOR = 3, 2
+
+# The part of the average at which messages go after a refusal
+LESS = 0.93
+# From so few messages the average is not precise: the pause is a large part of it
+FEW_COUNTED = 10
 
 # How long a message that finds out may take: its worker may be lost (seconds)
 PROBE_S = 10
@@ -35,9 +45,9 @@ PROBE_S = 10
 AHEAD_S = 0.25
 
 # The pace rises after so many messages, or after fewer and some time (seconds): by
-# one percent, then by two, three ...
+# one percent, then by two, three ...; by a quarter of a message a minute at least
 MESSAGES_PER_STEP, FEW_MESSAGES, STEP_S = 40, 10, 60
-STEP = 0.01
+STEP, SMALLEST_STEP = 0.01, 0.25 / 60
 
 # Faster than that is no limit (messages per second)
 MAX_RATE = 1000
@@ -153,22 +163,16 @@ class Pace:
             return
         if self.pause_s:
             longest_s = MAX_PAUSE_S if now - self.paused_at < TEN_MINUTES_S else MAX_LATE_PAUSE_S
-            self.pause_s = min(2 * self.pause_s, longest_s)
+            self.pause_s = min((FACTOR if self.rate else FIRST_FACTOR) * self.pause_s, longest_s)
         else:
-            self.pause_s = min(max(1 / self.rate if self.rate else 0, FIRST_PAUSE_S), MAX_PAUSE_S)
+            wait_s = FIRST_PAUSE_S / self.rate if self.rate else 0
+            self.pause_s = min(max(wait_s, FIRST_PAUSE_S), MAX_PAUSE_S)
             self.paused_at = now
             self.is_guess = False
         if self.rate is None and recent:
             self.counted_at, self.counted = recent
         self.refused_at = now
         self.next_at = now + self.pause_s
-
-    # -------------------------------------------------------------------------
-    def note_nothing(self, now):
-        """ A message in a pause has found nothing out: another one may follow """
-
-        if self.pause_s:
-            self.next_at = min(self.next_at, now + self.pause_s)
 
     # -------------------------------------------------------------------------
     def note_too_many_sessions(self, usable, began, now):
@@ -201,13 +205,23 @@ class Pace:
         """ The relay takes mail again, with a message that was handed over at a time """
 
         if self.counted_at is not None and self.counted and began > self.counted_at:
-            self.rate = self.counted / (began - self.counted_at)
+            self.rate = LESS * self._average(began)
         elif self.rate is None:
             self.rate, self.is_guess = 1 / self.pause_s, True
         self.pause_s = 0
         self.next_at = began + 1 / self.rate
         self._count_from(began)
         self.steps, self.step_count, self.step_at = 0, 0, now
+
+    # -------------------------------------------------------------------------
+    def _average(self, time):
+        """ How many messages a second the relay has taken until a time, on average """
+
+        average = self.counted / (time - self.counted_at)
+        if self.counted < FEW_COUNTED and self.refused_at > self.counted_at:
+            # Until the last refusal, it was too many
+            return sqrt(average * self.counted / (self.refused_at - self.counted_at))
+        return average
 
     # -------------------------------------------------------------------------
     def _count_from(self, time):
@@ -229,7 +243,7 @@ class Pace:
         elif self.step_count >= MESSAGES_PER_STEP or \
                 self.step_count >= FEW_MESSAGES and now - self.step_at >= STEP_S:
             self.steps += 1
-            self.rate *= 1 + STEP * self.steps
+            self.rate += self.steps * max(STEP * self.rate, SMALLEST_STEP)
             self.step_count, self.step_at = 0, now
         if self.rate > MAX_RATE:
             self.rate, self.next_at, self.is_guess, self.counted_at = None, 0, False, None

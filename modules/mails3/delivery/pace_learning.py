@@ -20,6 +20,9 @@ __all__ = ("PaceLearning",)
 # What the relay has taken counts for the pace from so long before its first refusal
 RECENT = timedelta(seconds=60)
 
+# So often it may be chance that a message is throttled again, after others were accepted
+MAX_REPEATED = 2
+
 # The database may keep whole seconds only
 PRECISION_S = 1
 
@@ -54,8 +57,8 @@ class PaceLearning:
             Learn from the outcome of a message
 
             Args:
-                finished: the Finished; where the relay wants less mail for a second
-                          time, and has taken other mail meanwhile, the message is
+                finished: the Finished; where the relay has wanted less mail again and
+                          again, and has taken other mail meanwhile, the message is
                           to blame: its error is replaced by a TransientFailure
                 usable: how many other sessions this run has
         """
@@ -89,12 +92,12 @@ class PaceLearning:
             error = outcome.get(delivery.address)
             if not isinstance(error, Throttled):
                 continue
+            throttled = error
             if delivery.throttled_on and \
                self.pace.accepted_at > seconds(delivery.throttled_on) + PRECISION_S:
-                outcome[delivery.address] = TransientFailure(error.reason)
-                self._change(Pace.note_nothing, now=seconds(now))
-            else:
-                throttled = error
+                error.is_repeated = True
+                if delivery.throttle_count >= MAX_REPEATED:
+                    outcome[delivery.address] = TransientFailure(error.reason)
         return throttled
 
     # -------------------------------------------------------------------------

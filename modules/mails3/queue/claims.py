@@ -125,7 +125,7 @@ class Claims:
         return self.db(table.id.belongs(ids) & (table.lease == lease)).select(
                     table.id, table.outbox_id, table.message_id, table.attempts,
                     table.deferred_on, table.begun_on, table.in_doubt_count,
-                    table.put_back_on, table.throttled_on, table.lease,
+                    table.put_back_on, table.throttled_on, table.throttle_count, table.lease,
                     outbox.id, outbox.address, outbox.status, outbox.retries,
                     message.expires_on, message.individual, message.secret,
                     message.stored_bytes,
@@ -261,6 +261,7 @@ def delivery_of(row):
                     in_doubt_count = own.in_doubt_count or 0,
                     put_back_on = own.put_back_on,
                     throttled_on = own.throttled_on,
+                    throttle_count = own.throttle_count or 0,
                     lease = own.lease,
                     is_secret = bool(message.secret),
                     )

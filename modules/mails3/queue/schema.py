@@ -59,6 +59,7 @@ FIELDS = {
         ("in_doubt_count", "integer", {"default": 0}), # earlier handovers without an answer
         ("put_back_on", "datetime", {}),               # the relay went away when it took this
         ("throttled_on", "datetime", {}),              # the relay wanted less mail
+        ("throttle_count", "integer", {"default": 0}), # how often, with others accepted between
         ("tried_on", "datetime", {}),
         ("reply", "string", {"length": 512}),          # why it is in its state
         ),

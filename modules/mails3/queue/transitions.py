@@ -43,6 +43,9 @@ __all__ = ("IntakeTransitions", "NotPossible", "OperatorTransitions", "Transitio
 
 DELETED = "Deleted in the outbox of the app"
 
+# The lease of a delivery that no worker has, and that is to wait for a moment
+THROTTLED = "throttled"
+
 # How many deleted rows are looked at in one go
 DELETED_LIMIT = 1000
 
@@ -261,12 +264,21 @@ class Transitions(Withdrawals):
                             put_back_on=now, priority=BEHIND, due_on=now, **RELEASED)
 
     # -------------------------------------------------------------------------
-    def throttle(self, delivery, now):
-        """ The relay wanted less mail when it took it: not attempted, as before """
+    def throttle(self, delivery, count, now, until):
+        """
+            The relay wanted less mail when it took it: not attempted, as before
+
+            Args:
+                delivery: the Delivery
+                count: for throttle_count
+                now: the time
+                until: no worker claims it before that: another message is tried next
+        """
 
         return self._change(delivery, begun_on=delivery.begun_on,
                             in_doubt_count=delivery.in_doubt_count,
-                            throttled_on=now, **RELEASED)
+                            throttled_on=now, throttle_count=count,
+                            lease=THROTTLED, leased_until=until)
 
     # -------------------------------------------------------------------------
     def put_messages_last(self, message_ids, now):
@@ -493,6 +505,7 @@ class OperatorTransitions:
                           in_doubt_count = 0,
                           put_back_on = None,
                           throttled_on = None,
+                          throttle_count = 0,
                           reply = None,
                           )
 

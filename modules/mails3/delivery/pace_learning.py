@@ -156,7 +156,7 @@ class PaceLearning:
     def note_session_full(self, messages):
         """ The relay takes so many messages by one session """
 
-        if messages != self.allowance.messages_per_session:
+        if messages != self.pace.messages_per_session:
             self._change(Pace.note_session_full, messages=messages)
 
     # -------------------------------------------------------------------------

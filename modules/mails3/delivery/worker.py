@@ -72,7 +72,7 @@ class Worker:
         self.channel = channel
         self.transport = transport
         self.settings = settings
-        self.now, self.clock, self.control = now, clock, control
+        self.now, self.clock, self.chance, self.control = now, clock, chance, control
 
         self.message_time_s = REPLIES_PER_MESSAGE * settings.reply_timeout \
             if message_time_s is None else message_time_s
@@ -157,7 +157,7 @@ class Worker:
         """ Send the deliveries of some queues; arguments as for Claimer, returns as drain() """
 
         claimer = Claimer(self.channel, self.lease, self.permit, queues, passes,
-                          self.settings.sessions, self.now, self.clock)
+                          self.settings.sessions, self.now, self.clock, self.chance)
         try:
             count = self._send(partial(self._claim, claimer))
             self.commits.patiently(partial(self.permit.trip, self.failure))
@@ -194,11 +194,13 @@ class Worker:
 
     # -------------------------------------------------------------------------
     def _waits(self):
-        """ Wait a moment if a limit is reached; returns whether the run goes on """
+        """ Wait a moment if a limit was reached; returns whether the run goes on """
 
-        wait_s = self.allowance.wait_s()
-        if not wait_s or wait_s > self.max_wait_s or self.failure or self.is_over():
+        wait_s, is_blocked = self.allowance.wait_s(), self.allowance.blocked_until is not None
+        if not is_blocked or wait_s > self.max_wait_s or self.failure or self.is_over():
             return False
+        if not wait_s: # It has ended since a message asked
+            self.allowance.left()
         self.commits.sleep(min(wait_s, CONTROL_EVERY_S))
         return True
 

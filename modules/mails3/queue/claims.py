@@ -8,6 +8,7 @@
 """
 
 from datetime import timedelta
+from math import inf
 
 from ..states import NEW, SENT, UNSENT, Delivery
 from .database import execute, skip_locked
@@ -63,7 +64,7 @@ class Claims:
         return not self.db(self.waiting(queue, now) & self._is_free(now)).isempty()
 
     # -------------------------------------------------------------------------
-    def claim(self, queue, limit, now, until, lease):
+    def claim(self, queue, limit, now, until, lease, messages=inf):
         """
             Claim deliveries that no worker has claimed, or whose lease is over;
             to be committed before one of them is sent
@@ -74,19 +75,42 @@ class Claims:
                 now: the time
                 until: the end of the lease
                 lease: the worker's own (str)
+                messages: of how many messages at most, of which the last one is not
+                          cut; an individual mail counts as one
 
             Returns:
                 list of Delivery, see claim_these(); None if no delivery waits
         """
 
+        free = self.waiting(queue, now) & self._is_free(now)
+        ids = self._select(free, min(limit, messages))
+        if not ids:
+            return None
+        if messages < limit and len(ids) == messages:
+            ids += self._select(free & self._same_message(ids[-1]) &
+                                ~self.delivery.id.belongs(ids), limit - messages)
+        return self.claim_these(ids, now, until, lease)
+
+    # -------------------------------------------------------------------------
+    def _select(self, query, limit):
+        """ The ids of deliveries, in the order to send them (list); skips locked ones """
+
         table = self.delivery
-        select = self.db(self.waiting(queue, now) & self._is_free(now))._select(
-                        table.id,
-                        orderby = table.priority | table.due_on | table.id,
-                        limitby = (0, limit),
-                        )
-        ids = [row[0] for row in self.db.executesql(skip_locked(self.db, select))]
-        return self.claim_these(ids, now, until, lease) if ids else None
+        select = self.db(query)._select(table.id,
+                                        orderby = table.priority | table.due_on | table.id,
+                                        limitby = (0, limit),
+                                        )
+        return [row[0] for row in self.db.executesql(skip_locked(self.db, select))]
+
+    # -------------------------------------------------------------------------
+    def _same_message(self, delivery_id):
+        """ Query for the deliveries that are sent together with a delivery """
+
+        table, message = self.delivery, self.tables.message
+        own = self.db(table.id == delivery_id)._select(table.message_id)
+        return table.message_id.belongs(self.db(message.id.belongs(own) &
+                                                (message.individual == False)
+                                                )._select(message.id))
 
     # -------------------------------------------------------------------------
     def claim_these(self, ids, now, until, lease):

@@ -13,6 +13,7 @@ from typing import Optional
 
 from ..queue.workers import Workers
 from ..states import SENT
+from ..delivery.activity import is_hanging
 from ..delivery.breaker import CONFIGURATION, TRIPPED, fingerprints_of, is_paused
 from .configuration import configuration_in_use, configuration_warnings
 from .worker_list import worker_list
@@ -164,7 +165,7 @@ class Status:
             return Problem("worker", BROKEN, "No worker is alive",
                            "%s. Start one: python3 applications/%s/modules/mails3 work" %
                            (what, self.mail.site))
-        if self.channel.claims.is_neglected(since) and self.channel.activity.is_idle(since):
+        if is_hanging(self.channel, since, self.now):
             return Problem("worker", BROKEN, "The worker seems to hang",
                            "It is alive, but new mail has been waiting since before "
                            "%s. Restart it." % stamp(since), self.channel_row.drained_on)

@@ -9,8 +9,9 @@
 """
 
 from ..queue.channel_row import CLOSED
+from .allowance import Allowance
 
-__all__ = ("Activity",)
+__all__ = ("Activity", "is_hanging")
 
 # =============================================================================
 class Activity:
@@ -52,5 +53,23 @@ class Activity:
 
         row = self.row.read()
         return row.manual_run_on is not None and row.manual_run_on >= since
+
+# -----------------------------------------------------------------------------
+def is_hanging(channel, since, now):
+    """
+        Whether a channel's workers seem to hang: new mail has been waiting since
+        before a time, no run has been at work since then, and no limit is the cause
+
+        Args:
+            channel: the Channel
+            since: the time
+            now: the time at this moment
+    """
+
+    if not channel.claims.is_neglected(since) or not channel.activity.is_idle(since):
+        return False
+    row = channel.row.read()
+    # Also then: a limit that has just ended is no delay of the workers
+    return all(Allowance.at(channel, row, time).left() for time in (since, now))
 
 # END =========================================================================

@@ -98,13 +98,14 @@ class Wakeup:
         if self.is_known_missing():
             return False
         mail, channel = self.mail, self.mail.channel()
-        since = utcnow() - timedelta(seconds=mail.options.neglect_timeout)
+        now = utcnow()
+        since = now - timedelta(seconds=mail.options.neglect_timeout)
         if not mail.tasks.count_workers() and not channel.activity.has_manual_runs(since):
             mail.log_sometimes("No worker is alive: %s. Start one: "
                                "python3 applications/%s/modules/mails3 work" %
                                (self._consequence(), mail.site))
             return False
-        if channel.claims.is_neglected(since) and channel.activity.is_idle(since):
+        if channel.activity.is_neglected(since, now):
             mail.log_sometimes("A scheduler worker is alive, but mail has been waiting since "
                                "before %s UTC: the worker seems to hang. Restart it." %
                                since.replace(microsecond=0))

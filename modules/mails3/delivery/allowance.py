@@ -10,12 +10,14 @@
 """
 
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple, Optional
 
 from ..queue.workers import Workers
 from ..settings import read_rates
 from ..states import EMAIL
 from .limits import Limits, seconds, time_of
+from .pace import Pace
 
 __all__ = ("Allowance",)
 
@@ -142,6 +144,14 @@ class Allowance:
         if self.blocked_until is None:
             return 0
         return max((self.blocked_until - self.now()).total_seconds(), 0)
+
+    # -------------------------------------------------------------------------
+    def lend(self):
+        """ An urgent message waits: if only the pace holds it up, it may go before its turn """
+
+        now = seconds(self.now())
+        if self.limits.pace.may_lend(now) and self.limits.rates_left(now):
+            self.change_pace(partial(Pace.lend, now=now))
 
     # -------------------------------------------------------------------------
     def next_on(self):

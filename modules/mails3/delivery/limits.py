@@ -83,14 +83,20 @@ class Limits:
 
         if not self.pace.left(now):
             return 0
-        left = min((rate.left(now) for rate in self.rates), default=inf)
+        left = self.rates_left(now)
         return min(recipients, left) if self.counts_recipients or not left else recipients
 
     # -------------------------------------------------------------------------
     def left(self, now):
         """ How many deliveries may be handed over now """
 
-        return min([self.pace.left(now), *(rate.left(now) for rate in self.rates)])
+        return min(self.pace.left(now), self.rates_left(now))
+
+    # -------------------------------------------------------------------------
+    def rates_left(self, now):
+        """ How many may go now by the rates that the site sets """
+
+        return min((rate.left(now) for rate in self.rates), default=inf)
 
     # -------------------------------------------------------------------------
     def free_at(self, now):

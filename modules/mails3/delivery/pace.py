@@ -26,15 +26,19 @@ from typing import Optional
 
 __all__ = ("Pace",)
 
-# The waits for a relay that says "slower" (seconds); the longest one after TEN_MINUTES_S
-FIRST_PAUSE_S, MAX_PAUSE_S, MAX_LATE_PAUSE_S = 0.25, 30, 300
-TEN_MINUTES_S = 600
+# The waits for a relay that says "slower" (seconds): the first one while nothing is
+# known of the relay; later, as long as a part of a message takes at its pace
+FIRST_PAUSE_S = 0.25
+FIRST_WAIT, SHORTEST_PAUSE_S = 0.5, 0.1
+# The longest wait, and how long it may be as a part of the whole pause
+LONGEST_PAUSE_S, LONGEST_PART, MAX_PAUSE_S = 30, 0.25, 300
 # How much longer each wait is than the one before: while nothing is known of the
 # relay, and later
 FIRST_FACTOR, FACTOR = 3, 2
 
-# The part of the average at which messages go after a refusal
-LESS = 0.93
+# The part of the average at which messages go after a refusal; if it has become
+# less than a part of the pace, others need more of the relay
+LESS, MUCH_LESS, SHRINKS = 0.94, 0.9, 0.7
 # From so few messages the average is not precise: the pause is a large part of it
 FEW_COUNTED = 10
 
@@ -42,12 +46,15 @@ FEW_COUNTED = 10
 PROBE_S = 10
 
 # So many messages may go ahead of an even pace as are due in this time (seconds)
-AHEAD_S = 0.25
+AHEAD_S = 0.07
 
-# The pace rises after so many messages, or after fewer and some time (seconds): by
-# one percent, then by two, three ...; by a quarter of a message a minute at least
-MESSAGES_PER_STEP, FEW_MESSAGES, STEP_S = 40, 10, 60
-STEP, SMALLEST_STEP = 0.01, 0.25 / 60
+# The pace rises in steps: after so many messages, or after fewer and some time
+# (seconds); after a few steps without a refusal, very few are enough
+MESSAGES_PER_STEP, FEW_MESSAGES, VERY_FEW, STEP_S = 25, 10, 3, 60
+SURE_STEPS = 3
+# The first step: a part of the pace, and messages per second at least. The second one
+# is four times, the third one nine times as high, and so on.
+STEP, SMALLEST_STEP = 0.007, 0.05 / 60
 
 # Faster than that is no limit (messages per second)
 MAX_RATE = 1000
@@ -66,6 +73,7 @@ class Pace:
 
     rate: Optional[float] = None  # messages per second; None = as fast as it takes them
     next_at: float = 0            # no message before that
+    is_lent: bool = False         # but one, which may go before its turn
     pause_s: float = 0            # the last wait in a pause; 0 = not in a pause
     paused_at: float = 0          # the pause began
     refused_at: float = 0         # the last refusal that has changed the pace
@@ -75,6 +83,7 @@ class Pace:
     counted_at: Optional[float] = None
     counted: int = 0
     # The rise
+    doubt: float = 0              # how much higher the average may be than what was measured
     steps: int = 0
     step_count: int = 0
     step_at: float = 0
@@ -82,6 +91,7 @@ class Pace:
     max_sessions: Optional[int] = None # at a time, of all workers
     sessions_at: float = 0             # when that was learned
     messages_per_session: Optional[int] = None
+    words: Optional[str] = None   # a refusal that is taken for "slower", see pace_learning.py
 
     # -------------------------------------------------------------------------
     @classmethod
@@ -108,6 +118,8 @@ class Pace:
     def left(self, now):
         """ How many messages may go at a time """
 
+        if self.is_lent:
+            return 1
         if now < self.next_at:
             return 0
         if self.pause_s:
@@ -117,9 +129,22 @@ class Pace:
         return 1 + int((now - max(self.next_at, now - AHEAD_S)) * self.rate)
 
     # -------------------------------------------------------------------------
+    def may_lend(self, now):
+        """ Whether one urgent message may go before its turn: the next one waits for longer """
+
+        return not self.pause_s and bool(self.rate) and now >= self.next_at - 1 / self.rate
+
+    # -------------------------------------------------------------------------
+    def lend(self, now):
+        """ Let one message go before its turn, if it may """
+
+        self.is_lent = self.may_lend(now)
+
+    # -------------------------------------------------------------------------
     def spend(self, count, now):
         """ Messages are handed over """
 
+        self.is_lent = False
         if self.pause_s:
             self.next_at = now + PROBE_S
         elif self.rate:
@@ -162,11 +187,12 @@ class Pace:
             # Handed over before the pace was changed
             return
         if self.pause_s:
-            longest_s = MAX_PAUSE_S if now - self.paused_at < TEN_MINUTES_S else MAX_LATE_PAUSE_S
-            self.pause_s = min((FACTOR if self.rate else FIRST_FACTOR) * self.pause_s, longest_s)
+            longest_s = max(LONGEST_PAUSE_S, LONGEST_PART * (now - self.paused_at))
+            self.pause_s = min((FACTOR if self.rate else FIRST_FACTOR) * self.pause_s,
+                               longest_s, MAX_PAUSE_S)
         else:
-            wait_s = FIRST_PAUSE_S / self.rate if self.rate else 0
-            self.pause_s = min(max(wait_s, FIRST_PAUSE_S), MAX_PAUSE_S)
+            self.pause_s = FIRST_PAUSE_S if self.rate is None else \
+                min(max(FIRST_WAIT / self.rate, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
             self.paused_at = now
             self.is_guess = False
         if self.rate is None and recent:
@@ -195,6 +221,12 @@ class Pace:
             self.note_refused(began, now)
 
     # -------------------------------------------------------------------------
+    def note_words(self, words):
+        """ A refusal in these words is taken for "slower" """
+
+        self.words = words
+
+    # -------------------------------------------------------------------------
     def note_session_full(self, messages):
         """ The relay takes so many messages per session """
 
@@ -205,7 +237,7 @@ class Pace:
         """ The relay takes mail again, with a message that was handed over at a time """
 
         if self.counted_at is not None and self.counted and began > self.counted_at:
-            self.rate = LESS * self._average(began)
+            self._measure(began)
         elif self.rate is None:
             self.rate, self.is_guess = 1 / self.pause_s, True
         self.pause_s = 0
@@ -214,14 +246,23 @@ class Pace:
         self.steps, self.step_count, self.step_at = 0, 0, now
 
     # -------------------------------------------------------------------------
-    def _average(self, time):
-        """ How many messages a second the relay has taken until a time, on average """
+    def _measure(self, time):
+        """ The pace from what the relay has taken until a time """
 
         average = self.counted / (time - self.counted_at)
-        if self.counted < FEW_COUNTED and self.refused_at > self.counted_at:
-            # Until the last refusal, it was too many
-            return sqrt(average * self.counted / (self.refused_at - self.counted_at))
-        return average
+        # Until the last refusal, it was too many
+        bound = self.counted / max(self.refused_at - self.counted_at, 1e-3)
+        self.doubt = max(bound / average - 1, 0)
+        if self.counted < FEW_COUNTED:
+            average = sqrt(average * bound)
+        less = LESS
+        if self.rate:
+            # The pace has risen to what was too much; or others need more of the relay
+            if average > SHRINKS * self.rate:
+                average = sqrt(average * self.rate)
+            else:
+                less = MUCH_LESS
+        self.rate = less * average
 
     # -------------------------------------------------------------------------
     def _count_from(self, time):
@@ -239,13 +280,17 @@ class Pace:
             return
         self.step_count += count
         if self.is_guess:
-            self.rate = min(self.rate * 2 ** count, 2 * MAX_RATE)
+            self.rate = min(self.rate * 2 ** count, MAX_RATE)
         elif self.step_count >= MESSAGES_PER_STEP or \
-                self.step_count >= FEW_MESSAGES and now - self.step_at >= STEP_S:
+                now - self.step_at >= STEP_S and \
+                self.step_count >= (FEW_MESSAGES if self.steps < SURE_STEPS else VERY_FEW):
             self.steps += 1
-            self.rate += self.steps * max(STEP * self.rate, SMALLEST_STEP)
+            self.rate += max(self.steps ** 2 * max(STEP * self.rate, SMALLEST_STEP),
+                             self.doubt / 2 * self.rate)
+            self.doubt /= 2
             self.step_count, self.step_at = 0, now
         if self.rate > MAX_RATE:
             self.rate, self.next_at, self.is_guess, self.counted_at = None, 0, False, None
+            self.words = None
 
 # END =========================================================================

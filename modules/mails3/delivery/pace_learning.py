@@ -7,10 +7,12 @@
     @license: MIT
 """
 
+import re
+
 from datetime import timedelta
 from functools import partial
 
-from ..replies import Throttled, TransientFailure
+from ..replies import RCPT, Throttled, TransientFailure
 from ..throttling import CONNECTIONS
 from .limits import seconds
 from .pace import Pace
@@ -20,11 +22,23 @@ __all__ = ("PaceLearning",)
 # What the relay has taken counts for the pace from so long before its first refusal
 RECENT = timedelta(seconds=60)
 
+# So many messages in a row, refused in the same words, are no chance
+IN_A_ROW = 3
+
 # So often it may be chance that a message is throttled again, after others were accepted
 MAX_REPEATED = 2
 
+MAX_WORDS = 200 # characters
+
 # The database may keep whole seconds only
 PRECISION_S = 1
+
+# -----------------------------------------------------------------------------
+def words_of(error):
+    """ The words of a refusal (DeliveryError), without what differs between messages (str) """
+
+    text = re.sub(r"<?[^\s<>]+@[^\s<>]+>?|\d+", "", error.text)
+    return ("%s %s" % (error.code, " ".join(text.split())))[:MAX_WORDS]
 
 # =============================================================================
 class PaceLearning:
@@ -43,6 +57,7 @@ class PaceLearning:
         self.workers = allowance.workers
         self.now = now
         self.accepted_since = None # the first message that was accepted was handed over
+        self.refused = {} # words: messages that were refused since one was accepted (set)
 
     # -------------------------------------------------------------------------
     @property
@@ -63,6 +78,7 @@ class PaceLearning:
                 usable: how many other sessions this run has
         """
 
+        self._guess(finished.outgoing.deliveries[0].message_id, finished.outcome)
         now, outcome = self.now(), finished.outcome
         began = now - timedelta(seconds=finished.seconds)
         throttled = self._throttled(finished.outgoing.deliveries, outcome, now)
@@ -72,6 +88,32 @@ class PaceLearning:
                 self._change(Pace.note_accepted, count=1, began=seconds(began), now=seconds(now))
         if throttled:
             self._note_throttled(throttled, finished.outgoing.deliveries[0].id, usable, began, now)
+
+    # -------------------------------------------------------------------------
+    def _guess(self, message_id, outcome):
+        """
+            Take a refusal for "slower" that nobody knows: several messages in a row
+            were refused in the same words, after others were accepted
+
+            Args:
+                message_id: of the message
+                outcome: of the message (dict): such a refusal is replaced by a
+                         Throttled. At RCPT it may be about the recipient all the
+                         same (greylisting): there only the pace drops.
+        """
+
+        if None in outcome.values():
+            self.refused = {}
+        for address, error in outcome.items():
+            if not isinstance(error, TransientFailure) or not error.code:
+                continue
+            words = words_of(error)
+            if self.accepted_since and words != self.pace.words:
+                self.refused.setdefault(words, set()).add(message_id)
+                if len(self.refused[words]) >= IN_A_ROW:
+                    self._change(Pace.note_words, words=words)
+            if words == self.pace.words and error.phase != RCPT:
+                outcome[address] = Throttled(error.reason)
 
     # -------------------------------------------------------------------------
     def _throttled(self, deliveries, outcome, now):
@@ -90,6 +132,8 @@ class PaceLearning:
         throttled = None
         for delivery in deliveries:
             error = outcome.get(delivery.address)
+            if isinstance(error, TransientFailure) and words_of(error) == self.pace.words:
+                throttled = throttled or Throttled(error.reason)
             if not isinstance(error, Throttled):
                 continue
             throttled = error

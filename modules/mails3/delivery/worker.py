@@ -200,6 +200,8 @@ class Worker:
         if not wait_s or wait_s > self.max_wait_s or self.failure or self.is_over():
             return False
         self.commits.sleep(min(wait_s, CONTROL_EVERY_S))
+        if wait_s > CONTROL_EVERY_S and self.channel.claims.has_urgent(self.now()):
+            self.allowance.lend()
         return True
 
     # -------------------------------------------------------------------------

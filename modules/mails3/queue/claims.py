@@ -9,7 +9,7 @@
 
 from datetime import timedelta
 
-from ..states import NEW, SENT, UNSENT, Delivery
+from ..states import NEW, SENT, UNSENT, URGENT, Delivery
 from .database import execute, skip_locked
 
 __all__ = ("Claims", "OWN_LEASE")
@@ -61,6 +61,13 @@ class Claims:
         """ Whether a delivery waits that no worker has claimed: one query, no write """
 
         return not self.db(self.waiting(queue, now) & self._is_free(now)).isempty()
+
+    # -------------------------------------------------------------------------
+    def has_urgent(self, now):
+        """ Whether somebody waits for a new delivery that no worker has claimed; no write """
+
+        return not self.db(self.waiting(NEW, now) & self._is_free(now) &
+                           (self.delivery.priority <= URGENT)).isempty()
 
     # -------------------------------------------------------------------------
     def claim(self, queue, limit, now, until, lease):

@@ -153,6 +153,15 @@ class TestReason:
                                  "minute, 2 sessions at a time, 1 message by one session, as "
                                  "learned from its refusals")]
 
+    def test_words_that_mean_slower_are_told(self, small_office):
+        """ The refusal that is taken for "slower", without being in the table, is a fact """
+
+        told = report(small_office, NOON, rate=0.5, words="450 .. Nope, come back a bit later")
+
+        (_, text), = told.facts()
+        assert text.endswith('; this refusal is taken for "slower": '
+                             '450 .. Nope, come back a bit later')
+
     def test_a_relay_that_wants_less_mail_is_told_with_the_next_question(self, small_office):
         """ In a pause, it is told when the relay is asked again """
 
@@ -167,7 +176,8 @@ class TestReason:
                                           "paused_on": NOON - timedelta(seconds=12),
                                           "asked_again_on": NOON + timedelta(seconds=6),
                                           "sessions": None,
-                                          "messages_per_session": None}
+                                          "messages_per_session": None,
+                                          "words": None}
 
     def test_the_slowest_limit_tells_when_the_last_mail_goes(self, small_office):
         """ The estimate is that of the limit that takes longest """

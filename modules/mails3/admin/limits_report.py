@@ -54,7 +54,7 @@ class LimitsReport:
 
         self.is_reached = not allowance.left()
         is_concerned = bool(waiting and self.is_active)
-        self.next_on = self._worth_a_word(is_concerned and allowance.blocked_until)
+        self.next_on = self._worth_a_word(is_concerned and allowance.next_on())
         self.last_on = self._worth_a_word(is_concerned and self._last_on(messages()))
 
     # -------------------------------------------------------------------------
@@ -129,6 +129,8 @@ class LimitsReport:
                      (pace.messages_per_session, "message", "by one session")) if number]
         if numbers:
             learned.append(self._learned(", ".join(numbers)))
+        if pace.words:
+            learned.append('this refusal is taken for "slower": %s' % pace.words)
         return [(name, text) for name, text in (("Limits", ", ".join(self._uses())),
                                                 ("Learned pace", "; ".join(learned))) if text]
 
@@ -176,6 +178,7 @@ class LimitsReport:
                          "asked_again_on": self.asked_again_on,
                          "sessions": pace.max_sessions,
                          "messages_per_session": pace.messages_per_session,
+                         "words": pace.words,
                          },
                 }
 

@@ -11,6 +11,7 @@
 
 from datetime import timedelta
 from functools import partial
+from math import floor
 from typing import NamedTuple, Optional
 
 from ..queue.workers import Workers
@@ -154,10 +155,12 @@ class Allowance:
             self.change_pace(partial(Pace.lend, now=now))
 
     # -------------------------------------------------------------------------
-    def next_on(self):
-        """ When the next message may go (datetime) """
+    @property
+    def paused_on(self):
+        """ When the relay has begun to want less mail (datetime); None = it takes mail """
 
-        return self.blocked_until or self.now()
+        pace = self.limits.pace
+        return time_of(floor(pace.paused_at)) if pace.pause_s else None
 
     # -------------------------------------------------------------------------
     def take(self, outgoing):

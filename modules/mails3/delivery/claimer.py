@@ -103,7 +103,8 @@ class Claimer:
             limit = 1
         elif queue != NEW:
             limit = min(limit, self.retries_left)
-        deliveries = self.lease.claim(queue, limit, self.size.next())
+        deliveries = self.lease.claim(queue, limit, self.size.next(),
+                                      self.permit.allowance.paused_on)
         if queue != NEW:
             self.retries_left -= len(deliveries or ())
         return deliveries

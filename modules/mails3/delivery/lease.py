@@ -67,7 +67,7 @@ class Lease:
         return self.worker_row.name
 
     # -------------------------------------------------------------------------
-    def claim(self, queue, limit, messages):
+    def claim(self, queue, limit, messages, paused_on=None):
         """
             Claim deliveries
 
@@ -76,6 +76,7 @@ class Lease:
                 limit: how many at most
                 messages: of how many messages at most; an individual mail counts
                           as one
+                paused_on: as for Claims.claim()
 
             Returns:
                 as Claims.claim()
@@ -83,7 +84,7 @@ class Lease:
 
         now = self.now()
         self.note_activity(now)
-        deliveries = self.claims.claim(queue, limit, now, now + CLAIMED, self.name)
+        deliveries = self.claims.claim(queue, limit, now, now + CLAIMED, self.name, paused_on)
         # Whole messages: a limit in the query would cut one that has several recipients
         groups = [list(group) for _, group in groupby(deliveries or (), key=envelope_of)]
         surplus = [delivery for group in groups[messages:] for delivery in group]

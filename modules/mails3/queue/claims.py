@@ -70,7 +70,7 @@ class Claims:
                            (self.delivery.priority <= URGENT)).isempty()
 
     # -------------------------------------------------------------------------
-    def claim(self, queue, limit, now, until, lease):
+    def claim(self, queue, limit, now, until, lease, paused_on=None):
         """
             Claim deliveries that no worker has claimed, or whose lease is over;
             to be committed before one of them is sent
@@ -81,19 +81,30 @@ class Claims:
                 now: the time
                 until: the end of the lease
                 lease: the worker's own (str)
+                paused_on: the relay wants less mail since then: those that were
+                           not tried since go first; None = it takes mail
 
             Returns:
                 list of Delivery, see claim_these(); None if no delivery waits
         """
 
         table = self.delivery
-        select = self.db(self.waiting(queue, now) & self._is_free(now))._select(
-                        table.id,
-                        orderby = table.priority | table.due_on | table.id,
-                        limitby = (0, limit),
-                        )
-        ids = [row[0] for row in self.db.executesql(skip_locked(self.db, select))]
+        free = self.waiting(queue, now) & self._is_free(now)
+        order = table.priority | table.due_on | table.id
+        ids = None
+        if paused_on:
+            ids = self._ids(free & ((table.throttled_on == None) |
+                                    (table.throttled_on < paused_on)), order, limit)
+            order = table.throttled_on | order
+        ids = ids or self._ids(free, order, limit)
         return self.claim_these(ids, now, until, lease) if ids else None
+
+    # -------------------------------------------------------------------------
+    def _ids(self, query, order, limit):
+        """ The ids of some deliveries, without those that another worker claims just now """
+
+        select = self.db(query)._select(self.delivery.id, orderby=order, limitby=(0, limit))
+        return [row[0] for row in self.db.executesql(skip_locked(self.db, select))]
 
     # -------------------------------------------------------------------------
     def claim_these(self, ids, now, until, lease):

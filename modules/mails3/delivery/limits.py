@@ -113,10 +113,16 @@ class Limits:
         return min(recipients, left.recipients) if left else 0
 
     # -------------------------------------------------------------------------
+    def free_at(self, now):
+        """ Since when a message may go, or from when on """
+
+        return max([self.pace.next_at, *(rate.free_at(1, now) for rate in self.rates)])
+
+    # -------------------------------------------------------------------------
     def next_at(self, now):
         """ When the next message may go """
 
-        return max([now, self.pace.next_at, *(rate.next_at(now) for rate in self.rates)])
+        return max(now, self.free_at(now))
 
     # -------------------------------------------------------------------------
     def spend(self, recipients, now):

@@ -9,7 +9,7 @@
 
 from datetime import timedelta
 
-from ..states import DEFERRED, FAILED, INVALID, SENT, STATES, UNSENT, state_of
+from ..states import DEFERRED, FAILED, INVALID, NEW, SENT, STATES, UNSENT, state_of
 
 __all__ = ("Statistics", "sent_since")
 
@@ -93,6 +93,17 @@ class Statistics:
                        (self.delivery.queue == queue) &
                        (self.outbox.id == self.delivery.outbox_id) &
                        self.tables.not_deleted).count()
+
+    # -------------------------------------------------------------------------
+    def shared(self):
+        """ How many new deliveries go out together with another one of the same message """
+
+        table, message = self.delivery, self.message
+        deliveries, messages = table.id.count(), table.message_id.count(distinct=True)
+        row = self.db((table.channel == self.channel) & (table.queue == NEW) &
+                      (message.id == table.message_id) & (message.individual == False)
+                      ).select(deliveries, messages).first()
+        return row[deliveries] - row[messages]
 
     # -------------------------------------------------------------------------
     def oldest(self):

@@ -81,7 +81,7 @@ THROTTLING = (
     (RATE,        ANY,     "[45]..", r"allowed outgoing messages was exceeded"), # Plesk (554)
 
     # In many words, of many servers
-    (RATE,        ANY,     "4..",    r"\b(slow(ing)? (it )?down|too (fast|quickly|rapidly)|throttl)"),
+    (RATE,        ANY,     "4..",    r"\bslow(ing)? down|\bsending (mails? |messages? )?too fast"),
 
     # Not 421: the relay is closing, whatever it says
     (RECIPIENTS,  (RCPT,), "(?!421)[45]..", r"^[45]\.5\.3(?![\d.])"),        # RFC 3463 3.6

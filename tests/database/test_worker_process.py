@@ -166,7 +166,7 @@ class TestSending:
             of the same queue
         """
 
-        office.configure(retry_limit=1000)
+        office.configure(retry_limit=1000, sessions=3)
         office.queue(*users(300), priority=9)
         if queue == DEFERRED:
             is_due(office)
@@ -187,7 +187,7 @@ class TestSending:
     def test_new_mail_overtakes_deferred_mail(self, office, desk):
         """ A new newsletter is among the next few while urgent deferred mail is being sent """
 
-        office.configure(retry_limit=1000)
+        office.configure(retry_limit=1000, sessions=3)
         office.queue(*users(300), priority=0)
         is_due(office)
 

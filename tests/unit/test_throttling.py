@@ -91,6 +91,7 @@ LIMITS = [
     # Exim with the manual's ratelimit, as hosters have it
     (RCPT, "450 Sender rate overlimit - 61.5 / 1h", RATE),
     (RCPT, "550 Sender rate overlimit - 61.5 / 1h", RATE),
+    (RCPT, "451 4.3.2 Please slow down", RATE),
     # Permanent codes for a limit that ends by itself: msndr, QQ, StartMail, Plesk
     (AUTH, "550 Too many messages. Try again in 92 seconds.", RATE),
     (BODY, "550 Sender frequency limited. http://service.mail.qq.com/", RATE),

@@ -9,6 +9,7 @@
 """
 
 from ..queue.channel_row import CLOSED
+from ..states import NEW
 from .allowance import Allowance
 
 __all__ = ("Activity", "is_hanging")
@@ -66,7 +67,11 @@ def is_hanging(channel, since, now):
             now: the time at this moment
     """
 
-    if not channel.claims.is_neglected(since) or not channel.activity.is_idle(since):
+    table, outbox = channel.tables.delivery, channel.tables.outbox
+    # A deleted row leaves the queue with the next run
+    neglected = channel.claims.waiting(NEW, now) & (table.due_on < since) & \
+        (outbox.id == table.outbox_id) & channel.tables.not_deleted
+    if channel.db(neglected).isempty() or not channel.activity.is_idle(since):
         return False
     row = channel.row.read()
     # Also then: a limit that has just ended is no delay of the workers

@@ -11,10 +11,12 @@
 
 from datetime import timedelta
 from functools import partial
+from math import floor
 
 from ..queue.workers import Workers
 from .host_limits import HostLimits
 from .limits import seconds, time_of
+from .pace import Pace
 from .shared_limits import SharedLimits
 
 __all__ = ("Allowance",)
@@ -134,10 +136,20 @@ class Allowance:
         return max((self.blocked_until - self.now()).total_seconds(), 0)
 
     # -------------------------------------------------------------------------
-    def next_on(self):
-        """ When the next message may go (datetime) """
+    def lend(self):
+        """ An urgent message waits: if only the pace holds it up, it may go before its turn """
 
-        return self.blocked_until or self.now()
+        now = seconds(self.now())
+        if self.limits.pace.may_lend(now) and self.limits.rates_left(now):
+            self.change_pace(partial(Pace.lend, now=now))
+
+    # -------------------------------------------------------------------------
+    @property
+    def paused_on(self):
+        """ When the relay has begun to want less mail (datetime); None = it takes mail """
+
+        pace = self.limits.pace
+        return time_of(floor(pace.paused_at)) if pace.pause_s else None
 
     # -------------------------------------------------------------------------
     def take(self, outgoing):
@@ -262,19 +274,6 @@ class Allowance:
         self._renew()
         beyond, self.beyond = self.beyond, []
         return beyond
-
-    # -------------------------------------------------------------------------
-    def count(self, recipients):
-        """
-            Count a message that was sent without the queue, whatever is left
-
-            Args:
-                recipients: how many it has
-        """
-
-        now = seconds(self.now())
-        self.shared.change(lambda limits: limits.count(recipients, now), self.now)
-        self.host.spend(1)
 
 # -----------------------------------------------------------------------------
 def is_among(outgoing, outgoings):

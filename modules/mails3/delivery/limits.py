@@ -94,10 +94,8 @@ class Limits:
     def left(self, now):
         """ How much may be handed over now (Left) """
 
-        rates = min((rate.left(now) for rate in self.rates), default=inf)
-        if self.counts_recipients:
-            return Left(self.pace.left(now), rates)
-        return Left(min(self.pace.left(now), rates), inf)
+        pace, rates = self.pace.left(now), self.rates_left(now)
+        return Left(pace, rates) if self.counts_recipients else Left(min(pace, rates), inf)
 
     # -------------------------------------------------------------------------
     def fit(self, recipients, now):
@@ -105,6 +103,12 @@ class Limits:
 
         left = self.left(now)
         return min(recipients, left.recipients) if left else 0
+
+    # -------------------------------------------------------------------------
+    def rates_left(self, now):
+        """ How many may go now by the rates that the site sets """
+
+        return min((rate.left(now) for rate in self.rates), default=inf)
 
     # -------------------------------------------------------------------------
     def next_at(self, now):

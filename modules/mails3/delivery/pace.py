@@ -26,9 +26,11 @@ from typing import Optional
 
 __all__ = ("Pace",)
 
-# The waits for a relay that says "slower" (seconds): the first one, in messages at
-# the pace that is known, and at least; up to a part of the whole pause
-FIRST_WAIT, FIRST_PAUSE_S = 0.5, 0.25
+# The waits for a relay that says "slower" (seconds): the first one while nothing is
+# known of the relay; later, as long as a part of a message takes at its pace
+FIRST_PAUSE_S = 0.25
+FIRST_WAIT, SHORTEST_PAUSE_S = 0.5, 0.1
+# The longest wait, and how long it may be as a part of the whole pause
 LONGEST_PAUSE_S, LONGEST_PART, MAX_PAUSE_S = 30, 0.25, 300
 # How much longer each wait is than the one before: while nothing is known of the
 # relay, and later
@@ -46,10 +48,13 @@ PROBE_S = 10
 # So many messages may go ahead of an even pace as are due in this time (seconds)
 AHEAD_S = 0.07
 
-# The pace rises after so many messages, or after fewer and some time (seconds): by
-# one percent, then by two, three ...; by a quarter of a message a minute at least
-MESSAGES_PER_STEP, FEW_MESSAGES, STEP_S = 25, 10, 60
-STEP, SMALLEST_STEP = 0.01, 0.1 / 60
+# The pace rises in steps: after so many messages, or after fewer and some time
+# (seconds); after a few steps without a refusal, very few are enough
+MESSAGES_PER_STEP, FEW_MESSAGES, VERY_FEW, STEP_S = 25, 10, 3, 60
+SURE_STEPS = 3
+# The first step: a part of the pace, and messages per second at least. The second one
+# is four times, the third one nine times as high, and so on.
+STEP, SMALLEST_STEP = 0.007, 0.05 / 60
 
 # Faster than that is no limit (messages per second)
 MAX_RATE = 1000
@@ -68,6 +73,7 @@ class Pace:
 
     rate: Optional[float] = None  # messages per second; None = as fast as it takes them
     next_at: float = 0            # no message before that
+    is_lent: bool = False         # but one, which may go before its turn
     pause_s: float = 0            # the last wait in a pause; 0 = not in a pause
     paused_at: float = 0          # the pause began
     refused_at: float = 0         # the last refusal that has changed the pace
@@ -112,6 +118,8 @@ class Pace:
     def left(self, now):
         """ How many messages may go at a time """
 
+        if self.is_lent:
+            return 1
         if now < self.next_at:
             return 0
         if self.pause_s:
@@ -121,9 +129,22 @@ class Pace:
         return 1 + int((now - max(self.next_at, now - AHEAD_S)) * self.rate)
 
     # -------------------------------------------------------------------------
+    def may_lend(self, now):
+        """ Whether one urgent message may go before its turn: the next one waits for longer """
+
+        return not self.pause_s and bool(self.rate) and now >= self.next_at - 1 / self.rate
+
+    # -------------------------------------------------------------------------
+    def lend(self, now):
+        """ Let one message go before its turn, if it may """
+
+        self.is_lent = self.may_lend(now)
+
+    # -------------------------------------------------------------------------
     def spend(self, count, now):
         """ Messages are handed over """
 
+        self.is_lent = False
         if self.pause_s:
             self.next_at = now + PROBE_S
         elif self.rate:
@@ -170,8 +191,8 @@ class Pace:
             self.pause_s = min((FACTOR if self.rate else FIRST_FACTOR) * self.pause_s,
                                longest_s, MAX_PAUSE_S)
         else:
-            wait_s = FIRST_WAIT / self.rate if self.rate else 0
-            self.pause_s = min(max(wait_s, FIRST_PAUSE_S), LONGEST_PAUSE_S)
+            self.pause_s = FIRST_PAUSE_S if self.rate is None else \
+                min(max(FIRST_WAIT / self.rate, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
             self.paused_at = now
             self.is_guess = False
         if self.rate is None and recent:
@@ -261,9 +282,10 @@ class Pace:
         if self.is_guess:
             self.rate = min(self.rate * 2 ** count, MAX_RATE)
         elif self.step_count >= MESSAGES_PER_STEP or \
-                self.step_count >= FEW_MESSAGES and now - self.step_at >= STEP_S:
+                now - self.step_at >= STEP_S and \
+                self.step_count >= (FEW_MESSAGES if self.steps < SURE_STEPS else VERY_FEW):
             self.steps += 1
-            self.rate += max(self.steps * max(STEP * self.rate, SMALLEST_STEP),
+            self.rate += max(self.steps ** 2 * max(STEP * self.rate, SMALLEST_STEP),
                              self.doubt / 2 * self.rate)
             self.doubt /= 2
             self.step_count, self.step_at = 0, now

@@ -15,16 +15,12 @@ from datetime import timedelta
 from ..policy import is_in_doubt, next_attempt
 from ..replies import ChannelFailure, InternalFailure, PermanentFailure, Throttled
 from ..queue.secrets import drop_if_sent
-from ..states import NEW, times_in_doubt
+from ..states import times_in_doubt
 from .outgoing import IN_DOUBT_TWICE
 
 __all__ = ("Results",)
 
 log = logging.getLogger("web2py.mails3")
-
-# A throttled message waits for so long after the next one may go; the database may
-# keep whole seconds only
-AFTER_OTHERS = timedelta(seconds=1)
 
 # =============================================================================
 class Results:
@@ -42,7 +38,6 @@ class Results:
 
         self.tables = channel.tables
         self.transitions = channel.transitions
-        self.claims = channel.claims
         self.permit = permit
         self.settings = settings
         self.now = now
@@ -81,7 +76,7 @@ class Results:
                 elif isinstance(error, ChannelFailure):
                     self._put_back_last(delivery, error)
                 elif isinstance(error, Throttled):
-                    self._throttle(delivery, error)
+                    self.transitions.throttle(delivery, error.is_repeated, self.now())
                 else:
                     self._refuse(delivery, error)
         self.permit.note_refusals({deliveries[0].message_id
@@ -112,16 +107,6 @@ class Results:
             # Later, for the relay may still be processing it
             due_on = now + timedelta(seconds=self.settings.shortest_wait)
             transitions.defer_in_doubt(delivery, failure, due_on, now)
-
-    # -------------------------------------------------------------------------
-    def _throttle(self, delivery, error):
-        """ The relay wanted less mail: another message is tried next, or this one again """
-
-        now = self.now()
-        until = self.permit.allowance.next_on() + AFTER_OTHERS if self.claims.has_free(NEW, now) \
-            else now
-        self.transitions.throttle(delivery, delivery.throttle_count + error.is_repeated,
-                                  now, until)
 
     # -------------------------------------------------------------------------
     def _refuse(self, delivery, error):

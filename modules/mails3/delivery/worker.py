@@ -69,9 +69,7 @@ class Worker:
                 chance: a random number from 0 to 1
         """
 
-        self.channel = channel
-        self.transport = transport
-        self.settings = settings
+        self.channel, self.transport, self.settings = channel, transport, settings
         self.now, self.clock, self.chance, self.control = now, clock, chance, control
 
         self.message_time_s = REPLIES_PER_MESSAGE * settings.reply_timeout \
@@ -202,6 +200,8 @@ class Worker:
         if not wait_s: # It has ended since a message asked
             self.allowance.left()
         self.commits.sleep(min(wait_s, CONTROL_EVERY_S))
+        if wait_s > CONTROL_EVERY_S and self.channel.claims.has_urgent(self.now()):
+            self.allowance.lend()
         return True
 
     # -------------------------------------------------------------------------

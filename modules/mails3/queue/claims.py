@@ -10,7 +10,7 @@
 from datetime import timedelta
 from math import inf
 
-from ..states import NEW, SENT, UNSENT, Delivery
+from ..states import NEW, SENT, UNSENT, URGENT, Delivery
 from .database import execute, skip_locked
 
 __all__ = ("Claims", "OWN_LEASE")
@@ -64,7 +64,14 @@ class Claims:
         return not self.db(self.waiting(queue, now) & self._is_free(now)).isempty()
 
     # -------------------------------------------------------------------------
-    def claim(self, queue, limit, now, until, lease, messages=inf):
+    def has_urgent(self, now):
+        """ Whether somebody waits for a new delivery that no worker has claimed; no write """
+
+        return not self.db(self.waiting(NEW, now) & self._is_free(now) &
+                           (self.delivery.priority <= URGENT)).isempty()
+
+    # -------------------------------------------------------------------------
+    def claim(self, queue, limit, now, until, lease, messages=inf, paused_on=None):
         """
             Claim deliveries that no worker has claimed, or whose lease is over;
             to be committed before one of them is sent
@@ -77,33 +84,38 @@ class Claims:
                 lease: the worker's own (str)
                 messages: of how many messages at most, of which the last one is not
                           cut; an individual mail counts as one
+                paused_on: the relay wants less mail since then: those that were
+                           not tried since go first; None = it takes mail
 
             Returns:
                 list of Delivery, see claim_these(); None if no delivery waits
         """
 
+        table, first = self.delivery, min(limit, messages)
         free = self.waiting(queue, now) & self._is_free(now)
-        ids = self._select(free, min(limit, messages))
+        order = table.priority | table.due_on | table.id
+        ids = None
+        if paused_on:
+            ids = self._ids(free & ((table.throttled_on == None) |
+                                    (table.throttled_on < paused_on)), order, first)
+            order = table.throttled_on | order
+        ids = ids or self._ids(free, order, first)
         if not ids:
             return None
-        if messages < limit and len(ids) == messages:
-            ids += self._select(free & self._same_message(ids[-1]) &
-                                ~self.delivery.id.belongs(ids), limit - messages)
+        if first < limit and len(ids) == first:
+            ids += self._ids(free & self._is_with(ids[-1]) & ~table.id.belongs(ids), order,
+                             limit - first)
         return self.claim_these(ids, now, until, lease)
 
     # -------------------------------------------------------------------------
-    def _select(self, query, limit):
-        """ The ids of deliveries, in the order to send them (list); skips locked ones """
+    def _ids(self, query, order, limit):
+        """ The ids of some deliveries, without those that another worker claims just now """
 
-        table = self.delivery
-        select = self.db(query)._select(table.id,
-                                        orderby = table.priority | table.due_on | table.id,
-                                        limitby = (0, limit),
-                                        )
+        select = self.db(query)._select(self.delivery.id, orderby=order, limitby=(0, limit))
         return [row[0] for row in self.db.executesql(skip_locked(self.db, select))]
 
     # -------------------------------------------------------------------------
-    def _same_message(self, delivery_id):
+    def _is_with(self, delivery_id):
         """ Query for the deliveries that are sent together with a delivery """
 
         table, message = self.delivery, self.tables.message
@@ -255,16 +267,6 @@ class Claims:
         # Leased for days: the clock has been put back since
         return (table.lease == None) | (table.leased_until < now) | \
                (table.leased_until > now + timedelta(days=1))
-
-    # -------------------------------------------------------------------------
-    def is_neglected(self, since):
-        """ Whether a new delivery has been waiting since before a time """
-
-        table, outbox = self.delivery, self.tables.outbox
-        # A deleted row leaves the queue with the next run
-        return not self.db((table.channel == self.channel) & (table.queue == NEW) &
-                           (table.due_on < since) & (outbox.id == table.outbox_id) &
-                           self.tables.not_deleted).isempty()
 
 # -----------------------------------------------------------------------------
 def delivery_of(row):

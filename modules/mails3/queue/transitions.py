@@ -43,9 +43,6 @@ __all__ = ("IntakeTransitions", "NotPossible", "OperatorTransitions", "Transitio
 
 DELETED = "Deleted in the outbox of the app"
 
-# The lease of a delivery that no worker has, and that is to wait for a moment
-THROTTLED = "throttled"
-
 # How many deleted rows are looked at in one go
 DELETED_LIMIT = 1000
 
@@ -264,21 +261,21 @@ class Transitions(Withdrawals):
                             put_back_on=now, priority=BEHIND, due_on=now, **RELEASED)
 
     # -------------------------------------------------------------------------
-    def throttle(self, delivery, count, now, until):
+    def throttle(self, delivery, is_repeated, now):
         """
             The relay wanted less mail when it took it: not attempted, as before
 
             Args:
                 delivery: the Delivery
-                count: for throttle_count
+                is_repeated: the relay has taken other mail since the last time
                 now: the time
-                until: no worker claims it before that: another message is tried next
         """
 
         return self._change(delivery, begun_on=delivery.begun_on,
                             in_doubt_count=delivery.in_doubt_count,
-                            throttled_on=now, throttle_count=count,
-                            lease=THROTTLED, leased_until=until)
+                            throttled_on = now,
+                            throttle_count = delivery.throttle_count + is_repeated,
+                            **RELEASED)
 
     # -------------------------------------------------------------------------
     def put_messages_last(self, message_ids, now):

@@ -152,11 +152,13 @@ def sending():
 
     def send():
         settled, waiting = operator.send()
-        problems = [problem for problem in Status(mail, utcnow()).problems
-                    if problem.kind != "worker"]
-        told = "%d %s, %d %s." % (settled, T("done"), waiting, T("waiting"))
-        return " ".join([told] + ["%s: %s" % (T(problem.title), problem.detail)
-                                  for problem in problems])
+        status = Status(mail, utcnow())
+        told = ["%d %s, %d %s." % (settled, T("done"), waiting, T("waiting"))]
+        told += ["%s: %s" % (T(problem.title), problem.detail)
+                 for problem in status.problems if problem.kind != "worker"]
+        if status.limits.reason:
+            told.append("%s: %s." % (T("Mail waits for a limit"), status.limits.reason))
+        return " ".join(told)
 
     verbs = {"pause": pause, "resume": resume, "send": send}
     name = text_of(fields, "verb")

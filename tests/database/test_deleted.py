@@ -5,7 +5,6 @@
 import pytest
 
 from mails3.clock import utcnow
-from mails3.delivery.activity import is_hanging
 from mails3.states import DEFERRED, NEW
 
 ANNE, BOB = "anne@example.org", "bob@example.org"
@@ -48,7 +47,7 @@ def test_a_deleted_mail_is_counted_nowhere(office, deleted):
         assert report.oldest() is None
         assert report.waiting(NEW) == report.waiting(DEFERRED) == 0
         assert report.recent() == []
-        assert not is_hanging(office.mail.channel(), utcnow(), utcnow())
+        assert not office.mail.channel().claims.is_neglected(utcnow())
         office.drain()
         office.retry()
 

@@ -270,10 +270,11 @@ class TestPause:
         operator.pause()
         office.db.commit()
         office.later(3600)
-        assert not office.mail.channel().activity.is_idle(utcnow() - timedelta(seconds=300))
+        activity, now = office.mail.channel().activity, utcnow()
+        assert not activity.is_idle(now - timedelta(seconds=300), now)
 
         operator.resume()
-        assert not office.mail.channel().activity.is_idle(utcnow() - timedelta(seconds=300))
+        assert not activity.is_idle(now - timedelta(seconds=300), now)
 
     def test_resuming_asks_a_broken_relay_again(self, office, operator):
         """ resume has a tripped breaker probed at once, also after a refused login """

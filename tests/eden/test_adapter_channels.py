@@ -2,9 +2,9 @@
     Texts, the daily limit and access rights (on the stand-in for Eden)
 """
 
-import pytest
-
 from datetime import timedelta
+
+import pytest
 
 from support.transports import InstantTransport
 
@@ -373,18 +373,6 @@ class TestDailyLimit:
         assert set(branch.statuses()) == {SENT}
         assert self.counted(branch) == 5
 
-    def test_mail_that_waits_for_the_next_day_is_no_hanging_worker(self, branch):
-        """ While new mail waits for the daily limit, nobody is told that the worker hangs """
-
-        branch.configure(limit=1)
-        for _ in range(2):
-            assert branch.msg.send_email(ANNE, "News", "There is news.")
-        branch.drain()
-        branch.later(3600)
-        branch.worker()
-
-        assert Status(branch.mail, utcnow()).problems == []
-
     def test_the_next_mail_goes_when_the_oldest_is_a_day_old(self, branch):
         """ A worker knows when the daily limit allows the next mail """
 
@@ -445,6 +433,43 @@ class TestDailyLimit:
         branch.drain()
 
         assert branch.statuses() == [SENT]
+
+    def test_the_daily_limit_is_shown(self, branch):
+        """ Status tells of the limit, and when the next mail goes and the last one """
+
+        branch.configure(limit=2)
+        now = utcnow().replace(microsecond=0)
+        for hours in (30, 20, 10):
+            branch.s3db.msg_channel_limit.insert(created_on = now - timedelta(hours=hours))
+        for _ in range(4):
+            assert branch.msg.send_email(ANNE, "News", "There is news.")
+        branch.worker()
+
+        limits = Status(branch.mail, now).limits
+
+        assert limits.facts() == [("Limits", "2 of 2/day (settings.mail.limit)")]
+        assert limits.as_dict()["host_limits"] == [{"limit": "2/day (settings.mail.limit)",
+                                                    "used": 2, "left": 0}]
+        assert limits.next_on == now + timedelta(hours=4)
+        assert limits.last_on == now + timedelta(hours=14 + 24)
+
+    def test_a_worker_that_waits_for_the_next_day_does_not_hang(self, branch):
+        """ A worker does not hang while the daily limit holds mail up, nor right after that """
+
+        branch.configure(limit=2)
+        now = utcnow()
+        for hours in (20, 10):
+            branch.s3db.msg_channel_limit.insert(created_on = now - timedelta(hours=hours))
+        assert branch.msg.send_email(ANNE, "News", "There is news.")
+        branch.worker()
+
+        def problems(**passed):
+            at = now + timedelta(**passed)
+            branch.db(branch.db.scheduler_worker).update(last_heartbeat = at)
+            return [problem.title for problem in Status(branch.mail, at).problems]
+
+        assert problems(hours=3) == problems(hours=4, minutes=4) == []
+        assert problems(hours=4, minutes=6) == ["The worker seems to hang"]
 
     def test_process_outbox_counts_each_mail_once(self, branch):
         """ A mail that process_outbox() sends counts once """

@@ -12,7 +12,6 @@ from support.office import begin, claim
 
 from mails3.admin.console import Console
 from mails3.clock import utcnow
-from mails3.delivery.activity import is_hanging
 from mails3.states import FAILED, SENT, UNSENT
 from mails3.admin.metrics import exposition
 from mails3.admin.operator import Operator
@@ -118,7 +117,7 @@ class TestDeleted:
             assert report.waiting(1) == report.waiting(2) == 0
             assert report.recent() == []
             assert listed(branch) == []
-            assert not is_hanging(branch.mail.channel(), utcnow(), utcnow())
+            assert not branch.mail.channel().claims.is_neglected(utcnow())
             assert "oldest_unsent_age_seconds 0" in exposition(Status(branch.mail, utcnow()))
             assert "oldest" not in told(branch, "status")
             branch.drain()

@@ -2,6 +2,9 @@
     The admin's page: what it shows
 """
 
+import re
+import time
+
 import requests
 
 from support.page import ADD_ADMIN, PageVisitor
@@ -97,6 +100,27 @@ class TestLooking:
         assert get("Bearer let me").status_code == 403
         assert get("Basic let me in").status_code == 403
         assert admin.get("/metrics").ok
+
+    def test_a_limit_that_is_reached_is_shown_calmly(self, page_site, admin):
+        """ A limit for which mail waits is on the page, with its times and without an alarm """
+
+        settings = page_site.app_path / "private/mails3.ini"
+        before = settings.read_text()
+        settings.write_text(before + "rate = 1/day\n")
+        try:
+            page_site.shell("mail.channel().activity.note_manual_run(request.utcnow)\n"
+                            "allowance = mail.channel().worker().allowance\n"
+                            "allowance.limits.spend(1, %s)\n"
+                            "mail.channel().row.update(pace = allowance.limits.dump(%s))\n" %
+                            (2 * (time.time(),)))
+            page = admin.get().text
+        finally:
+            settings.write_text(before)
+
+        assert "Mail goes out as fast as the limits allow" in page
+        assert re.search(r"<p>1 of 1 in 24 hours; the next at [-0-9]+ [:0-9]+ UTC", page)
+        assert re.search(r'<th scope="row">Limits</th><td>1 of 1 in 24 hours</td>', page)
+        assert 'role="alert"' not in page
 
     def test_an_app_without_a_layout_can_be_read(self, page_site, admin):
         """ The page can be read in an app without a layout """

@@ -13,7 +13,7 @@ from ..message.address import BadInput, address_of
 from ..replies import ConfigurationFailure
 from ..delivery.configuration import Configuration, is_native
 
-__all__ = ("configuration_in_use", "configuration_warnings")
+__all__ = ("configuration_in_use", "configuration_warnings", "server_of")
 
 # Domains for examples, which nobody has (RFC 2606). The example of web2py's own
 # scaffolding app is you@gmail.com.
@@ -54,6 +54,28 @@ def configuration_in_use(mail):
             ("Encryption", encryption),
             ("Login", "yes" if server.user is not None else "none"),
             ] + sender
+
+# -----------------------------------------------------------------------------
+def server_of(mail, salt, fingerprints):
+    """
+        The mail server of this configuration, if it is one of some configurations
+
+        Args:
+            mail: the MailS3
+            salt: of the fingerprints
+            fingerprints: of those configurations (list)
+
+        Returns:
+            its address (host:port), or None
+    """
+
+    configuration = Configuration(mail)
+    try:
+        server = configuration.server()
+    except ConfigurationFailure:
+        return None
+    return "%s:%s" % (server.host, server.port) \
+        if configuration.fingerprint(salt) in fingerprints else None
 
 # -----------------------------------------------------------------------------
 def configuration_warnings(mail):

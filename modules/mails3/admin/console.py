@@ -21,8 +21,9 @@ from .operator import Operator, OperatorError
 from .config_check import check_configuration, refuses_recipient, works
 from .manual_run import Progress, manual_run, wait_for
 from .printing import Output, check_lines, entry_line, for_json, no_status_on_terminal, \
-                      only_errors_on_terminal, status_lines, story_lines
-from .status import BROKEN, FLOWING, WAITING, Status, next_step, stamp
+                      only_errors_on_terminal, run_lines, status_lines, story_lines
+from .status import BROKEN, FLOWING, WAITING, Status, next_step
+from .times import stamp
 
 __all__ = ("Console",)
 
@@ -202,9 +203,7 @@ class Console:
             # Without a terminal, be silent if nothing was done: cron mails each
             # output to somebody. The log tells of a problem once, on stderr if
             # it has no other place.
-            self.output.lines("%d done, %d waiting." % (settled, waiting))
-            for problem in status.problems:
-                self.output.lines("%s: %s" % (problem.title, problem.detail))
+            self.output.lines(*run_lines(settled, waiting, status))
         if stopped:
             return WAITING
         return max(WAITING, status.level) if waiting else FLOWING

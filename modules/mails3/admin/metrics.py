@@ -42,7 +42,8 @@ def metrics(status):
 
         Returns:
             generator of tuples (name, type, help, value): value is a number, None
-            if there is no value, or a dict {state: number}
+            if there is no value, or a dict {labels: number}; labels: list of
+            tuples (name, text)
     """
 
     report, row, now = status.report, status.channel_row, status.now
@@ -51,7 +52,8 @@ def metrics(status):
 
     yield ("status", "gauge", "0 mail flows, 1 it waits for something, 2 somebody has to "
            "repair something.", status.level)
-    yield ("deliveries", "gauge", "Deliveries in the outbox by state.", report.counts())
+    yield ("deliveries", "gauge", "Deliveries in the outbox by state.",
+           {(("state", state),): count for state, count in report.counts().items()})
     yield ("oldest_unsent_age_seconds", "gauge",
            "Age of the oldest delivery that is not sent yet, 0 if all are sent.",
            max((now - oldest).total_seconds(), 0) if oldest else 0)
@@ -61,8 +63,15 @@ def metrics(status):
            db(db.mails3_attempt).count() + purged_attempts)
     yield ("suspended", "gauge", "1 while sending is suspended, because the mail server or "
            "the configuration is broken.", int(row.status == TRIPPED))
+    yield ("suspended_info", "gauge", "The mail server and the cause (relay, configuration) of "
+           "the suspension.", suspension(status))
+    yield ("suspended_timestamp_seconds", "gauge", "Since when sending is suspended.",
+           unix_time(row.tripped_on))
+    yield ("next_probe_timestamp_seconds", "gauge", "When the mail server is asked again, at the "
+           "earliest.", unix_time(row.probe_on) if not row.login_refused else None)
     yield ("paused", "gauge", "1 while an admin has paused sending.",
            int(is_paused(row, now)))
+    yield from limit_metrics(status.limits)
     yield ("workers", "gauge", "Workers that are alive, ours and those of the scheduler.",
            status.workers)
     yield ("last_drain_timestamp_seconds", "gauge", "When a run was last at work.",
@@ -73,17 +82,62 @@ def metrics(status):
            report.sizes()["bytes"])
 
 # -----------------------------------------------------------------------------
+def limit_metrics(limits):
+    """ The metrics of the limits (a LimitsReport), as from metrics() """
+
+    pace, now_s = limits.pace, limits.now_s
+    # Of several rates for one period, the smallest one counts
+    rates = {(("period_s", str(rate.period_s)),): rate
+             for rate in sorted(limits.limits.rates, key = lambda rate: -rate.most)}
+    yield ("rate_most", "gauge", "How much may be sent in a period, by the setting rate.",
+           {labels: rate.most for labels, rate in rates.items()})
+    yield ("rate_used", "gauge", "How much of that is used.",
+           {labels: rate.used(now_s) for labels, rate in rates.items()})
+    yield ("host_limit_used", "gauge", "How many messages count for a limit of the host app.",
+           {(("limit", str(limit)),): limit.used(limits.now) for limit in limits.host_limits})
+    yield ("limit_reached", "gauge", "1 while mail waits for a limit, which is no problem.",
+           int(bool(limits.reason)))
+    yield ("limit_last_timestamp_seconds", "gauge", "About when the last mail that waits for a "
+           "limit is sent.", unix_time(limits.last_on))
+    yield ("pace_messages_per_second", "gauge", "How much the mail server takes, as learned "
+           "from its refusals.", pace.rate)
+    yield ("pace_paused", "gauge", "1 while the mail server wants less mail, and single messages "
+           "find out when it takes mail again.", int(bool(pace.pause_s)))
+    yield ("pace_sessions", "gauge", "How many sessions at a time the mail server takes, as "
+           "learned from its refusals.", pace.max_sessions)
+    yield ("pace_messages_per_session", "gauge", "How many messages by one session the mail "
+           "server takes, as learned from its refusals.", pace.messages_per_session)
+
+# -----------------------------------------------------------------------------
+def suspension(status):
+    """ Why sending is suspended, with labels as from metrics() """
+
+    row = status.channel_row
+    if row.status != TRIPPED:
+        return {}
+    return {(("server", status.suspended_server or ""), ("cause", row.cause or "")): 1}
+
+# -----------------------------------------------------------------------------
 def metric_text(name, kind, meaning, value):
     """ One metric in the text format (arguments: as from metrics()) """
 
     lines = ["# HELP mails3_%s %s" % (name, meaning),
              "# TYPE mails3_%s %s" % (name, kind)]
     if isinstance(value, dict):
-        lines.extend('mails3_%s{state="%s"} %s' % (name, state, count)
-                     for state, count in value.items())
+        lines.extend("mails3_%s{%s} %s" % (name, ",".join(map(label, labels)), number)
+                     for labels, number in value.items())
     elif value is not None:
         lines.append("mails3_%s %s" % (name, value))
     return "".join("%s\n" % line for line in lines)
+
+# -----------------------------------------------------------------------------
+def label(pair):
+    """ A label in the text format (pair: tuple (name, text)) """
+
+    name, text = pair
+    for char, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n")):
+        text = text.replace(char, escaped)
+    return '%s="%s"' % (name, text)
 
 # -----------------------------------------------------------------------------
 def purged(db):

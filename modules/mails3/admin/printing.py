@@ -14,10 +14,10 @@ import sys
 
 from datetime import datetime
 
-from .status import stamp
+from .times import stamp
 
 __all__ = ("Output", "check_lines", "entry_line", "for_json", "no_status_on_terminal",
-           "only_errors_on_terminal", "status_lines", "story_lines")
+           "only_errors_on_terminal", "run_lines", "status_lines", "story_lines")
 
 log = logging.getLogger("web2py.mails3")
 
@@ -96,6 +96,8 @@ def status_lines(status):
         yield "  %s" % problem.detail
     if not status.problems:
         yield ("%s. %s" % status.no_problem).rstrip()
+        if status.limits.reason:
+            yield "  %s" % status.limits.sentence
     elif facts["oldest"]:
         yield "  %s" % status.outlook
 
@@ -107,7 +109,7 @@ def status_lines(status):
 
     yield ""
     workers, sizes = facts["workers"], facts["sizes"]
-    for name, value in status.configuration() + [
+    for name, value in status.configuration() + status.limit_facts() + [
             ("Workers", "no scheduler" if workers is None else workers),
             ("Last drain", stamp(facts["drained_on"])),
             ("Last retry pass", stamp(facts["retried_on"])),
@@ -127,6 +129,23 @@ def worker_line(worker):
         worker["kind"], worker["machine"], worker["process_id"], stamp(worker["since"]),
         worker["doing"] if worker["is_alive"] else
         "lost, the last sign of life at %s" % stamp(worker["alive_on"]))
+
+# -----------------------------------------------------------------------------
+def run_lines(settled, waiting, status):
+    """
+        The result of a run
+
+        Args:
+            settled: how many deliveries have a result
+            waiting: how many wait
+            status: the Status after the run
+    """
+
+    yield "%d done, %d waiting." % (settled, waiting)
+    for problem in status.problems:
+        yield "%s: %s" % (problem.title, problem.detail)
+    if not status.problems and status.limits.reason:
+        yield "Mail waits for a limit: %s." % status.limits.reason
 
 # -----------------------------------------------------------------------------
 def entry_line(entry):

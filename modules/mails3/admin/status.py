@@ -7,27 +7,25 @@
     @license: MIT
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Optional
+from datetime import timedelta
+from functools import cached_property
 
+from ..queue.statistics import Statistics
 from ..queue.workers import Workers
-from ..states import SENT
-from ..delivery.activity import is_hanging
-from ..delivery.breaker import CONFIGURATION, TRIPPED, fingerprints_of, is_paused
-from .configuration import configuration_in_use, configuration_warnings
+from ..states import EMAIL, NEW, SENT
+from ..delivery.allowance import Allowance
+from ..delivery.breaker import TRIPPED, fingerprints_of
+from .configuration import configuration_in_use, configuration_warnings, server_of
+from .limits_report import LimitsReport
+from .problems import BROKEN, FLOWING, WAITING, problems_of
+from .times import stamp
 from .worker_list import worker_list
 
-__all__ = ("FLOWING", "WAITING", "BROKEN", "Problem", "Status", "next_step", "stamp")
-
-# The exit status of "status", for monitors
-FLOWING = 0
-WAITING = 1 # for something that may end by itself
-BROKEN = 2  # until somebody repairs it
+__all__ = ("FLOWING", "WAITING", "BROKEN", "Status", "next_step")
 
 # What as_dict() tells of the channel
 CHANNEL_FIELDS = ("status", "reason", "cause", "tripped_on", "accepted_on", "probe_on",
-                  "login_refused", "paused_on", "paused_until", "paused_by",
+                  "probes", "login_refused", "paused_on", "paused_until", "paused_by",
                   "pause_reason")
 
 # What happens to a delivery that has reached its end, or that a person has held
@@ -39,17 +37,6 @@ NEXT_STEPS = {
     "rejected": "It is not tried again: it was refused for good. Requeue it when the "
                 "reason is gone.",
     }
-
-# =============================================================================
-@dataclass(frozen = True)
-class Problem:
-    """ Why mail is not going out """
-
-    kind: str                 # "paused", "suspended" or "worker"
-    level: int                # WAITING or BROKEN
-    title: str
-    detail: str
-    since: Optional[datetime] = None # UTC
 
 # =============================================================================
 class Status:
@@ -84,8 +71,7 @@ class Status:
             self.workers += mail.tasks.count_workers()
         elif not self.workers:
             self.workers = None
-        self.problems = [problem for problem in
-                         (self._no_worker(), self._paused(), self._suspended()) if problem]
+        self.problems = problems_of(self)
 
     # -------------------------------------------------------------------------
     @property
@@ -116,7 +102,8 @@ class Status:
         """ What to say if there is no problem: tuple (title, detail) """
 
         if self.is_proven:
-            return "Mail is going out", ""
+            return ("Mail goes out as fast as the limits allow" if self.limits.reason else
+                    "Mail is going out"), ""
         if fingerprints_of(self.channel_row):
             return ("The configuration has changed",
                     "No mail has gone out with it yet. Send a test mail to see whether "
@@ -146,66 +133,53 @@ class Status:
                              if self.mail.options.fallback else "")
 
     # -------------------------------------------------------------------------
-    # The problems: each step returns a Problem, or None
+    @cached_property
+    def suspended_server(self):
+        """
+            The mail server because of which sending is suspended (host:port); None
+            = sending is not suspended, or with another configuration than this one
+        """
+
+        row = self.channel_row
+        return server_of(self.mail, row.salt, fingerprints_of(row)) \
+            if row.status == TRIPPED else None
+
+    # -------------------------------------------------------------------------
+    # The limits
     #
-    def _no_worker(self):
-        """
-            No worker sends the mail
-            - this does not depend on mail.settings.server: a request of a local
-              visitor may have "logging" there, and other requests a mail server
-        """
+    @cached_property
+    def limits(self):
+        """ The LimitsReport of the EMAIL channel """
 
-        options = self.mail.options
-        since = self.now - timedelta(seconds=options.neglect_timeout)
-        if not self.is_attended:
-            what = "The web server sends a new mail once, after its request; mail that " \
-                   "does not go out then waits for the next new mail, and so does " \
-                   "deferred mail" if options.fallback else \
-                   "Mail is queued, but nothing sends it"
-            return Problem("worker", BROKEN, "No worker is alive",
-                           "%s. Start one: python3 applications/%s/modules/mails3 work" %
-                           (what, self.mail.site))
-        if is_hanging(self.channel, since, self.now):
-            return Problem("worker", BROKEN, "The worker seems to hang",
-                           "It is alive, but new mail has been waiting since before "
-                           "%s. Restart it." % stamp(since), self.channel_row.drained_on)
-        return None
+        report = self.report
+        waiting = report.counts()["new"]
+        return LimitsReport(Allowance.at(self.channel, self.channel_row, self.now), self.now,
+                            waiting, lambda: max(waiting - report.shared(), 1))
 
     # -------------------------------------------------------------------------
-    def _paused(self):
-        """ An admin has paused all sending """
+    @cached_property
+    def limits_by_channel(self):
+        """ The LimitsReports of all channels that have limits (dict by the channel's name) """
 
-        row = self.channel_row
-        if not is_paused(row, self.now):
-            return None
-        reason = "%s. " % row.pause_reason.rstrip(".") if row.pause_reason else ""
-        until = "until %s" % stamp(row.paused_until) if row.paused_until \
-                else "until somebody resumes it"
-        return Problem("paused", WAITING, "Sending is paused",
-                       "%sBy %s, %s." % (reason, row.paused_by, until), row.paused_on)
+        reports = {channel.name: self.limits if channel.name == EMAIL else
+                   self._limits_of(channel) for channel in self.mail.channels}
+        return {name: report for name, report in reports.items() if report.is_active}
 
     # -------------------------------------------------------------------------
-    def _suspended(self):
-        """ Sending is suspended, because of the mail server or the configuration """
+    def _limits_of(self, channel):
+        """ The LimitsReport of a channel of the host """
 
-        row = self.channel_row
-        if row.status != TRIPPED:
-            return None
-        if row.login_refused:
-            return Problem("suspended", BROKEN, "The mail server refuses the login",
-                           "%s. It is not tried again before the configuration "
-                           "changes, or somebody resumes sending." % row.reason,
-                           row.tripped_on)
-        probe = "Asked again at %s, or when there is mail after that." % \
-                stamp(row.probe_on) if row.probe_on else ""
-        if not self.is_attended:
-            # Without a worker, only a request that queues a mail has mail sent
-            probe = "Asked again when a mail is queued, or somebody sends the waiting mail."
-        if row.cause == CONFIGURATION:
-            return Problem("suspended", BROKEN, "The mail configuration is wrong",
-                           "%s. %s" % (row.reason, probe), row.tripped_on)
-        return Problem("suspended", WAITING, "The mail server does not take mail",
-                       "%s. %s" % (row.reason, probe), row.tripped_on)
+        waiting = Statistics(channel.tables, channel.name).waiting(NEW)
+        return LimitsReport(Allowance.at(channel, channel.row.read(), self.now), self.now,
+                            waiting, lambda: waiting)
+
+    # -------------------------------------------------------------------------
+    def limit_facts(self):
+        """ What limits the sending (list of tuples (name, text)) """
+
+        return [(fact if name == EMAIL else "%s, %s" % (fact, name), text)
+                for name, report in self.limits_by_channel.items()
+                for fact, text in report.facts()]
 
     # -------------------------------------------------------------------------
     def worker_list(self):
@@ -237,7 +211,10 @@ class Status:
                               "detail": problem.detail,
                               "since": problem.since,
                               } for problem in self.problems],
-                "channel": {name: row[name] for name in CHANNEL_FIELDS},
+                "channel": {"server": self.suspended_server,
+                            **{name: row[name] for name in CHANNEL_FIELDS}},
+                "limits": {name: report.as_dict()
+                           for name, report in self.limits_by_channel.items()},
                 "counts": self.report.counts(),
                 "oldest": self.report.oldest(),
                 "drained_on": row.drained_on,
@@ -284,13 +261,9 @@ def next_step(entry, status):
     if state == "deferred":
         return "It is tried again at %s, by the next retry pass after that." % \
                stamp(entry["due_on"])
+    if status.limits.reason:
+        return "It waits for a limit: %s." % status.limits.reason
     return "It is sent with the next drain, within seconds." if status.workers else \
            "It is sent with the next drain."
-
-# -----------------------------------------------------------------------------
-def stamp(when):
-    """ A time as text (when: datetime, UTC; None = never) """
-
-    return "%s UTC" % when.strftime("%Y-%m-%d %H:%M") if when else "never"
 
 # END =========================================================================

@@ -9,22 +9,23 @@
 """
 
 from ..queue.channel_row import CLOSED
-from ..states import NEW
 from .allowance import Allowance
+from .limits import seconds, time_of
 
-__all__ = ("Activity", "is_hanging")
+__all__ = ("Activity",)
 
 # =============================================================================
 class Activity:
     """ What runs note about themselves; commits are the caller's """
 
-    def __init__(self, row):
+    def __init__(self, channel):
         """
             Args:
-                row: the ChannelRow
+                channel: the Channel
         """
 
-        self.row = row
+        self.channel = channel
+        self.row = channel.row
 
     # -------------------------------------------------------------------------
     def note_run(self, now):
@@ -39,14 +40,30 @@ class Activity:
         self.row.update(manual_run_on=now)
 
     # -------------------------------------------------------------------------
-    def is_idle(self, since):
-        """ Whether no run has been at work since a time, though mail may flow """
+    def is_neglected(self, since, now):
+        """
+            Whether new mail waits since before a time, and no run has been at
+            work since then, though mail may flow
+
+            Args:
+                since: that time
+                now: the time
+        """
+
+        return self.channel.claims.is_neglected(since) and self.is_idle(since, now)
+
+    # -------------------------------------------------------------------------
+    def is_idle(self, since, now):
+        """ Whether no run has been at work since a time, though mail may flow (as above) """
 
         row = self.row.read()
         if row.status != CLOSED or row.paused_on and row.paused_until is None:
             return False
-        possible_since = [on for on in (row.drained_on, row.paused_until) if on]
-        return not possible_since or max(possible_since) < since
+        # While a limit is reached, no run begins
+        limits = Allowance.at(self.channel, row, now).limits
+        times = [row.drained_on, row.paused_until, time_of(limits.free_at(seconds(now))),
+                 *(limit.free_on(1, now) for limit in self.channel.host_limits)]
+        return max(time for time in times if time) < since
 
     # -------------------------------------------------------------------------
     def has_manual_runs(self, since):
@@ -54,27 +71,5 @@ class Activity:
 
         row = self.row.read()
         return row.manual_run_on is not None and row.manual_run_on >= since
-
-# -----------------------------------------------------------------------------
-def is_hanging(channel, since, now):
-    """
-        Whether a channel's workers seem to hang: new mail has been waiting since
-        before a time, no run has been at work since then, and no limit is the cause
-
-        Args:
-            channel: the Channel
-            since: the time
-            now: the time at this moment
-    """
-
-    table, outbox = channel.tables.delivery, channel.tables.outbox
-    # A deleted row leaves the queue with the next run
-    neglected = channel.claims.waiting(NEW, now) & (table.due_on < since) & \
-        (outbox.id == table.outbox_id) & channel.tables.not_deleted
-    if channel.db(neglected).isempty() or not channel.activity.is_idle(since):
-        return False
-    row = channel.row.read()
-    # Also then: a limit that has just ended is no delay of the workers
-    return all(Allowance.at(channel, row, time).left() for time in (since, now))
 
 # END =========================================================================

@@ -114,25 +114,19 @@ class Allowance:
 
         now = self.now()
         self.blocked_until = None
-        left = self._left(now)
+        left = self.limits.left(seconds(now))
+        by_host = self.host.left(self.shared.known) - len(self.taken)
+        left = left._replace(messages = min(left.messages, by_host))
         if not left:
             self._block(now)
         return left
 
     # -------------------------------------------------------------------------
-    def _left(self, now):
-        """ As left() """
-
-        left = self.limits.left(seconds(now))
-        by_host = self.host.left(self.shared.known) - len(self.taken)
-        return left._replace(messages = min(left.messages, by_host))
-
-    # -------------------------------------------------------------------------
     def wait_s(self):
-        """ How long until something may go again (seconds); 0 = now """
+        """ How long until something may go again (seconds); None = no limit was reached """
 
         if self.blocked_until is None:
-            return 0
+            return None
         return max((self.blocked_until - self.now()).total_seconds(), 0)
 
     # -------------------------------------------------------------------------
@@ -149,6 +143,7 @@ class Allowance:
         """ When the relay has begun to want less mail (datetime); None = it takes mail """
 
         pace = self.limits.pace
+        # The database may keep whole seconds only
         return time_of(floor(pace.paused_at)) if pace.pause_s else None
 
     # -------------------------------------------------------------------------
@@ -166,13 +161,11 @@ class Allowance:
 
         if not self.is_active():
             return outgoing
-        now, deliveries = self.now(), outgoing.deliveries
-        left = self._left(now)
+        left, deliveries = self.left(), outgoing.deliveries
         if not left:
-            self._block(now)
             return None
         count = min(len(deliveries), left.recipients)
-        self.limits.spend(count, seconds(now))
+        self.limits.spend(count, seconds(self.now()))
         outgoing = outgoing.only({delivery.id for delivery in deliveries[:count]})
         self.taken.append(outgoing)
         return outgoing
@@ -274,6 +267,14 @@ class Allowance:
         self._renew()
         beyond, self.beyond = self.beyond, []
         return beyond
+
+    # -------------------------------------------------------------------------
+    def count(self, recipients):
+        """ Count a message to so many recipients that was sent without the queue """
+
+        now = seconds(self.now())
+        self.shared.change(lambda limits: limits.count(recipients, now), self.now)
+        self.host.spend(1)
 
 # -----------------------------------------------------------------------------
 def is_among(outgoing, outgoings):

@@ -236,7 +236,7 @@ class Breaker:
                         probe_on = now,
                         probes = 0,
                         )
-        # The end of the pause, for Activity.is_idle(): no run was possible before
+        # The end of the pause, for Activity.is_neglected(): no run was possible before
         return self.row.update(self.table.paused_on != None,
                                paused_on = None,
                                paused_until = now,

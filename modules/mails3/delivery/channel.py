@@ -71,7 +71,7 @@ class Channel:
         self.row = ChannelRow(self.db, self.row_name, is_apart)
         self.breaker = Breaker(self.row)
         self.limiter = Limiter(self.row, self.options)
-        self.activity = Activity(self.row)
+        self.activity = Activity(self)
 
     # -------------------------------------------------------------------------
     @property

@@ -99,8 +99,7 @@ class Claimer:
     def _claim_from(self, queue):
         """ Claim deliveries of a queue: as claim() """
 
-        allowance = self.permit.allowance
-        left = allowance.left()
+        left = self.permit.allowance.left()
         if not left:
             return None
         limit = min(self.size.largest, left.recipients)
@@ -108,8 +107,8 @@ class Claimer:
             limit = 1
         elif queue != NEW:
             limit = min(limit, self.retries_left)
-        deliveries = self.lease.claim(queue, limit, min(self.size.next(), left.messages),
-                                      left.messages, allowance.paused_on)
+        deliveries = self.lease.claim(queue, limit, self.size.next(), left.messages,
+                                      self.permit.allowance.paused_on)
         if queue != NEW:
             self.retries_left -= len(deliveries or ())
         return deliveries

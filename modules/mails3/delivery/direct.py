@@ -17,7 +17,6 @@ from ..replies import TransientFailure
 from ..smtp.waits import run
 from ..states import brief
 from .allowance import Allowance
-from .limits import seconds
 from .transport import Transport
 
 __all__ = ("Direct", "count_direct", "send_directly")
@@ -85,9 +84,7 @@ def count_direct(mail, recipients):
         with savepoint(mail.db, "mails3_count") if has_written(mail.db) \
                 else own_connection(mail.db):
             now = channel.shared_clock()
-            allowance = Allowance.at(channel, channel.row.read(), now())
-            allowance.shared.change(lambda limits: limits.count(recipients, seconds(now())), now)
-            allowance.host.spend(1)
+            Allowance.at(channel, channel.row.read(), now()).count(recipients)
     except Exception as error:
         log.warning("A mail that was sent directly is not counted (%s).", brief(error))
 

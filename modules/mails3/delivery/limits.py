@@ -94,8 +94,16 @@ class Limits:
     def left(self, now):
         """ How much may be handed over now (Left) """
 
-        pace, rates = self.pace.left(now), self.rates_left(now)
-        return Left(pace, rates) if self.counts_recipients else Left(min(pace, rates), inf)
+        rates = self.rates_left(now)
+        if self.counts_recipients:
+            return Left(self.pace.left(now), rates)
+        return Left(min(self.pace.left(now), rates), inf)
+
+    # -------------------------------------------------------------------------
+    def rates_left(self, now):
+        """ How many more may go now by the rates that the site sets """
+
+        return min((rate.left(now) for rate in self.rates), default=inf)
 
     # -------------------------------------------------------------------------
     def fit(self, recipients, now):
@@ -105,16 +113,16 @@ class Limits:
         return min(recipients, left.recipients) if left else 0
 
     # -------------------------------------------------------------------------
-    def rates_left(self, now):
-        """ How many may go now by the rates that the site sets """
+    def free_at(self, now):
+        """ Since when a message may go, or from when on """
 
-        return min((rate.left(now) for rate in self.rates), default=inf)
+        return max([self.pace.next_at, *(rate.free_at(1, now) for rate in self.rates)])
 
     # -------------------------------------------------------------------------
     def next_at(self, now):
         """ When the next message may go """
 
-        return max([now, self.pace.next_at, *(rate.next_at(now) for rate in self.rates)])
+        return max(now, self.free_at(now))
 
     # -------------------------------------------------------------------------
     def spend(self, recipients, now):

@@ -71,25 +71,40 @@ class RateLimit:
         return max(self.most - self.used(now_s), 0)
 
     # -------------------------------------------------------------------------
+    def free_at(self, count, now_s):
+        """
+            Since when so many more may go, or from when on
+
+            Args:
+                count: how many, at most as many as the rate has
+                now_s: the time (seconds)
+
+            Returns:
+                the time (seconds), which may have passed; 0 = nothing is known
+                that was in the way
+        """
+
+        latest, used = self._part_at(now_s) + PARTS, 0
+        for part, counted in sorted(self.counted.items(), reverse=True):
+            # Later: the clock has been put back since
+            used += counted if part <= latest else 0
+            if used > self.most - count:
+                return (part + PARTS + 1) * self.part_s
+        return 0
+
+    # -------------------------------------------------------------------------
     def next_at(self, now_s):
         """ When the next one may go (seconds): now, or when the oldest part counts no longer """
 
-        if self.left(now_s):
-            return now_s
-        surplus = self.used(now_s) - self.most
-        for part, count in self.dump(now_s):
-            surplus -= count
-            if surplus < 0:
-                break
-        return (part + PARTS + 1) * self.part_s
+        return max(now_s, self.free_at(1, now_s))
 
     # -------------------------------------------------------------------------
     def last_at(self, waiting, now_s):
         """ About when the last of so many that wait may go (seconds) """
 
-        beyond = max(waiting - self.left(now_s), 0)
-        return self.next_at(now_s) + max(beyond - 1, 0) // self.most * self.period_s if beyond \
-            else now_s
+        periods, others = divmod(max(waiting, 1) - 1, self.most)
+        return max(now_s, self.free_at(others + 1, now_s)) + \
+            periods * (self.period_s + self.part_s)
 
     # -------------------------------------------------------------------------
     def spend(self, count, now_s):

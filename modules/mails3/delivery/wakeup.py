@@ -17,7 +17,6 @@ from ..clock import utcnow
 from ..queue.database import TransactionLost, notify, savepoint
 from ..queue.workers import Workers
 from ..states import EMAIL, brief
-from .activity import is_hanging
 
 __all__ = ("Wakeup",)
 
@@ -106,7 +105,7 @@ class Wakeup:
                                "python3 applications/%s/modules/mails3 work" %
                                (self._consequence(), mail.site))
             return False
-        if is_hanging(channel, since, now):
+        if channel.activity.is_neglected(since, now):
             mail.log_sometimes("A scheduler worker is alive, but mail has been waiting since "
                                "before %s UTC: the worker seems to hang. Restart it." %
                                since.replace(microsecond=0))

@@ -58,8 +58,7 @@ class Worker:
                 commit: commits what was written
                 recover: see Commits
                 message_time_s: what one message may take in all (seconds)
-                max_wait_s: how long to wait for a limit that is reached: then the
-                            run ends (seconds)
+                max_wait_s: the longest wait for a limit that is reached (seconds)
                 insist: see Permit
                 row: the WorkerRow; None = one for this run
                 control: function that is called all the time during the run, at
@@ -69,7 +68,9 @@ class Worker:
                 chance: a random number from 0 to 1
         """
 
-        self.channel, self.transport, self.settings = channel, transport, settings
+        self.channel = channel
+        self.transport = transport
+        self.settings = settings
         self.now, self.clock, self.chance, self.control = now, clock, chance, control
 
         self.message_time_s = REPLIES_PER_MESSAGE * settings.reply_timeout \
@@ -194,11 +195,10 @@ class Worker:
     def _waits(self):
         """ Wait a moment if a limit was reached; returns whether the run goes on """
 
-        wait_s, is_blocked = self.allowance.wait_s(), self.allowance.blocked_until is not None
-        if not is_blocked or wait_s > self.max_wait_s or self.failure or self.is_over():
+        wait_s = self.allowance.wait_s()
+        if wait_s is None or wait_s > self.max_wait_s or self.failure or self.is_over():
             return False
-        if not wait_s: # It has ended since a message asked
-            self.allowance.left()
+        self.allowance.left() # The limit may be over since a message asked
         self.commits.sleep(min(wait_s, CONTROL_EVERY_S))
         if wait_s > CONTROL_EVERY_S and self.channel.claims.has_urgent(self.now()):
             self.allowance.lend()

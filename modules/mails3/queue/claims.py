@@ -10,7 +10,7 @@
 from datetime import timedelta
 from math import inf
 
-from ..states import NEW, SENT, UNSENT, URGENT, Delivery
+from ..states import NEW, UNSENT, URGENT, Delivery
 from .database import execute, skip_locked
 
 __all__ = ("Claims", "OWN_LEASE")
@@ -23,9 +23,6 @@ OWN_LEASE = "COALESCE(lease, '') = ?"
 # The longest wait beside that of a deferred delivery: the daily limit puts a
 # delivery off to the next day (seconds)
 LONGEST_DELAY_S = 90000
-
-# How far the ids of deliveries that are sent within a minute are apart, about
-NEAR = 20000
 
 # What a delivery without a lease is like
 RELEASED = {"lease": None, "leased_until": None}
@@ -91,31 +88,45 @@ class Claims:
                 list of Delivery, see claim_these(); None if no delivery waits
         """
 
-        table, first = self.delivery, min(limit, messages)
         free = self.waiting(queue, now) & self._is_free(now)
-        order = table.priority | table.due_on | table.id
-        ids = None
-        if paused_on:
-            ids = self._ids(free & ((table.throttled_on == None) |
-                                    (table.throttled_on < paused_on)), order, first)
-            order = table.throttled_on | order
-        ids = ids or self._ids(free, order, first)
+        ids = self._untried(free, paused_on) if paused_on else \
+            self._select(free, min(limit, messages))
         if not ids:
             return None
-        if first < limit and len(ids) == first:
-            ids += self._ids(free & self._is_with(ids[-1]) & ~table.id.belongs(ids), order,
-                             limit - first)
+        if messages < limit and len(ids) == messages:
+            ids += self._select(free & self._same_message(ids[-1]) &
+                                ~self.delivery.id.belongs(ids), limit - messages)
         return self.claim_these(ids, now, until, lease)
 
     # -------------------------------------------------------------------------
-    def _ids(self, query, order, limit):
-        """ The ids of some deliveries, without those that another worker claims just now """
+    def _untried(self, free, paused_on):
+        """
+            The delivery that finds out whether the relay takes mail again: one that
+            was not throttled since the pause began, else the one that was first
 
-        select = self.db(query)._select(self.delivery.id, orderby=order, limitby=(0, limit))
+            Args:
+                free: query for the deliveries
+                paused_on: when the pause began
+
+            Returns:
+                list of its id; empty = none waits
+        """
+
+        on = self.delivery.throttled_on
+        return self._select(free & ((on == None) | (on < paused_on)), 1) or \
+            self._select(free, 1, on)
+
+    # -------------------------------------------------------------------------
+    def _select(self, query, limit, *order):
+        """ The ids of deliveries, in the order to send them (list); skips locked ones """
+
+        table = self.delivery
+        order = [*order, table.priority, table.due_on, table.id]
+        select = self.db(query)._select(table.id, orderby=order, limitby=(0, limit))
         return [row[0] for row in self.db.executesql(skip_locked(self.db, select))]
 
     # -------------------------------------------------------------------------
-    def _is_with(self, delivery_id):
+    def _same_message(self, delivery_id):
         """ Query for the deliveries that are sent together with a delivery """
 
         table, message = self.delivery, self.tables.message
@@ -219,28 +230,6 @@ class Claims:
         self.db(self.delivery.lease != None).update(**RELEASED)
 
     # -------------------------------------------------------------------------
-    def sent_since(self, since, near_id):
-        """
-            How much has been sent lately
-
-            Args:
-                since: the time
-                near_id: the id of a delivery that is sent now: others are near
-
-            Returns:
-                tuple (when the first delivery was sent, how many were)
-        """
-
-        table, outbox = self.delivery, self.tables.outbox
-        first, count = table.tried_on.min(), table.id.count()
-        # By the primary key: no index has tried_on
-        row = self.db((table.id > near_id - NEAR) & (table.id < near_id + NEAR) &
-                      (table.channel == self.channel) & (table.tried_on >= since) &
-                      (outbox.id == table.outbox_id) & (outbox.status == SENT)
-                      ).select(first, count).first()
-        return row[first], row[count]
-
-    # -------------------------------------------------------------------------
     # Queries
     #
     def waiting(self, queue, now):
@@ -267,6 +256,16 @@ class Claims:
         # Leased for days: the clock has been put back since
         return (table.lease == None) | (table.leased_until < now) | \
                (table.leased_until > now + timedelta(days=1))
+
+    # -------------------------------------------------------------------------
+    def is_neglected(self, since):
+        """ Whether a new delivery has been waiting since before a time """
+
+        table, outbox = self.delivery, self.tables.outbox
+        # A deleted row leaves the queue with the next run
+        return not self.db((table.channel == self.channel) & (table.queue == NEW) &
+                           (table.due_on < since) & (outbox.id == table.outbox_id) &
+                           self.tables.not_deleted).isempty()
 
 # -----------------------------------------------------------------------------
 def delivery_of(row):

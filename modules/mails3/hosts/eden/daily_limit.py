@@ -7,7 +7,7 @@
     @license: MIT
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from gluon import current
 
@@ -52,16 +52,35 @@ class DailyLimit:
         return max(self.mails_per_day - self.used(now), 0)
 
     # -------------------------------------------------------------------------
+    def free_on(self, count, now):
+        """
+            Since when so many more mails may be sent, or from when on
+
+            Args:
+                count: how many, at most as many as in a day
+                now: the time (datetime)
+
+            Returns:
+                the time (datetime), which may have passed
+        """
+
+        created_on, number = self.table.created_on, self.mails_per_day - count
+        row = self.db(created_on > now - 2 * PERIOD).select(
+                    created_on, orderby=~created_on, limitby=(number, number + 1)).first()
+        return row.created_on + PERIOD if row else datetime.min
+
+    # -------------------------------------------------------------------------
     def next_on(self, now):
         """ When the next mail may be sent (datetime) """
 
-        table, surplus = self.table, self.used(now) - self.mails_per_day
-        if surplus < 0:
-            return now
-        row = self.db(table.created_on > now - PERIOD).select(
-                    table.created_on, orderby=table.created_on, limitby=(surplus, surplus + 1)
-                    ).first()
-        return row.created_on + PERIOD if row else now
+        return max(now, self.free_on(1, now))
+
+    # -------------------------------------------------------------------------
+    def last_on(self, waiting, now):
+        """ About when the last of so many mails that wait may be sent (datetime) """
+
+        days, others = divmod(max(waiting, 1) - 1, self.mails_per_day)
+        return max(now, self.free_on(others + 1, now)) + days * PERIOD
 
     # -------------------------------------------------------------------------
     def spend(self, count, now):

@@ -6,8 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from support.transports import InstantTransport
+
 from mails3.admin.status import Status
 from mails3.clock import utcnow
+from mails3.delivery.breaker import CLOSED
 from mails3.states import DRAFT, SENT, UNSENT
 from mails3.queue.schema import COMPANIONS
 
@@ -331,8 +334,18 @@ class TestTexts:
 class TestDailyLimit:
     """ Eden's settings.mail.limit """
 
-    def test_mail_over_the_daily_limit_waits(self, branch):
-        """ Mail over the limit waits without an attempt, and Eden's own count is right """
+    @staticmethod
+    def counted(branch):
+        """ How many mails Eden has counted """
+
+        branch.db.commit()
+        return branch.db(branch.s3db.msg_channel_limit.id > 0).count()
+
+    def test_mail_over_the_daily_limit_waits(self, branch, caplog):
+        """
+            Mail over the limit waits for the next day, without an attempt and without an
+            incident, and Eden's own count is right
+        """
 
         branch.configure(limit=3)
         anne = branch.person(ANNE)["pe_id"]
@@ -343,17 +356,69 @@ class TestDailyLimit:
 
         branch.drain()
 
-        count = branch.s3db.msg_channel_limit.id.count()
-        assert branch.db().select(count).first()[count] == len(branch.relay.mails) == 3
+        assert self.counted(branch) == len(branch.relay.mails) == 3
         assert sorted(row[:2] for row in branch.outbox()) == \
             2 * [(UNSENT, 0)] + 3 * [(SENT, 1)]
-        assert branch.state().reason == "The daily limit of 3 mails is reached"
+        assert branch.state().status == CLOSED
+        assert "suspended" not in caplog.text
+
+        branch.drain()
+        assert len(branch.relay.mails) == 3
 
         # The next day
-        branch.db(branch.s3db.msg_channel_limit.id > 0).delete()
+        table = branch.s3db.msg_channel_limit
+        branch.db(table.id > 0).update(created_on=utcnow() - timedelta(hours=24, seconds=1))
         branch.later(86400)
         branch.drain()
         assert set(branch.statuses()) == {SENT}
+        assert self.counted(branch) == 5
+
+    def test_the_next_mail_goes_when_the_oldest_is_a_day_old(self, branch):
+        """ A worker knows when the daily limit allows the next mail """
+
+        branch.configure(limit=2)
+        table, now = branch.s3db.msg_channel_limit, utcnow().replace(microsecond=0)
+        for hours in (25, 20, 3):
+            table.insert(created_on = now - timedelta(hours=hours))
+        limit, = branch.mail.channel().host_limits
+
+        assert (limit.left(now), limit.next_on(now)) == (0, now + timedelta(hours=4))
+        assert limit.next_on(now + timedelta(hours=4, seconds=1)) == \
+            now + timedelta(hours=4, seconds=1)
+
+    def test_two_workers_keep_the_daily_limit_together(self, branch):
+        """ Two workers that claim before either of them sends keep the limit together """
+
+        branch.configure(limit=3)
+        for number in range(6):
+            assert branch.msg.send_email("user%s@example.org" % number, "News", "There is news.")
+        branch.db.commit()
+        channel = branch.mail.channel()
+        first, second = (InstantTransport(branch.mail) for _ in range(2))
+        other = channel.worker(transport=second)
+
+        def take_turn():
+            # The first worker has claimed, and knows what was left
+            first.before_open = None
+            other.drain()
+
+        first.before_open = take_turn
+        channel.worker(transport=first).drain()
+
+        assert len(first.accepted) + len(second.accepted) == self.counted(branch) == 3
+
+    def test_a_direct_mail_counts_for_the_daily_limit(self, branch):
+        """ send_direct_email() counts once for the daily limit, and does not wait for it """
+
+        branch.configure(limit=1)
+        for number in (1, 2):
+            assert branch.mail.send_direct_email(ANNE, "News", "There is news.")
+            assert self.counted(branch) == number
+
+        assert branch.msg.send_email(ANNE, "News", "There is news.")
+        branch.drain()
+
+        assert len(branch.relay.mails) == 2
 
     def test_unsent_mail_uses_no_daily_limit(self, branch):
         """ Mail that the relay did not take uses no part of the limit """
@@ -417,7 +482,7 @@ class TestDailyLimit:
         branch.msg.process_outbox()
 
         assert len(branch.relay.mails) == 1
-        assert branch.db(branch.s3db.msg_channel_limit.id > 0).count() == 1
+        assert self.counted(branch) == 1
         assert [row[:2] for row in branch.outbox()] == [(SENT, 1), (UNSENT, 0)]
 
 # =============================================================================

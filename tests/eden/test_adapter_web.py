@@ -14,6 +14,7 @@ from pydal.connection import ConnectionPool
 
 from support.site import eventually
 
+from mails3.delivery.breaker import CLOSED
 from mails3.service import web_sender
 from mails3.service.web_sender import WebSender
 from mails3.states import SENT, UNSENT
@@ -90,9 +91,13 @@ class TestAfterTheRequest:
             assert web.mail.send(ANNE, "News %s" % number, "There is news.")
         end_request(web)
 
-        assert eventually(lambda: web.state().reason == "The daily limit of 1 mails is reached")
-        assert sorted(web.statuses()) == [UNSENT, SENT]
+        assert eventually(lambda: SENT in web.statuses())
+        # The thread does not wait for the next day
+        assert eventually(lambda: not any(isinstance(thread, WebSender)
+                                          for thread in threading.enumerate()))
+        assert sorted(row[:2] for row in web.outbox()) == [(UNSENT, 0), (SENT, 1)]
         assert len(web.relay.mails) == 1
+        assert web.state().status == CLOSED
 
     @pytest.mark.parametrize("kind", ["web API", "mail"])
     def test_a_text_goes_out_after_the_request(self, web, kind):

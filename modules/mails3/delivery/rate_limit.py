@@ -16,8 +16,8 @@ __all__ = ("RateLimit",)
 # as a whole: so the limit holds in each period, and costs 1/60 of the rate at most.
 PARTS = 60
 
-# A part begins earlier by so little (of a part): a time that was computed is not exact
-EARLIER = 1e-4
+# A part begins earlier by so little: a time that was computed is not exact (seconds)
+EARLIER_S = 2e-6
 
 # =============================================================================
 class RateLimit:
@@ -47,7 +47,7 @@ class RateLimit:
     def _part_at(self, now_s):
         """ The number of the part at a time (seconds) """
 
-        return floor(now_s / self.part_s + EARLIER)
+        return floor((now_s + EARLIER_S) / self.part_s)
 
     # -------------------------------------------------------------------------
     def dump(self, now_s):

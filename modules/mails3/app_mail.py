@@ -25,13 +25,16 @@ class AppMail:
     """
         The part of MailS3 that does not send. What a host may change, by a
         subclass of MailS3: channel_names, indexes, channel(), report(),
-        sender_of(), is_admin(), retire().
+        sender_of(), is_admin(), is_counted,
+        retire().
     """
 
     # The channels of the host, that of mail first
     channel_names = (EMAIL,)
     # Indexes on tables of the host, for what is looked up there for each mail
     indexes = ()
+    # Whether the limits count what is sent directly now without being told
+    is_counted = False
 
     def __init__(self, db, given=None, tasks=None, site="site", auth=None):
         """

@@ -17,7 +17,7 @@ from .admin.alerts import Alerts
 from .app_mail import AppMail
 from .clock import utcnow
 from .delivery.configuration import is_native
-from .delivery.transport import Direct, send_directly
+from .delivery.direct import Direct, send_directly
 from .message.address import BadInput
 from .message.call import Call
 from .replies import DeliveryError, PermanentFailure

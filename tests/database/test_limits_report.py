@@ -153,15 +153,15 @@ class TestReason:
                                  "minute, 2 sessions at a time, 1 message by one session, as "
                                  "learned from its refusals")]
 
-    @pytest.mark.parametrize("relay, told", [
+    @pytest.mark.parametrize("name, told", [
         ("mail.example.org:25 1a2b3c4d", "the mail server mail.example.org:25"),
         ("SMS", "the gateway for SMS"),
         (None, "the mail server")])
-    def test_what_has_refused_mail_is_named(self, small_office, relay, told):
+    def test_what_has_refused_mail_is_named(self, small_office, name, told):
         """ A pace is told with what it was learned about, whatever takes the messages """
 
         allowance = Allowance(small_office.mail.channel(), lambda: NOON)
-        allowance.limits.relay, allowance.limits.pace.max_sessions = relay, 2
+        allowance.limits.relay, allowance.limits.pace.max_sessions = name, 2
 
         assert LimitsReport(allowance, NOON, 0, None).facts() == [
             ("Learned pace", "%s takes 2 sessions at a time, as learned from its refusals" % told)]

@@ -14,7 +14,7 @@ from support.transports import InstantTransport, Interrupt, WatchedTransport
 
 from mails3.clock import utcnow
 from mails3.delivery.breaker import CLOSED, TRIPPED
-from mails3.delivery.transport import Direct
+from mails3.delivery.direct import Direct
 from mails3.message.call import Call
 from mails3.replies import RelayUnavailable
 from mails3.smtp.waits import run

@@ -3,7 +3,7 @@
 """
     How much a run may hand over now: the rates that the site sets, the pace that
     was learned about the relay, and limits of the host. All workers of a site
-    share what is counted, in the row of the channel.
+    share what is counted: see SharedLimits.
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -12,28 +12,20 @@
 from datetime import timedelta
 from functools import partial
 from math import floor
-from typing import NamedTuple, Optional
 
 from ..queue.workers import Workers
-from ..settings import read_rates
-from ..states import EMAIL
-from .limits import Limits, seconds, time_of
+from .host_limits import HostLimits
+from .limits import seconds, time_of
 from .pace import Pace
+from .shared_limits import SharedLimits
 
 __all__ = ("Allowance",)
 
 # How long the place among the workers is remembered
 SHARE_FOR = timedelta(seconds=3)
 
-# How often a change is written again that another worker was faster with
-MAX_TRIES = 20
-
-# =============================================================================
-class Known(NamedTuple):
-    """ The columns pace and pace_no of the row """
-
-    text: Optional[str]
-    number: Optional[int]
+# No wait for a limit is shorter: the run would not notice it
+SHORTEST_WAIT = timedelta(milliseconds=1)
 
 # =============================================================================
 class Allowance:
@@ -46,24 +38,18 @@ class Allowance:
                 now: tells the time (datetime)
         """
 
-        self.row = channel.row
+        self.shared = SharedLimits(channel)
         self.workers = Workers(channel.db, channel.mail.site)
-        # How much the mail server takes, as the site has set it
-        self.rates = read_rates(channel.options.rate) if channel.name == EMAIL else []
-        self.counts_recipients = channel.options.rate_counts == "recipients"
-        self.host_limits = channel.host_limits
+        self.host = HostLimits(channel.host_limits, now)
         self.now = now
 
-        self.relay = None          # its name
-        self.known = Known(None, None) # as last read or committed
-        self.written = None        # the Known that is written and not committed yet
         self.changes = []          # functions that change the Pace, not written yet
         self.taken = []            # Outgoings for which nothing is written yet
         self.beyond = []           # those of them for which another worker was faster
         self.is_written = False    # something is written, and not committed yet
         self.blocked_until = None  # a limit is reached until then (datetime)
         self.share_on, self.place = None, (0, 1) # among the workers: see sessions()
-        self.limits = self._replayed(self.taken)[0] # with what is not written yet
+        self.limits = self.shared.limits() # with what is not written yet
 
     # -------------------------------------------------------------------------
     @classmethod
@@ -76,74 +62,71 @@ class Allowance:
 
     # -------------------------------------------------------------------------
     def read(self, row, relay=None):
-        """
-            Take over what all workers know
+        """ As SharedLimits.read() """
 
-            Args:
-                row: as from ChannelRow.read()
-                relay: the relay's name (str), None = the one that is known
-        """
-
-        self.relay, self.known = relay, Known(row.pace, row.pace_no)
-        self.limits = self._replayed(self.taken)[0]
+        self.shared.read(row, relay)
+        self._renew()
 
     # -------------------------------------------------------------------------
-    def _replayed(self, taken):
+    def _renew(self):
+        """ The limits are those that are known, with what is not written yet """
+
+        self.limits = self.shared.limits()
+        self._apply(self.taken, self.limits)
+
+    # -------------------------------------------------------------------------
+    def _apply(self, taken, limits):
         """
-            What is known, with the changes that are not written yet
+            Change Limits by what is not written yet
 
             Args:
                 taken: Outgoings for which nothing is written yet (list)
+                limits: the Limits
 
             Returns:
-                tuple (Limits, list of those that do not fit)
+                list of those Outgoings that do not fit
         """
 
-        limits = Limits(self.rates, self.counts_recipients, self.known.text, self.relay)
         for change in self.changes:
             change(limits.pace)
         now, beyond = seconds(self.now()), []
+        left = self.host.left(self.shared.known) if taken else 0
         for outgoing in taken:
             count = len(outgoing.deliveries)
-            if limits.fit(count, now) < count:
+            if left <= 0 or limits.fit(count, now) < count:
                 beyond.append(outgoing)
             else:
                 limits.spend(count, now)
-        return limits, beyond
+                left -= 1
+        return beyond
 
     # -------------------------------------------------------------------------
     def is_active(self):
         """ Whether there is any limit """
 
-        return bool(self.host_limits) or self.limits.is_active()
-
-    # -------------------------------------------------------------------------
-    @property
-    def messages_per_session(self):
-        """ How many messages the relay takes by one session; None = not known """
-
-        return self.limits.pace.messages_per_session
+        return bool(self.host) or self.limits.is_active()
 
     # -------------------------------------------------------------------------
     # What may go
     #
     def left(self):
-        """ How many deliveries may be handed over now; if 0: see wait_s() """
+        """ How much may be handed over now (Left); if nothing: see wait_s() """
 
         now = self.now()
         self.blocked_until = None
-        left = min([self.limits.left(seconds(now)),
-                    *(limit.left(now) - len(self.taken) for limit in self.host_limits)])
-        if left <= 0:
+        left = self.limits.left(seconds(now))
+        by_host = self.host.left(self.shared.known) - len(self.taken)
+        left = left._replace(messages = min(left.messages, by_host))
+        if not left:
             self._block(now)
-        return max(left, 0)
+        return left
 
     # -------------------------------------------------------------------------
     def wait_s(self):
-        """ How long until something may go again (seconds); 0 = now """
+        """ How long until something may go again (seconds); None = no limit was reached """
 
         if self.blocked_until is None:
-            return 0
+            return None
         return max((self.blocked_until - self.now()).total_seconds(), 0)
 
     # -------------------------------------------------------------------------
@@ -160,6 +143,7 @@ class Allowance:
         """ When the relay has begun to want less mail (datetime); None = it takes mail """
 
         pace = self.limits.pace
+        # The database may keep whole seconds only
         return time_of(floor(pace.paused_at)) if pace.pause_s else None
 
     # -------------------------------------------------------------------------
@@ -177,15 +161,21 @@ class Allowance:
 
         if not self.is_active():
             return outgoing
-        now, deliveries = self.now(), outgoing.deliveries
-        count = self.limits.fit(len(deliveries), seconds(now))
-        if not count or any(limit.left(now) <= len(self.taken) for limit in self.host_limits):
-            self._block(now)
+        left, deliveries = self.left(), outgoing.deliveries
+        if not left:
             return None
-        self.limits.spend(count, seconds(now))
+        count = min(len(deliveries), left.recipients)
+        self.limits.spend(count, seconds(self.now()))
         outgoing = outgoing.only({delivery.id for delivery in deliveries[:count]})
         self.taken.append(outgoing)
         return outgoing
+
+    # -------------------------------------------------------------------------
+    def give_up(self, outgoings):
+        """ Outgoings that were taken are not handed over after all """
+
+        self.taken = [each for each in self.taken if not is_among(each, outgoings)]
+        self._renew()
 
     # -------------------------------------------------------------------------
     def sessions(self, worker):
@@ -214,8 +204,9 @@ class Allowance:
     def _block(self, now):
         """ A limit is reached """
 
-        self.blocked_until = max([time_of(self.limits.next_at(seconds(now))),
-                                  *(limit.next_on(now) for limit in self.host_limits)])
+        self.blocked_until = max(now + SHORTEST_WAIT,
+                                 time_of(self.limits.next_at(seconds(now))),
+                                 self.host.next_on(self.shared.known, len(self.taken)))
 
     # -------------------------------------------------------------------------
     def change_pace(self, change):
@@ -224,7 +215,9 @@ class Allowance:
         self.changes.append(change)
         change(self.limits.pace)
         # A pause may have begun, or ended
-        self.left()
+        now, self.blocked_until = self.now(), None
+        if not self.limits.left(seconds(now)):
+            self._block(now)
 
     # -------------------------------------------------------------------------
     # The database
@@ -241,34 +234,15 @@ class Allowance:
                 worker was faster, and the limit is reached
         """
 
+        self.is_written = False
         taken = self.taken if chosen else []
         if not self.changes and not taken:
             return chosen
-        for _ in range(MAX_TRIES):
-            limits, self.beyond = self._replayed(taken)
-            if self._write(limits):
-                break
-            row = self.row.read()
-            self.known = Known(row.pace, row.pace_no)
-        else:
-            raise TimeoutError("The limits are changed too often")
+        self.beyond = self.shared.change(partial(self._apply, taken), self.now)
         self.is_written = True
-        if taken:
-            for limit in self.host_limits:
-                limit.spend(len(taken) - len(self.beyond), self.now())
+        self.host.spend(len(taken) - len(self.beyond))
         return {session: outgoing for session, outgoing in chosen.items()
-                if not any(outgoing is each for each in self.beyond)}
-
-    # -------------------------------------------------------------------------
-    def _write(self, limits):
-        """ Write Limits; returns whether no other worker has changed them since """
-
-        number = self.known.number
-        self.written = Known(limits.dump(seconds(self.now())), (number or 0) + 1)
-        return self.row.update(self.row.table.pace_no == number,
-                               pace = self.written.text,
-                               pace_no = self.written.number,
-                               )
+                if not is_among(outgoing, self.beyond)}
 
     # -------------------------------------------------------------------------
     def note_written(self, chosen):
@@ -284,12 +258,28 @@ class Allowance:
 
         if not self.is_written:
             return []
-        self.known, self.is_written = self.written, False
+        self.shared.note_written()
+        self.is_written = False
         self.changes.clear()
-        if chosen:
-            self.taken.clear()
-        self.limits = self._replayed(self.taken)[0]
+        taken = self.taken if chosen else []
+        self.host.note_spent(len(taken) - len(self.beyond), self.shared.known)
+        taken.clear()
+        self._renew()
         beyond, self.beyond = self.beyond, []
         return beyond
+
+    # -------------------------------------------------------------------------
+    def count(self, recipients):
+        """ Count a message to so many recipients that was sent without the queue """
+
+        now = seconds(self.now())
+        self.shared.change(lambda limits: limits.count(recipients, now), self.now)
+        self.host.spend(1)
+
+# -----------------------------------------------------------------------------
+def is_among(outgoing, outgoings):
+    """ Whether an Outgoing is one of others: that one, and not an equal one """
+
+    return any(outgoing is each for each in outgoings)
 
 # END =========================================================================

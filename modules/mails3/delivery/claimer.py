@@ -7,7 +7,7 @@
     @license: MIT
 """
 
-from ..states import NEW
+from ..states import DEFERRED, NEW
 from .allowance import Allowance
 from .session_pool import MESSAGES_PER_SESSION
 
@@ -16,8 +16,9 @@ __all__ = ("Claimer",)
 # How many deliveries are claimed at a time at most; more for many sessions
 MAX_CLAIM = 100
 
-# Which turn is that of the retry pass while a limit holds mail up
-RETRY_TURN = 4
+# Where there is a limit, this part of the turns is that of the retry pass, by chance:
+# a run may have one turn only, before the limit is reached
+RETRY_PART = 1 / 4
 
 # How long the messages of one claim are to last (seconds)
 CLAIM_TIME_S = 0.5
@@ -26,17 +27,20 @@ CLAIM_TIME_S = 0.5
 class Claimer:
     """ Claims for one run; commits are the caller's """
 
-    def __init__(self, channel, lease, permit, queues, passes, sessions, now, clock):
+    def __init__(self, channel, lease, permit, queues, passes, sessions, now, clock, chance):
         """
             Args:
                 channel: the Channel
                 lease: the Lease
                 permit: the Permit
                 queues: NEW, DEFERRED or both; the second one has its turn whenever
-                        the first one is empty
+                        the first one is empty. Where there is a limit, a part of
+                        the turns of NEW is for DEFERRED, or it would wait for all
+                        new mail.
                 passes: how many retry passes the run may begin
                 sessions: how many the run may have at most
                 now, clock: tell the time (datetime), (seconds)
+                chance: a random number from 0 to 1
         """
 
         self.channel = channel
@@ -47,9 +51,9 @@ class Claimer:
         self.queues = queues
         self.passes_left = passes
         self.retries_left = 0 # deliveries, in the retry pass that is under way
-        self.turns = 0
         self.size = ClaimSize(sessions, max(MAX_CLAIM, MESSAGES_PER_SESSION * sessions), clock)
         self.now = now
+        self.chance = chance
 
     # -------------------------------------------------------------------------
     def claim(self):
@@ -70,25 +74,25 @@ class Claimer:
 
     # -------------------------------------------------------------------------
     def _order(self):
-        """
-            In which order the queues have their turn: while a limit holds mail up,
-            the retry pass has each fourth turn, or it would wait for all new mail
-        """
+        """ The queues in the order in which they have their turn now """
 
-        self.turns += 1
-        is_limited = self.permit.allowance.blocked_until is not None
-        return self.queues[::-1] if is_limited and self.turns % RETRY_TURN == 0 else self.queues
+        if NEW in self.queues and self.permit.allowance.is_active() and \
+           self.chance() < RETRY_PART:
+            return DEFERRED, NEW
+        return self.queues
 
     # -------------------------------------------------------------------------
     def _may_retry(self):
         """ Whether a retry pass is under way, or may begin now """
 
         limiter, now = self.limiter, self.now()
-        if not self.retries_left and self.passes_left and \
-           Allowance.at(self.channel, self.channel.row.read(), now).left() and \
-           limiter.begin_retry_pass(now):
-            self.passes_left -= 1
-            self.retries_left = limiter.max_retries_per_pass
+        if not self.retries_left and self.passes_left:
+            row = self.channel.row.read()
+            # A pass that may send nothing would use up the next one's time
+            if limiter.may_begin_retry_pass(row, now) and \
+               Allowance.at(self.channel, row, now).left() and limiter.begin_retry_pass(now):
+                self.passes_left -= 1
+                self.retries_left = limiter.max_retries_per_pass
         return self.retries_left > 0
 
     # -------------------------------------------------------------------------
@@ -98,12 +102,12 @@ class Claimer:
         left = self.permit.allowance.left()
         if not left:
             return None
-        limit = min(self.size.largest, left)
+        limit = min(self.size.largest, left.recipients)
         if self.permit.is_tripped:
             limit = 1
         elif queue != NEW:
             limit = min(limit, self.retries_left)
-        deliveries = self.lease.claim(queue, limit, self.size.next(),
+        deliveries = self.lease.claim(queue, limit, self.size.next(), left.messages,
                                       self.permit.allowance.paused_on)
         if queue != NEW:
             self.retries_left -= len(deliveries or ())

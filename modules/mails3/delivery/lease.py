@@ -13,6 +13,7 @@
 
 from datetime import timedelta
 from itertools import groupby
+from math import inf
 
 from ..queue.workers import ALIVE_S
 from ..states import envelope_of
@@ -67,7 +68,7 @@ class Lease:
         return self.worker_row.name
 
     # -------------------------------------------------------------------------
-    def claim(self, queue, limit, messages, paused_on=None):
+    def claim(self, queue, limit, messages, messages_left=inf, paused_on=None):
         """
             Claim deliveries
 
@@ -76,6 +77,7 @@ class Lease:
                 limit: how many at most
                 messages: of how many messages at most; an individual mail counts
                           as one
+                messages_left: how many may go now
                 paused_on: as for Claims.claim()
 
             Returns:
@@ -84,7 +86,8 @@ class Lease:
 
         now = self.now()
         self.note_activity(now)
-        deliveries = self.claims.claim(queue, limit, now, now + CLAIMED, self.name, paused_on)
+        deliveries = self.claims.claim(queue, limit, now, now + CLAIMED, self.name,
+                                       messages_left, paused_on)
         # Whole messages: a limit in the query would cut one that has several recipients
         groups = [list(group) for _, group in groupby(deliveries or (), key=envelope_of)]
         surplus = [delivery for group in groups[messages:] for delivery in group]

@@ -13,11 +13,12 @@ import json
 
 from datetime import datetime, timedelta
 from math import ceil, inf
+from typing import NamedTuple
 
 from .pace import Pace
 from .rate_limit import RateLimit
 
-__all__ = ("Limiter", "Limits", "seconds", "time_of")
+__all__ = ("Left", "Limiter", "Limits", "seconds", "time_of")
 
 EPOCH = datetime(1970, 1, 1)
 
@@ -39,6 +40,18 @@ def time_of(time_s):
     """ A time in seconds as datetime (UTC), rounded up: to the millisecond """
 
     return EPOCH + timedelta(milliseconds=ceil(1000 * time_s))
+
+# =============================================================================
+class Left(NamedTuple):
+    """ How much may be handed over now (int, or inf); true if anything may """
+
+    messages: float
+    recipients: float # of them all
+
+    # -------------------------------------------------------------------------
+    def __bool__(self):
+
+        return self.messages > 0 and self.recipients > 0
 
 # =============================================================================
 class Limits:
@@ -78,25 +91,26 @@ class Limits:
         return bool(self.rates) or self.pace.is_learned()
 
     # -------------------------------------------------------------------------
-    def fit(self, recipients, now):
-        """ To how many of its recipients a message may be handed over now """
-
-        if not self.pace.left(now):
-            return 0
-        left = self.rates_left(now)
-        return min(recipients, left) if self.counts_recipients or not left else recipients
-
-    # -------------------------------------------------------------------------
     def left(self, now):
-        """ How many deliveries may be handed over now """
+        """ How much may be handed over now (Left) """
 
-        return min(self.pace.left(now), self.rates_left(now))
+        rates = self.rates_left(now)
+        if self.counts_recipients:
+            return Left(self.pace.left(now), rates)
+        return Left(min(self.pace.left(now), rates), inf)
 
     # -------------------------------------------------------------------------
     def rates_left(self, now):
-        """ How many may go now by the rates that the site sets """
+        """ How many more may go now by the rates that the site sets """
 
         return min((rate.left(now) for rate in self.rates), default=inf)
+
+    # -------------------------------------------------------------------------
+    def fit(self, recipients, now):
+        """ To how many of its recipients a message may be handed over now """
+
+        left = self.left(now)
+        return min(recipients, left.recipients) if left else 0
 
     # -------------------------------------------------------------------------
     def free_at(self, now):
@@ -114,9 +128,15 @@ class Limits:
     def spend(self, recipients, now):
         """ A message is handed over """
 
+        self.count(recipients, now)
+        self.pace.spend(1, now)
+
+    # -------------------------------------------------------------------------
+    def count(self, recipients, now):
+        """ A message was sent without the queue: the rates count it, the pace does not """
+
         for rate in self.rates:
             rate.spend(recipients if self.counts_recipients else 1, now)
-        self.pace.spend(1, now)
 
 # =============================================================================
 class Limiter:

@@ -51,6 +51,7 @@ class NextMessages:
                                      supply)
             if self.permit.is_tripped:
                 supply.give_up(chosen.values())
+                self.allowance.give_up(chosen.values())
                 chosen = {session: outgoing} if outgoing else {}
                 break
             if outgoing is None:

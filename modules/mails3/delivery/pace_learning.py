@@ -12,6 +12,7 @@ import re
 from datetime import timedelta
 from functools import partial
 
+from ..queue.statistics import sent_since
 from ..replies import RCPT, Throttled, TransientFailure
 from ..throttling import CONNECTIONS
 from .limits import seconds
@@ -52,7 +53,7 @@ class PaceLearning:
                 now: tells the time (datetime)
         """
 
-        self.claims = channel.claims
+        self.channel = channel
         self.allowance = allowance
         self.workers = allowance.workers
         self.now = now
@@ -156,7 +157,7 @@ class PaceLearning:
     def note_session_full(self, messages):
         """ The relay takes so many messages by one session """
 
-        if messages != self.allowance.messages_per_session:
+        if messages != self.pace.messages_per_session:
             self._change(Pace.note_session_full, messages=messages)
 
     # -------------------------------------------------------------------------
@@ -187,7 +188,8 @@ class PaceLearning:
 
         if delivery_id is None:
             return None
-        since, count = self.claims.sent_since(now - RECENT, delivery_id)
+        since, count = sent_since(self.channel.tables, self.channel.name, now - RECENT,
+                                  delivery_id)
         # More precise, if this run was the first
         since = max(filter(None, (since, self.accepted_since)), default=None)
         return (seconds(since), count) if count else None

@@ -56,8 +56,9 @@ class Permit:
         if is_paused(row, now):
             return False
         self.allowance.read(row, self.transport.relay_name())
-        if self.allowance.messages_per_session:
-            self.transport.limit_sessions(self.allowance.messages_per_session)
+        max_messages = self.allowance.limits.pace.messages_per_session
+        if max_messages:
+            self.transport.limit_sessions(max_messages)
         self.is_tripped = row.status == TRIPPED
         self.is_on_trial = not self.is_tripped and bool(row.fingerprints)
         self.odd_messages.read(row)

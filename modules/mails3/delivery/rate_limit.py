@@ -16,6 +16,9 @@ __all__ = ("RateLimit",)
 # as a whole: so the limit holds in each period, and costs 1/60 of the rate at most.
 PARTS = 60
 
+# A part begins earlier by so little (of a part): a time that was computed is not exact
+EARLIER = 1e-4
+
 # =============================================================================
 class RateLimit:
     """ What has been counted of one Rate (settings.py) """
@@ -30,15 +33,29 @@ class RateLimit:
         self.most = rate.most
         self.period_s = rate.period_s
         self.part_s = rate.period_s / PARTS
-        self.counted = [tuple(part) for part in counted] # (number of the part, count)
+        self.counted = {}  # number of the part: count
+        for part, count in counted:
+            self._add(part, count)
+
+    # -------------------------------------------------------------------------
+    def _add(self, part, count):
+        """ Count some in a part (its number) """
+
+        self.counted[part] = self.counted.get(part, 0) + count
+
+    # -------------------------------------------------------------------------
+    def _part_at(self, now_s):
+        """ The number of the part at a time (seconds) """
+
+        return floor(now_s / self.part_s + EARLIER)
 
     # -------------------------------------------------------------------------
     def dump(self, now_s):
         """ What counts at a time (seconds), or later: list of (number of the part, count) """
 
-        part = floor(now_s / self.part_s)
+        part = self._part_at(now_s)
         # Far in the future: the clock has been put back since
-        return [(each, count) for each, count in self.counted
+        return [(each, count) for each, count in sorted(self.counted.items())
                 if part - PARTS <= each <= part + PARTS]
 
     # -------------------------------------------------------------------------
@@ -67,8 +84,8 @@ class RateLimit:
                 that was in the way
         """
 
-        latest, used = floor(now_s / self.part_s) + PARTS, 0
-        for part, counted in sorted(self.counted, reverse=True):
+        latest, used = self._part_at(now_s) + PARTS, 0
+        for part, counted in sorted(self.counted.items(), reverse=True):
             # Later: the clock has been put back since
             used += counted if part <= latest else 0
             if used > self.most - count:
@@ -93,9 +110,6 @@ class RateLimit:
     def spend(self, count, now_s):
         """ Count some that go now """
 
-        part = floor(now_s / self.part_s)
-        if self.counted and self.counted[-1][0] == part:
-            count += self.counted.pop()[1]
-        self.counted.append((part, count))
+        self._add(self._part_at(now_s), count)
 
 # END =========================================================================

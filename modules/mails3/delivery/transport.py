@@ -8,28 +8,14 @@
 """
 
 from functools import partial
-from typing import NamedTuple
 
 from ..message.composition import compose
-from ..message.stored import Message
-from ..replies import PermanentFailure, TransientFailure
+from ..replies import PermanentFailure
 from ..smtp.dialogue import Envelope
 from ..smtp.session import Session
-from ..smtp.waits import run
 from .configuration import Configuration, is_native
 
-__all__ = ("Direct", "Transport", "send_directly")
-
-# How many replies a message may wait for in all that is sent directly
-DIRECT_REPLIES = 6
-
-# =============================================================================
-class Direct(NamedTuple):
-    """ A message that is sent without the queue; as Outgoing, for Transport """
-
-    message: Message
-    message_id_header: str
-    recipients: list
+__all__ = ("Transport",)
 
 # =============================================================================
 class Transport:
@@ -241,33 +227,6 @@ def send_by(remote_server, envelope):
     for recipient, reply in remote_server.sendmail(envelope.sender, envelope.recipients,
                                                    envelope.content).items():
         outcome[recipient] = PermanentFailure("%s %s" % reply)
-    return outcome
-
-# -----------------------------------------------------------------------------
-def send_directly(mail, direct, timeout_s, remote_server=None):
-    """
-        Send a message now, without the queue
-
-        Args:
-            mail: the MailS3
-            direct: the Direct
-            timeout_s: the longest wait for one reply (seconds)
-            remote_server: a live connection of the caller's, to be used
-
-        Returns:
-            dict {recipient: None if accepted, else the DeliveryError}
-
-        Raises:
-            Exception: the message was not handed over
-    """
-
-    transport = Transport(mail, timeout_s, remote_server)
-    try:
-        outcome = run(transport.sending(0, direct, DIRECT_REPLIES * timeout_s))
-    finally:
-        transport.close()
-    for address in direct.recipients:
-        outcome.setdefault(address, TransientFailure("Time ran short"))
     return outcome
 
 # END =========================================================================

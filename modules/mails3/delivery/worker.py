@@ -58,8 +58,7 @@ class Worker:
                 commit: commits what was written
                 recover: see Commits
                 message_time_s: what one message may take in all (seconds)
-                max_wait_s: how long to wait for a limit that is reached: then the
-                            run ends (seconds)
+                max_wait_s: the longest wait for a limit that is reached (seconds)
                 insist: see Permit
                 row: the WorkerRow; None = one for this run
                 control: function that is called all the time during the run, at
@@ -72,7 +71,7 @@ class Worker:
         self.channel = channel
         self.transport = transport
         self.settings = settings
-        self.now, self.clock, self.control = now, clock, control
+        self.now, self.clock, self.chance, self.control = now, clock, chance, control
 
         self.message_time_s = REPLIES_PER_MESSAGE * settings.reply_timeout \
             if message_time_s is None else message_time_s
@@ -157,7 +156,7 @@ class Worker:
         """ Send the deliveries of some queues; arguments as for Claimer, returns as drain() """
 
         claimer = Claimer(self.channel, self.lease, self.permit, queues, passes,
-                          self.settings.sessions, self.now, self.clock)
+                          self.settings.sessions, self.now, self.clock, self.chance)
         try:
             count = self._send(partial(self._claim, claimer))
             self.commits.patiently(partial(self.permit.trip, self.failure))
@@ -194,11 +193,12 @@ class Worker:
 
     # -------------------------------------------------------------------------
     def _waits(self):
-        """ Wait a moment if a limit is reached; returns whether the run goes on """
+        """ Wait a moment if a limit was reached; returns whether the run goes on """
 
         wait_s = self.allowance.wait_s()
-        if not wait_s or wait_s > self.max_wait_s or self.failure or self.is_over():
+        if wait_s is None or wait_s > self.max_wait_s or self.failure or self.is_over():
             return False
+        self.allowance.left() # The limit may be over since a message asked
         self.commits.sleep(min(wait_s, CONTROL_EVERY_S))
         if wait_s > CONTROL_EVERY_S and self.channel.claims.has_urgent(self.now()):
             self.allowance.lend()

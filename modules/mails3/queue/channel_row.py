@@ -11,7 +11,7 @@
 from contextlib import nullcontext
 from uuid import uuid4
 
-from .database import own_connection
+from .database import own_connection, select_for_update
 
 __all__ = ("CLOSED", "TRIPPED", "ChannelRow")
 
@@ -52,6 +52,16 @@ class ChannelRow:
 
         with self.connection(self.db):
             return self.db(self.table.site == self.name).select(limitby=(0, 1)).first()
+
+    # -------------------------------------------------------------------------
+    def read_latest(self):
+        """
+            As read(), and lock the row: MySQL may show a transaction what was there
+            at its first query
+        """
+
+        with self.connection(self.db):
+            return select_for_update(self.db, self.table.site == self.name)
 
     # -------------------------------------------------------------------------
     def update(self, condition=None, **values):

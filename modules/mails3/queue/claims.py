@@ -8,8 +8,9 @@
 """
 
 from datetime import timedelta
+from math import inf
 
-from ..states import NEW, SENT, UNSENT, URGENT, Delivery
+from ..states import NEW, UNSENT, URGENT, Delivery
 from .database import execute, skip_locked
 
 __all__ = ("Claims", "OWN_LEASE")
@@ -22,9 +23,6 @@ OWN_LEASE = "COALESCE(lease, '') = ?"
 # The longest wait beside that of a deferred delivery: the daily limit puts a
 # delivery off to the next day (seconds)
 LONGEST_DELAY_S = 90000
-
-# How far the ids of deliveries that are sent within a minute are apart, about
-NEAR = 20000
 
 # What a delivery without a lease is like
 RELEASED = {"lease": None, "leased_until": None}
@@ -70,7 +68,7 @@ class Claims:
                            (self.delivery.priority <= URGENT)).isempty()
 
     # -------------------------------------------------------------------------
-    def claim(self, queue, limit, now, until, lease, paused_on=None):
+    def claim(self, queue, limit, now, until, lease, messages=inf, paused_on=None):
         """
             Claim deliveries that no worker has claimed, or whose lease is over;
             to be committed before one of them is sent
@@ -81,6 +79,8 @@ class Claims:
                 now: the time
                 until: the end of the lease
                 lease: the worker's own (str)
+                messages: of how many messages at most, of which the last one is not
+                          cut; an individual mail counts as one
                 paused_on: the relay wants less mail since then: those that were
                            not tried since go first; None = it takes mail
 
@@ -88,23 +88,52 @@ class Claims:
                 list of Delivery, see claim_these(); None if no delivery waits
         """
 
-        table = self.delivery
         free = self.waiting(queue, now) & self._is_free(now)
-        order = table.priority | table.due_on | table.id
-        ids = None
-        if paused_on:
-            ids = self._ids(free & ((table.throttled_on == None) |
-                                    (table.throttled_on < paused_on)), order, limit)
-            order = table.throttled_on | order
-        ids = ids or self._ids(free, order, limit)
-        return self.claim_these(ids, now, until, lease) if ids else None
+        ids = self._untried(free, paused_on) if paused_on else \
+            self._select(free, min(limit, messages))
+        if not ids:
+            return None
+        if messages < limit and len(ids) == messages:
+            ids += self._select(free & self._same_message(ids[-1]) &
+                                ~self.delivery.id.belongs(ids), limit - messages)
+        return self.claim_these(ids, now, until, lease)
 
     # -------------------------------------------------------------------------
-    def _ids(self, query, order, limit):
-        """ The ids of some deliveries, without those that another worker claims just now """
+    def _untried(self, free, paused_on):
+        """
+            The delivery that finds out whether the relay takes mail again: one that
+            was not throttled since the pause began, else the one that was first
 
-        select = self.db(query)._select(self.delivery.id, orderby=order, limitby=(0, limit))
+            Args:
+                free: query for the deliveries
+                paused_on: when the pause began
+
+            Returns:
+                list of its id; empty = none waits
+        """
+
+        on = self.delivery.throttled_on
+        return self._select(free & ((on == None) | (on < paused_on)), 1) or \
+            self._select(free, 1, on)
+
+    # -------------------------------------------------------------------------
+    def _select(self, query, limit, *order):
+        """ The ids of deliveries, in the order to send them (list); skips locked ones """
+
+        table = self.delivery
+        order = [*order, table.priority, table.due_on, table.id]
+        select = self.db(query)._select(table.id, orderby=order, limitby=(0, limit))
         return [row[0] for row in self.db.executesql(skip_locked(self.db, select))]
+
+    # -------------------------------------------------------------------------
+    def _same_message(self, delivery_id):
+        """ Query for the deliveries that are sent together with a delivery """
+
+        table, message = self.delivery, self.tables.message
+        own = self.db(table.id == delivery_id)._select(table.message_id)
+        return table.message_id.belongs(self.db(message.id.belongs(own) &
+                                                (message.individual == False)
+                                                )._select(message.id))
 
     # -------------------------------------------------------------------------
     def claim_these(self, ids, now, until, lease):
@@ -199,28 +228,6 @@ class Claims:
         """ Give up all claims of all workers """
 
         self.db(self.delivery.lease != None).update(**RELEASED)
-
-    # -------------------------------------------------------------------------
-    def sent_since(self, since, near_id):
-        """
-            How much has been sent lately
-
-            Args:
-                since: the time
-                near_id: the id of a delivery that is sent now: others are near
-
-            Returns:
-                tuple (when the first delivery was sent, how many were)
-        """
-
-        table, outbox = self.delivery, self.tables.outbox
-        first, count = table.tried_on.min(), table.id.count()
-        # By the primary key: no index has tried_on
-        row = self.db((table.id > near_id - NEAR) & (table.id < near_id + NEAR) &
-                      (table.channel == self.channel) & (table.tried_on >= since) &
-                      (outbox.id == table.outbox_id) & (outbox.status == SENT)
-                      ).select(first, count).first()
-        return row[first], row[count]
 
     # -------------------------------------------------------------------------
     # Queries

@@ -11,10 +11,13 @@ from datetime import timedelta
 
 from ..states import DEFERRED, FAILED, INVALID, NEW, SENT, STATES, UNSENT, state_of
 
-__all__ = ("Statistics",)
+__all__ = ("Statistics", "sent_since")
 
 # How far back the hours go
 HOURS = 24
+
+# How far the ids of deliveries that are sent within a minute are apart, about
+NEAR = 20000
 
 # =============================================================================
 class Statistics:
@@ -151,5 +154,29 @@ class Statistics:
                 "attempts": self.db(self.tables.attempt).count(),
                 "bytes": int(self.db(self.message).select(total).first()[total] or 0),
                 }
+
+# -----------------------------------------------------------------------------
+def sent_since(tables, channel, since, near_id):
+    """
+        How much has been sent lately
+
+        Args:
+            tables: the Tables
+            channel: its name
+            since: the time
+            near_id: the id of a delivery that is sent now: others are near
+
+        Returns:
+            tuple (when the first delivery was sent, how many were)
+    """
+
+    table, outbox = tables.delivery, tables.outbox
+    first, count = table.tried_on.min(), table.id.count()
+    # By the primary key: no index has tried_on
+    row = tables.db((table.id > near_id - NEAR) & (table.id < near_id + NEAR) &
+                    (table.channel == channel) & (table.tried_on >= since) &
+                    (outbox.id == table.outbox_id) & (outbox.status == SENT)
+                    ).select(first, count).first()
+    return row[first], row[count]
 
 # END =========================================================================

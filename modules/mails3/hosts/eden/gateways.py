@@ -14,6 +14,8 @@ from typing import Optional
 from gluon import current
 
 from ...clock import utcnow
+from ...delivery.allowance import Allowance
+from ...delivery.direct import count_direct
 from ...replies import ConfigurationFailure, Throttled, TransientFailure
 from .web_api import send_by_web_api
 
@@ -125,7 +127,7 @@ def send_by(gateway, text, mail, timeout_s):
         return send_by_web_api(text.address, text.body, text.eden_message_id,
                                gateway.channel_id, timeout_s)
     if kind == "msg_sms_smtp_channel":
-        return send_by_smtp(gateway, text, mail.channel().host_limits)
+        return send_by_smtp(gateway, text, mail)
     if kind == "msg_sms_modem_channel":
         return send_by_modem(gateway, text)
     if kind == "msg_sms_tropo_channel":
@@ -133,17 +135,15 @@ def send_by(gateway, text, mail, timeout_s):
     raise ConfigurationFailure("No sender for %s" % kind)
 
 # -----------------------------------------------------------------------------
-def send_by_smtp(gateway, text, limits):
-    """ Send a text as a mail, which counts for the daily limit of mails """
+def send_by_smtp(gateway, text, mail):
+    """ Send a text as a mail, which counts for the limits of mails """
 
-    now = utcnow()
-    for limit in limits:
-        if not limit.left(now):
-            raise Throttled("The limit of mails is reached: %s" % limit)
+    channel = mail.channel()
+    if not Allowance.at(channel, channel.row.read(), utcnow()).left():
+        raise Throttled("A limit of mails is reached")
     is_sent = current.msg.send_sms_via_smtp(text.address, text.body, gateway.channel_id)
     if is_sent:
-        for limit in limits:
-            limit.spend(1, now)
+        count_direct(mail, 1)
     return is_sent
 
 # -----------------------------------------------------------------------------

@@ -92,6 +92,13 @@ class EdenMail(MailS3):
         return super().send(*args, **kwargs)
 
     # -------------------------------------------------------------------------
+    @property
+    def is_counted(self):
+        """ As MailS3.is_counted: a worker that sends by a method of Eden has counted """
+
+        return self.is_direct
+
+    # -------------------------------------------------------------------------
     def start_message(self, eden_message_id, channel):
         """
             Make a worker send a message that Eden has queued in this

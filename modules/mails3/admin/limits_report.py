@@ -49,7 +49,7 @@ class LimitsReport:
 
         self.limits = allowance.limits
         self.pace = self.limits.pace
-        self.host_limits = allowance.host_limits
+        self.host_limits = allowance.host.limits
         self.is_active = allowance.is_active()
         self.now, self.now_s = now, seconds(now)
         self.waiting = waiting

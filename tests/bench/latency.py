@@ -21,8 +21,8 @@ import argparse
 import contextlib
 import os
 import random
+import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -36,10 +36,10 @@ import environment # noqa: E402
 
 environment.enter()
 
+from peer_site import PeerSite # noqa: E402
 from support.databases import SERVERS, make_database, on_server # noqa: E402
 from support.fake_relay import FakeRelay # noqa: E402
 from support.shelter import Shelter # noqa: E402
-from support.site import eventually # noqa: E402
 
 # The visitor's process: prints when each mail was committed
 VISITS = """
@@ -63,7 +63,7 @@ def index():
     return str(time.time())
 """
 
-# How the visitor sends. The subject is how a mail is found at the relay.
+# How the visitor sends
 BY_MAIL = "assert current.mail.send('anne@example.org', 'Number %d' % number, " \
           "'There is news.', priority=0)"
 BY_PE_ID = "assert current.msg.send_by_pe_id(pe_id, 'Number %d' % number, 'There is news.')"
@@ -77,6 +77,13 @@ s3db.pr_contact.insert(pe_id=pe_id, contact_method="EMAIL", value="anne@example.
 db.commit()
 print("person", 0, pe_id)
 """
+
+# How a visitor's mail is found at the relay
+VISITORS_RECIPIENT = ["anne@example.org"]
+SUBJECT = re.compile(rb"^Subject: Number (\d+)\r?$", re.MULTILINE)
+
+# For how long the last of them is waited for
+LONGEST_WAIT_S = 1200
 
 # What somebody else sends meanwhile, until the process is killed
 LOAD = """
@@ -109,10 +116,22 @@ class Scheduler:
     HEARTBEAT_S = 3
     needs_site = True
 
+    def fill(self, site, waiting):
+        """ Have so many mails wait already """
+
+        site.shell(WAITING.format(waiting=waiting), timeout=600)
+
+    # -------------------------------------------------------------------------
     def start(self, site):
         """ Start what sends the mail of the site """
 
         site.work()
+
+    # -------------------------------------------------------------------------
+    def load(self, site, load):
+        """ Have somebody else send so many mails a second, until the block ends """
+
+        return site.background(LOAD.format(load=load))
 
     # -------------------------------------------------------------------------
     def send(self, site, prepare, send, options):
@@ -154,16 +173,36 @@ class Peer(Scheduler):
 
     needs_site = False
 
+    def fill(self, site, waiting):
+        """ As Scheduler.fill() """
+
+        site.run("fill", waiting)
+
+    # -------------------------------------------------------------------------
     def start(self, site):
         """ As Scheduler.start() """
 
-        site.start()
+        site.start("listen", 0)
+        time.sleep(5)
+
+    # -------------------------------------------------------------------------
+    @contextlib.contextmanager
+    def load(self, site, load):
+        """ As Scheduler.load() """
+
+        process = site.start("load", load)
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
 
     # -------------------------------------------------------------------------
     def send(self, site, prepare, send, options):
         """ As Scheduler.send() """
 
-        return site.send(options)
+        told = site.run("visit", options.number, max(1, int(options.pause)))
+        return {int(number): float(at) for _, number, at in map(str.split, told.splitlines())}
 
 # =============================================================================
 class Web(Scheduler):
@@ -227,87 +266,32 @@ def eden_site(database, relay):
     finally:
         eden.close()
 
-# =============================================================================
-class PeerSite:
-    """ What takes the place of a site for the peer: a database on PostgreSQL """
-
-    def __init__(self, uri, relay, folder, python):
-
-        self.uri = uri
-        self.relay = relay
-        self.folder = folder
-        self.python = python
-
-    # -------------------------------------------------------------------------
-    @classmethod
-    @contextlib.contextmanager
-    def made(cls, relay):
-        """ One for a relay """
-
-        python = environment.provide(environment.CLONE / (".venv-bench-" + environment.VERSION),
-                                     HERE / "requirements.txt")
-        uri = make_database(SERVERS["postgres"])
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                yield cls(uri, relay, folder, python)
-        finally:
-            on_server(SERVERS["postgres"], "DROP DATABASE %s WITH (FORCE)" %
-                      uri.rpartition("/")[2])
-
-    # -------------------------------------------------------------------------
-    def command(self, system, number, pause_s):
-        """ The command line of peer.py """
-
-        return [self.python, HERE / "peer.py", system, self.uri, str(number),
-                self.relay.address, "no", str(pause_s), "100"]
-
-    # -------------------------------------------------------------------------
-    def start(self):
-        """ Make its tables, and start what sends """
-
-        subprocess.run(self.command("mailer", 1, 1), cwd=self.folder, check=True,
-                       stdout=subprocess.DEVNULL)
-        self.listening = subprocess.Popen(self.command("listen", 0, 1), cwd=self.folder)
-        time.sleep(5)
-
-    # -------------------------------------------------------------------------
-    def send(self, options):
-        """ As Scheduler.send() """
-
-        told = subprocess.run(self.command("visit", options.number, max(1, int(options.pause))),
-                              cwd=self.folder, check=True, capture_output=True, encoding="utf-8")
-        eventually(lambda: len(self.relay.mails) > options.number, 60)
-        self.listening.kill()
-        return {int(number): float(at)
-                for _, number, at in map(str.split, told.stdout.splitlines())}
-
 # -----------------------------------------------------------------------------
-@contextlib.contextmanager
-def load_of(site, load):
-    """ Have somebody else send so many mails a second """
+def arrivals(relay):
+    """ When the relay had each of the visitor's mails (dict, by number) """
 
-    if not load:
-        yield
-        return
-    with site.background(LOAD.format(load=load)):
-        yield
+    return {int(SUBJECT.search(mail.content)[1]): mail.at for mail in relay.mails
+            if mail.recipients == VISITORS_RECIPIENT}
 
 # -----------------------------------------------------------------------------
 def measure(way, site, relay, options):
     """ How long each mail has taken (list of seconds, sorted) """
 
     if options.waiting:
-        site.shell(WAITING.format(waiting=options.waiting), timeout=600)
+        way.fill(site, options.waiting)
     way.start(site)
-    with load_of(site, options.load):
+    with way.load(site, options.load) if options.load else contextlib.nullcontext():
         committed = way.send(site,
                              PERSON if options.eden else "",
                              BY_PE_ID if options.eden and options.by == "pe_id" else BY_MAIL,
                              options)
-        eventually(lambda: sum(mail.subject.startswith("Number") for mail in relay.mails) >=
-                   options.number, 120)
-    arrived = {mail.subject: mail.at for mail in relay.mails}
-    return sorted(arrived["Number %d" % number] - at for number, at in committed.items())
+        # The peer sends all that waits before it looks for new mail
+        deadline = time.monotonic() + LONGEST_WAIT_S
+        while len(arrivals(relay)) < options.number and time.monotonic() < deadline:
+            # The relay is a thread of this process: it is to answer the others
+            time.sleep(2)
+    arrived = arrivals(relay)
+    return sorted(arrived[number] - at for number, at in committed.items())
 
 # -----------------------------------------------------------------------------
 def main():

@@ -7,9 +7,11 @@
 
     SYSTEM: mailer, post_office, tuned: queue and drain; listen: django-mailer's
     runmailer_pg, until it is killed; visit: send mails one by one, as latency.py
-    has a visitor do, with a pause of CONNECTIONS seconds
+    has a visitor do, with a pause of CONNECTIONS seconds; fill: queue NUMBER mails
+    of low priority; load: so many a second, until it is killed
 """
 
+import itertools
 import json
 import random
 import sys
@@ -19,6 +21,7 @@ SYSTEM, URI, NUMBER, SINK, TLS, CONNECTIONS, BODY = sys.argv[1:8]
 NUMBER, CONNECTIONS, BODY = int(NUMBER), int(CONNECTIONS), int(BODY)
 
 APPS = {"mailer": "mailer", "listen": "mailer", "visit": "mailer",
+        "fill": "mailer", "load": "mailer",
         "post_office": "post_office", "tuned": "post_office"}
 BACKENDS = {"mailer": "mailer.backend.DbBackend", "post_office": "post_office.EmailBackend"}
 
@@ -51,6 +54,33 @@ def visit(send_mail, transaction):
             send_mail("Number %s" % number, "There is news.", "shelter@example.org",
                       ["anne@example.org"])
         print("committed", number, time.time(), flush=True)
+
+# -----------------------------------------------------------------------------
+def send_low_priority():
+    """ Queue a mail that all others go before """
+
+    from mailer import send_mail
+    from mailer.models import PRIORITY_LOW
+
+    send_mail("Load", "There is news.", "shelter@example.org", ["load@example.org"],
+              priority=PRIORITY_LOW)
+
+# -----------------------------------------------------------------------------
+def fill(transaction):
+    """ Queue many mails at once """
+
+    with transaction.atomic():
+        for _ in range(NUMBER):
+            send_low_priority()
+
+# -----------------------------------------------------------------------------
+def load():
+    """ Queue so many mails a second, each in a transaction of its own """
+
+    start = time.time()
+    for number in itertools.count(1):
+        send_low_priority()
+        time.sleep(max(start + number / NUMBER - time.time(), 0))
 
 # -----------------------------------------------------------------------------
 def main():
@@ -92,8 +122,11 @@ def main():
     if SYSTEM == "listen":
         call_command("runmailer_pg")
     if SYSTEM == "visit":
-        visit(send_mail, transaction)
-        return
+        return visit(send_mail, transaction)
+    if SYSTEM == "fill":
+        return fill(transaction)
+    if SYSTEM == "load":
+        return load()
     call_command("migrate", verbosity=0)
 
     text = ("x" * 71 + "\n") * (BODY // 72)

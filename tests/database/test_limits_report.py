@@ -153,6 +153,19 @@ class TestReason:
                                  "minute, 2 sessions at a time, 1 message by one session, as "
                                  "learned from its refusals")]
 
+    @pytest.mark.parametrize("name, told", [
+        ("mail.example.org:25 1a2b3c4d", "the mail server mail.example.org:25"),
+        ("SMS", "the gateway for SMS"),
+        (None, "the mail server")])
+    def test_what_has_refused_mail_is_named(self, small_office, name, told):
+        """ A pace is told with what it was learned about, whatever takes the messages """
+
+        allowance = Allowance(small_office.mail.channel(), lambda: NOON)
+        allowance.limits.relay, allowance.limits.pace.max_sessions = name, 2
+
+        assert LimitsReport(allowance, NOON, 0, None).facts() == [
+            ("Learned pace", "%s takes 2 sessions at a time, as learned from its refusals" % told)]
+
     def test_words_that_mean_slower_are_told(self, small_office):
         """ The refusal that is taken for "slower", without being in the table, is a fact """
 
@@ -162,16 +175,30 @@ class TestReason:
         assert text.endswith('; this refusal is taken for "slower": '
                              '450 .. Nope, come back a bit later')
 
+    def test_the_server_is_named_without_the_login(self, office):
+        """ Status names the relay that it has learned about, and nothing of the login """
+
+        office.relay.login = ("shelter", "secret")
+        office.mail.settings.login = "shelter:secret"
+        office.relay.answer("MAIL", "450 4.7.1 Error: too much mail from 192.0.2.1")
+        office.queue(ANNE)
+        office.mail.channel().worker(max_wait_s=0).drain()
+
+        (_, text), = status(office).limit_facts()
+
+        assert text.startswith("the mail server %s wants less mail now, and is asked again at " %
+                               office.relay.address)
+
     def test_a_relay_that_wants_less_mail_is_told_with_the_next_question(self, small_office):
         """ In a pause, it is told when the relay is asked again """
 
         told = report(small_office, NOON, 5, pause_s=8, paused_at=-12, refused_at=-2, next_at=6)
 
-        assert told.reason == "the mail server wants less mail now; the next at 12:00:06 UTC; " \
-                              "the last of 5 at about 12:00 UTC"
+        assert told.reason == "the mail server wants less mail now; the next at 12:00:06 UTC"
         assert told.facts() == [("Learned pace", "the mail server wants less mail now, and is "
                                  "asked again at 12:00:06 UTC")]
-        assert told.as_dict()["pace"] == {"messages_per_second": None,
+        assert told.as_dict()["pace"] == {"server": None,
+                                          "messages_per_second": None,
                                           "refused_on": NOON - timedelta(seconds=2),
                                           "paused_on": NOON - timedelta(seconds=12),
                                           "asked_again_on": NOON + timedelta(seconds=6),

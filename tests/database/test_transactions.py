@@ -283,6 +283,19 @@ class TestOurConnections:
 
         assert addresses(office) == [ANNE]
 
+    def test_an_app_that_has_not_connected_can_close_its_dal(self, office):
+        """ DAL.close() raises nothing after a connection of ours, be the app connected or not """
+
+        db = DAL(office.uri, folder=FOLDER, migrate_enabled=False)
+        with own_connection(db):
+            db.executesql("SELECT 1")
+        db.close()
+
+        office.db.executesql("SELECT 1")
+        with own_connection(office.db):
+            pass
+        assert office.db.executesql("SELECT 1")
+
     @pytest.mark.parametrize("uri", ["postgres", "mysql"], indirect=True)
     def test_a_full_server_is_asked_for_a_connection_once(self, office):
         """ A server that has no connection to spare is asked once, and the mail stays queued """

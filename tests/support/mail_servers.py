@@ -123,6 +123,8 @@ class MailServer:
                            time; one whom it knows has a file in known
                          - size: the largest message that it takes (bytes)
                          - connections: how many it takes at a time
+                         - settings: of its own, in its own words (dict)
+                         - checks: statements of Exim's ACL for recipients (list)
                          - certificate: (chain, key) as PEM (bytes)
         """
 
@@ -347,6 +349,7 @@ exec postfix start-fg"""
             settings.update(smtpd_tls_cert_file="/etc/chain.pem",
                             smtpd_tls_key_file="/etc/key.pem",
                             smtpd_tls_security_level="may")
+        settings.update(options.get("settings", {}))
         self.write("postfix/main.cf", "".join("%s = %s\n" % item for item in settings.items()))
 
 # =============================================================================
@@ -364,7 +367,8 @@ exec exim4 -bdf -q5s"""
     def configure(self):
 
         options = self.options
-        checks, general, authenticators = [], [], ""
+        checks, general, authenticators = list(options.get("checks", ())), [], ""
+        general += ["%s = %s" % item for item in options.get("settings", {}).items()]
         if options.get("size"):
             general.append("message_size_limit = %s" % options["size"])
         if options.get("connections"):
@@ -464,6 +468,7 @@ exec smtpd -d"""
 
         self.write("mailname", "mx.%s\n" % DOMAIN)
         options, lines, listener = self.options, [], "listen on 127.0.0.1 port %s" % self.port
+        lines += ["smtp %s %s" % item for item in options.get("settings", {}).items()]
         if options.get("size"):
             lines.append("smtp max-message-size %s" % options["size"])
         self.write("smtpd.users", "".join("%s@%s\n" % (user, DOMAIN) for user in USERS))

@@ -61,7 +61,8 @@ class Site:
             self.web2py = os.path.abspath(self.web2py)
 
         self.app_path = self.folder / "applications" / app
-        self.logs = self.folder / "logs" # *.out and *.err of each process
+        # *.out and *.err of each process, shell.log of those of shell()
+        self.logs = self.folder / "logs"
         self.url = None
         self.processes = []
 
@@ -288,6 +289,8 @@ class Site:
                              encoding = "utf-8",
                              timeout = timeout,
                              )
+        with open(self.logs / "shell.log", "a", encoding="utf-8") as log:
+            log.write(run.stderr)
         if run.returncode:
             raise RuntimeError(run.stdout + run.stderr)
         return run.stdout

@@ -112,12 +112,15 @@ class TestPipelining:
 
 # =============================================================================
 class TestAhead:
-    """ The next envelope is sent together with the content before it (RFC 2920 section 3.1) """
+    """
+        The next envelope is sent together with the content before it (RFC 2920 section 3.1), or
+        its sender right after the reply to that content
+    """
 
     @pytest.fixture
-    def relay(self):
+    def relay(self, request):
 
-        with FakeRelay(extensions=("PIPELINING",)) as relay:
+        with FakeRelay(extensions=getattr(request, "param", ("PIPELINING",))) as relay:
             yield relay
 
     def test_each_further_mail_takes_one_round_trip(self, relay, round_trips):
@@ -135,6 +138,7 @@ class TestAhead:
         assert [each.recipients for each in relay.mails] == [[ANNE], [BOB], [ANNE, BOB]]
         assert relay.connections == 1
 
+    @pytest.mark.parametrize("relay", [("PIPELINING",), ()], indirect=True)
     @pytest.mark.parametrize("another", [[mail(BOB)], []])
     def test_an_unused_envelope_gets_no_content(self, relay, another):
         """
@@ -152,6 +156,7 @@ class TestAhead:
             [each.recipients for each in another]
         assert relay.connections == 1 + len(another)
 
+    @pytest.mark.parametrize("relay", [("PIPELINING",), ()], indirect=True)
     @pytest.mark.parametrize("step, reply, kind", [("MAIL", "451 4.5.0 Later", TransientFailure),
                                                    ("RCPT", "452 4.3.1 Full", RelayUnavailable),
                                                    ("DATA", "451 4.3.0 Later", TransientFailure),
@@ -174,6 +179,7 @@ class TestAhead:
         relay.reset()
         assert transmit(ours, ANNE) == {ANNE: None}
 
+    @pytest.mark.parametrize("relay", [("PIPELINING",), ()], indirect=True)
     def test_refusals_of_a_long_envelope_are_kept(self, relay):
         """ Each recipient of a long envelope that was sent ahead has its own reply """
 
@@ -188,6 +194,7 @@ class TestAhead:
         assert [user for user in users if refused[user]] == [users[3]]
         assert relay.mails[1].recipients == users[:3] + users[4:]
 
+    @pytest.mark.parametrize("relay", [("PIPELINING",), ()], indirect=True)
     def test_an_envelope_ahead_survives_a_refused_content(self, relay):
         """
             The next envelope is valid on the same connection although the content before it was
@@ -213,6 +220,38 @@ class TestAhead:
         ours, following = session(relay, timeout=0.3), mail(BOB)
         relay.answer(step, "354 Go on" if step == "DATA" else "250 2.0.0 OK", times=1)
         getattr(relay, fault)(step, times=1)
+
+        assert ours.transmit(mail(ANNE), 5, lambda: following) == {ANNE: None}
+        assert ours.transmit(following, 5) == {BOB: None}
+        ours.close()
+
+        assert [each.recipients for each in relay.mails] == [[ANNE], [BOB]]
+        assert relay.connections == 2
+
+    @pytest.mark.parametrize("relay", [()], indirect=True)
+    def test_the_next_sender_is_given_before_its_turn(self, relay, round_trips):
+        """ Without PIPELINING, the next sender is given as soon as a message is accepted """
+
+        ours, following = session(relay), mail(BOB)
+
+        assert ours.transmit(mail(ANNE), 5, lambda: following) == {ANNE: None}
+        assert ours.is_ahead() and ours.is_ready()
+        before = len(round_trips)
+        assert ours.transmit(following, 5) == {BOB: None}
+        ours.close()
+
+        assert round_trips[before:] == [["RCPT"], ["DATA"], ["end of data"]]
+        assert [verb for _, verb, _ in relay.commands].count("MAIL") == 2
+        assert relay.connections == 1
+
+    @pytest.mark.parametrize("relay", [()], indirect=True)
+    @pytest.mark.parametrize("fault", ["silence", "drop"])
+    def test_an_unanswered_next_sender_costs_a_session(self, relay, fault):
+        """ A relay that falls silent over the next sender has accepted the message before """
+
+        ours, following = session(relay, timeout=0.3), mail(BOB)
+        relay.answer("MAIL", "250 2.0.0 OK", times=1)
+        getattr(relay, fault)("MAIL", times=1)
 
         assert ours.transmit(mail(ANNE), 5, lambda: following) == {ANNE: None}
         assert ours.transmit(following, 5) == {BOB: None}

@@ -33,7 +33,9 @@ class LimitsReport:
 
         is_reached: no message may go at this moment
         next_on: when the next one may go (datetime); None = at once, or none waits
-        last_on: about when the last one may go (datetime); None = the same
+        last_on: about when the last one may go (datetime); None = at once, or none
+                 waits, or nobody knows
+        server: what the pace was learned about (str, None)
     """
 
     def __init__(self, allowance, now, waiting, messages):
@@ -51,10 +53,12 @@ class LimitsReport:
         self.is_active = allowance.is_active()
         self.now, self.now_s = now, seconds(now)
         self.waiting = waiting
+        # The name of the relay has a part that tells logins apart
+        self.server = (self.limits.relay or "").partition(" ")[0] or None
 
         self.is_reached = not allowance.left()
         is_concerned = bool(waiting and self.is_active)
-        self.next_on = self._worth_a_word(is_concerned and (allowance.blocked_until or now))
+        self.next_on = self._worth_a_word(is_concerned and allowance.blocked_until)
         self.last_on = self._worth_a_word(is_concerned and self._last_on(messages()))
 
     # -------------------------------------------------------------------------
@@ -65,9 +69,11 @@ class LimitsReport:
 
     # -------------------------------------------------------------------------
     def _last_on(self, messages):
-        """ About when the last of so many new messages may go (datetime) """
+        """ About when the last of so many new messages may go (datetime, None) """
 
         limits, now_s, pace = self.limits, self.now_s, self.pace
+        if pace.pause_s and not pace.rate:
+            return None
         counted = self.waiting if limits.counts_recipients else messages
         last_at = [limits.next_at(now_s), *(rate.last_at(counted, now_s) for rate in limits.rates)]
         if pace.rate:
@@ -96,7 +102,7 @@ class LimitsReport:
             return ""
         parts = [", ".join(self._uses())] if self._uses() else []
         if self.pace.pause_s:
-            parts.append("the mail server wants less mail now")
+            parts.append("%s wants less mail now" % self._server())
         elif self.pace.rate:
             parts.append(self._learned(rate_words(self.pace.rate)))
         if self.next_on:
@@ -120,8 +126,8 @@ class LimitsReport:
 
         pace, learned = self.pace, []
         if pace.pause_s:
-            learned.append("the mail server wants less mail now, and is asked again at %s UTC" %
-                           clock_time(self.asked_again_on, self.now, "%H:%M:%S"))
+            learned.append("%s wants less mail now, and is asked again at %s UTC" % (
+                self._server(), clock_time(self.asked_again_on, self.now, "%H:%M:%S")))
         numbers = [rate_words(pace.rate)] if pace.rate else []
         numbers += ["%d %s%s %s" % (number, what, "s" if number > 1 else "", where)
                     for number, what, where in
@@ -144,11 +150,19 @@ class LimitsReport:
                ["%d of %s" % (limit.used(self.now), limit) for limit in self.host_limits]
 
     # -------------------------------------------------------------------------
-    @staticmethod
-    def _learned(what):
+    def _server(self):
+        """ The relay that something was learned about (str) """
+
+        if self.server and ":" not in self.server:
+            # What takes the texts of a channel like SMS
+            return "the gateway for %s" % self.server
+        return "the mail server %s" % self.server if self.server else "the mail server"
+
+    # -------------------------------------------------------------------------
+    def _learned(self, what):
         """ What was learned about the relay (str) """
 
-        return "the mail server takes %s, as learned from its refusals" % what
+        return "%s takes %s, as learned from its refusals" % (self._server(), what)
 
     # -------------------------------------------------------------------------
     # For scripts
@@ -172,7 +186,8 @@ class LimitsReport:
                                  "used": limit.used(self.now),
                                  "left": limit.left(self.now),
                                  } for limit in self.host_limits],
-                "pace": {"messages_per_second": pace.rate,
+                "pace": {"server": self.server,
+                         "messages_per_second": pace.rate,
                          "refused_on": time_of(pace.refused_at) if pace.refused_at else None,
                          "paused_on": time_of(pace.paused_at) if pace.pause_s else None,
                          "asked_again_on": self.asked_again_on,

@@ -107,12 +107,21 @@ class NextMessages:
         return outgoing
 
     # -------------------------------------------------------------------------
-    def prepare(self, supply, sessions):
-        """ Read the next messages of sessions that ask for them while they are at work """
+    def prepare(self, supply, sessions, has_more):
+        """
+            Read the next messages of sessions that ask for them while they are at work
+
+            Args:
+                supply: the Supply
+                sessions: the sessions (list)
+                has_more: whether more is waiting than what is claimed
+        """
 
         wanted = sum(map(self.transport.looks_ahead, sessions))
         while len(self.prepared) < wanted:
-            outgoing = supply.take_claimed()
+            # Claim before a session is free, if follow() may give it what is claimed
+            may_claim = has_more and not self.permit.is_tripped and not self.allowance.is_active()
+            outgoing = supply.take() if may_claim else supply.take_claimed()
             if outgoing is None:
                 break
             self.prepared.append(outgoing)

@@ -9,7 +9,7 @@
     average, from one refusal to the next, with the pause after the refusal:
 
     - a refusal begins a pause, in which single messages find out when the relay
-      takes mail again: each wait is twice as long as the one before
+      takes mail again: each wait is three times as long as the one before
     - when it takes one, the average is known: messages go evenly, at a little less
       than that. Two sites that share a relay come to equal parts of it, because
       both lose a part of their pace, and win the same.
@@ -29,12 +29,11 @@ __all__ = ("Pace",)
 # The waits for a relay that says "slower" (seconds): the first one while nothing is
 # known of the relay; later, as long as a part of a message takes at its pace
 FIRST_PAUSE_S = 0.25
-FIRST_WAIT, SHORTEST_PAUSE_S = 0.5, 0.1
+FIRST_WAIT, SHORTEST_PAUSE_S = 1, 0.1
 # The longest wait, and how long it may be as a part of the whole pause
 LONGEST_PAUSE_S, LONGEST_PART, MAX_PAUSE_S = 30, 0.25, 300
-# How much longer each wait is than the one before: while nothing is known of the
-# relay, and later
-FIRST_FACTOR, FACTOR = 3, 2
+# How much longer each wait is than the one before
+FACTOR = 3
 
 # The part of the average at which messages go after a refusal; if it has become
 # less than a part of the pace, others need more of the relay
@@ -188,8 +187,7 @@ class Pace:
             return
         if self.pause_s:
             longest_s = max(LONGEST_PAUSE_S, LONGEST_PART * (now - self.paused_at))
-            self.pause_s = min((FACTOR if self.rate else FIRST_FACTOR) * self.pause_s,
-                               longest_s, MAX_PAUSE_S)
+            self.pause_s = min(FACTOR * self.pause_s, longest_s, MAX_PAUSE_S)
         else:
             self.pause_s = FIRST_PAUSE_S if self.rate is None else \
                 min(max(FIRST_WAIT / self.rate, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)

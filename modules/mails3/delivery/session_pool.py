@@ -23,6 +23,10 @@ log = logging.getLogger("web2py.mails3")
 # login, takes as many round trips as a few messages
 MESSAGES_PER_SESSION = 10
 
+# The relay shows whether it takes more sessions: so many are opened at first, and
+# then as many as are open, until it takes no more
+FIRST_SESSIONS = 3
+
 # No message waits for a session that is slow with another one (seconds)
 SLOW_S = 1
 
@@ -96,7 +100,7 @@ class SessionPool:
             return {}
         chosen = self.messages.choose(supply, free, self.max_sessions - len(at_work))
         self._open_sessions(supply, sendings, free, len(chosen))
-        self.messages.prepare(supply, [*chosen, *at_work])
+        self.messages.prepare(supply, [*chosen, *at_work], self.lease.more > 0)
         return chosen
 
     # -------------------------------------------------------------------------
@@ -167,9 +171,10 @@ class SessionPool:
             return
         # No session is quick: one more. A relay that is down gets one attempt to connect.
         wanted = 1 + messages // MESSAGES_PER_SESSION - quick if quick else 1
+        usable = at_work + len(free)
         # A relay that is late with all messages is not given more and more of them
-        most = min(self.max_sessions, 2 * self.max_sessions - late) - at_work - len(free)
-        number = min(wanted, most) - opening
+        most = min(self.max_sessions, 2 * self.max_sessions - late) - usable
+        number = min(wanted, most, max(FIRST_SESSIONS - usable, usable)) - opening
         if number > 0 and (quick or self.messages.has_first(supply)):
             for _ in range(number):
                 self._open(sendings, free)

@@ -402,7 +402,10 @@ def own_connection(db, lock_wait_s=1):
 
     adapter = db._adapter
     names = (adapter._connection_uname_, adapter._cursors_uname_)
-    kept = [getattr(THREAD_LOCAL, name, None) for name in names]
+    # A thread has no name of a DAL that another thread has made; DAL.close()
+    # requires the names of one that it has made, connected or not
+    names_here = vars(THREAD_LOCAL)
+    kept = {name: names_here[name] for name in names if name in names_here}
     try:
         adapter.set_connection(adapter.connector(), run_hooks=True)
         # On PostgreSQL, a rollback would undo a SET of after_connection
@@ -412,14 +415,11 @@ def own_connection(db, lock_wait_s=1):
         yield db
         db.commit()
     finally:
-        other = getattr(THREAD_LOCAL, names[0], None)
-        for name, value in zip(names, kept):
-            if value is None:
-                # A thread that serves many DALs keeps no name of each
-                vars(THREAD_LOCAL).pop(name, None)
-            else:
-                setattr(THREAD_LOCAL, name, value)
-        if other is not None and other is not kept[0]:
+        other = names_here.get(names[0])
+        for name in names:
+            names_here.pop(name, None)
+        names_here.update(kept)
+        if other is not None and other is not kept.get(names[0]):
             try:
                 # Which undoes what is not committed
                 other.close()

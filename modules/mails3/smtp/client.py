@@ -50,6 +50,7 @@ class Client:
 
         self.connection = None         # the Connection, once connected
         self.must_send_content = False # the relay has said 354, and waits
+        self.given_at = 0              # the last group of commands was given (by the clock)
         self.has_quit = False          # QUIT has been given
 
     # -------------------------------------------------------------------------
@@ -163,21 +164,51 @@ class Client:
                 reply, all further ones are missing (code None)
         """
 
-        began = self.clock()
         failure = yield from self._give(group)
+        return (yield from self.replies(group, failure))
+
+    # -------------------------------------------------------------------------
+    def replies(self, group, failure=None):
+        """
+            Take the replies to a group of commands that was given; a generator
+
+            Args:
+                group, yields, returns: as for exchange()
+                failure: as from _give()
+        """
+
         replies = []
         for phase, _ in group:
-            reply = (yield from self._take(phase, began)) if failure is None else \
-                    self._heard(began, phase, None, failure)
+            reply = (yield from self._take(phase)) if failure is None else \
+                    self._heard(self.given_at, phase, None, failure)
             if reply.code is None:
                 failure = reply.text
             replies.append(reply)
         return replies
 
     # -------------------------------------------------------------------------
+    def give_at_once(self, group):
+        """
+            Give a group of commands without waiting; for the replies, see replies()
+
+            Args:
+                group: as for exchange()
+
+            Returns:
+                whether all of it was given; else the connection is of no use
+        """
+
+        try:
+            next(self._give(group))
+        except StopIteration as end:
+            return end.value is None
+        return False
+
+    # -------------------------------------------------------------------------
     def _give(self, group):
         """ Give a group of commands; returns None, or the reason why that fails (str) """
 
+        self.given_at = self.clock()
         # The deadline of the content counts for all that is given with it
         phases = [phase for phase, _ in group]
         phase = BODY if BODY in phases else phases[0]
@@ -191,14 +222,14 @@ class Client:
         return None
 
     # -------------------------------------------------------------------------
-    def _take(self, phase, began):
-        """ Take the reply to a command that was given at a time (by the clock) """
+    def _take(self, phase):
+        """ Take the reply to a command that was given """
 
         try:
             result = yield from self.connection.reading(self._answer_by(phase))
         except ERRORS as error:
             result = translated(phase, error)
-        reply = self._heard(began, phase, *result)
+        reply = self._heard(self.given_at, phase, *result)
         # After 354, the relay takes all that follows for the content
         self.must_send_content = phase == DATA and reply.code is not None and \
             300 <= reply.code < 400

@@ -76,7 +76,8 @@ class Dialogue:
         self.groups = [commands[start:start + size] for start in range(0, len(commands), size)]
         if self.has_pipelining:
             self.groups[-1].append(self.last)
-        self.replies = None # to the first group, if it has been given already
+        self.replies = None   # to the first group, if it has been given already
+        self.is_begun = False # it has been given already, and the replies are not read
 
     # -------------------------------------------------------------------------
     def may_be_opened_ahead(self):

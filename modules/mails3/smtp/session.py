@@ -80,8 +80,9 @@ class Session:
                 following: function that gives the Envelope that is the next one
                            for this session, or None: it is asked when the
                            content is about to be sent, and if the relay allows,
-                           sender and recipients of the next one are sent along
-                           (see is_ahead()); None = no next one
+                           sender and recipients of the next one are sent along;
+                           else when the message is finished, and only the sender
+                           is given (see is_ahead()); None = no next one
                 final_within_s: the time within which the relay has to answer the
                                 content, if that is more than within_s (seconds)
 
@@ -102,7 +103,8 @@ class Session:
         start = self.clock()
         deadlines = Deadlines(start + within_s, start + final_within_s)
         yield from self._opening(deadlines)
-        if self.ahead and not (self.ahead.envelope is envelope and self.ahead.is_answered()):
+        if self.ahead and not (self.ahead.envelope is envelope and
+                               (self.ahead.is_begun or self.ahead.is_answered())):
             # The relay expects the content of another message, or no content
             self.leave()
             yield from self._opening(deadlines)
@@ -118,6 +120,8 @@ class Session:
                 outcome = yield from self._converse(envelope, following)
             if not (yield from self._is_usable(outcome)):
                 self.leave()
+            elif following and not self.ahead:
+                self._begin_ahead(following)
         except BaseException:
             # Nobody knows what the relay expects next; also if the generator is given up
             self.leave()
@@ -136,6 +140,8 @@ class Session:
                                    following and partial(self._open_ahead, following))
         try:
             group = next(steps)
+            if dialogue.is_begun:
+                group = steps.send((yield from client.replies(group)))
             while True:
                 group = steps.send((yield from client.exchange(group)))
         except StopIteration as end:
@@ -146,16 +152,39 @@ class Session:
     def _open_ahead(self, following):
         """ The Dialogue about the next message, if there is one that may be opened ahead """
 
-        envelope = following() if self.messages < self.max_messages else None
-        if envelope is None:
+        if "pipelining" not in self.client.extensions:
             return None
+        dialogue = self._next_dialogue(following)
+        self.ahead = dialogue if dialogue and dialogue.may_be_opened_ahead() else None
+        return self.ahead
+
+    # -------------------------------------------------------------------------
+    def _begin_ahead(self, following):
+        """
+            Give the first command of the next message without waiting for the
+            reply, which comes while the result of this message is written; only
+            if the relay takes one command at a time: others get more in fewer
+            round trips
+        """
+
+        if "pipelining" in self.client.extensions:
+            return
+        dialogue = self._next_dialogue(following)
+        if dialogue and self.client.give_at_once(dialogue.groups[0]):
+            dialogue.is_begun, self.ahead = True, dialogue
+        elif dialogue:
+            self.leave()
+
+    # -------------------------------------------------------------------------
+    def _next_dialogue(self, following):
+        """ The Dialogue about the next message by this session, or None """
+
+        envelope = following() if self.messages < self.max_messages else None
         try:
-            dialogue = Dialogue(envelope, self.client.extensions)
+            return envelope and Dialogue(envelope, self.client.extensions)
         except PermanentFailure:
             # The message fails when it has its turn
             return None
-        self.ahead = dialogue if dialogue.may_be_opened_ahead() else None
-        return self.ahead
 
     # -------------------------------------------------------------------------
     def _is_usable(self, outcome):
@@ -229,20 +258,21 @@ class Session:
 
     # -------------------------------------------------------------------------
     def looks_ahead(self):
-        """ Whether the relay lets the next envelope be sent along with a content (RFC 2920) """
+        """ Whether the session asks for its next message before the one before is settled """
 
-        return self.client is not None and "pipelining" in self.client.extensions
+        return self.client is not None
 
     # -------------------------------------------------------------------------
     def is_ready(self):
         """ Whether the session is open, and may be used for one more message """
 
         return self.client is not None and self.messages < self.max_messages and \
-            self.clock() - self.opened_at < self.MAX_AGE_S and self.client.is_quiet()
+            self.clock() - self.opened_at < self.MAX_AGE_S and \
+            (self.ahead is not None and self.ahead.is_begun or self.client.is_quiet())
 
     # -------------------------------------------------------------------------
     def is_ahead(self):
-        """ Whether the relay has got the envelope of the next message already """
+        """ Whether the relay has got the envelope of the next message already, or its sender """
 
         return self.ahead is not None
 

@@ -62,6 +62,9 @@ MAX_RATE = 1000
 # from here (seconds)
 IDLE_S = 5
 
+# No wait is longer than that (seconds)
+FAR_S = 2 * MAX_PAUSE_S
+
 # After this time without a refusal, one more session is tried (seconds)
 MORE_SESSIONS_S = 300
 
@@ -119,7 +122,8 @@ class Pace:
 
         if self.is_lent:
             return 1
-        if now < self.next_at:
+        # Far in the future: the clock has been put back since
+        if now < self.next_at < now + FAR_S:
             return 0
         if self.pause_s:
             return 1

@@ -214,7 +214,7 @@ class TestSessions:
         """ When the relay takes no further session, there are as many as are open """
 
         pace = Pace()
-        pace.note_too_many_sessions(3, 1000, 1000.1)
+        pace.note_too_many_sessions(3, 1, 1000, 1000.1)
 
         assert pace.max_sessions == 3 and pace.left(1000.2) == inf
 
@@ -222,20 +222,45 @@ class TestSessions:
         """ When the relay takes no session at all, others use it: mail waits for a moment """
 
         pace = Pace()
-        pace.note_too_many_sessions(0, 1000, 1000.1)
+        pace.note_too_many_sessions(0, 1, 1000, 1000.1)
 
         assert pace.max_sessions is None and not pace.left(1000.2)
+
+    def test_a_pause_for_sessions_changes_no_pace(self):
+        """ Mail goes as fast as before when the relay takes a session again """
+
+        for pace in (Pace(), paced(2)):
+            rate = pace.rate
+            for now in (1000, 1010, 1020):
+                pace.note_accepted(1, now, now + 0.1)
+                pace.note_too_many_sessions(0, 1, now + 1, now + 1.1)
+                pace.note_accepted(1, now + 5, now + 5.1)
+
+            assert (pace.rate, pace.pause_s) == (rate, 0)
+
+    def test_workers_share_few_sessions(self):
+        """
+            The sessions become fewer until one worker has them all, when other workers
+            get none; no mail waits for that
+        """
+
+        pace, most = Pace(), []
+        for now in (1000, 1001, 1002):
+            pace.note_too_many_sessions(0, 4, now, now + 0.1)
+            most.append(pace.max_sessions)
+
+        assert most == [3, 2, 1] and pace.left(1003) == inf
 
     def test_one_more_session_is_tried_later(self):
         """ After five minutes without a refusal one more session is tried, and given up again """
 
         pace = Pace()
-        pace.note_too_many_sessions(3, 1000, 1000.1)
+        pace.note_too_many_sessions(3, 1, 1000, 1000.1)
         later = 1001 + MORE_SESSIONS_S
         pace.note_accepted(1, later, later)
         assert pace.max_sessions == 4
 
-        pace.note_too_many_sessions(3, later + 1, later + 2)
+        pace.note_too_many_sessions(3, 1, later + 1, later + 2)
         assert pace.max_sessions == 3
 
 # =============================================================================

@@ -81,6 +81,7 @@ class Pace:
     paused_at: float = 0          # the pause began
     refused_at: float = 0         # the last refusal that has changed the pace
     accepted_at: float = 0        # the last message that was accepted was handed over
+    is_about_rate: bool = False   # the pause; False = only about the number of sessions
     is_guess: bool = False        # there was nothing to count: the pace doubles with each message
     # The average: how many were accepted since when
     counted_at: Optional[float] = None
@@ -176,15 +177,15 @@ class Pace:
         self._rise(count, now)
 
     # -------------------------------------------------------------------------
-    def note_refused(self, began, now, recent=None):
+    def note_refused(self, began, now, recent=None, is_about_rate=True):
         """
             The relay wants less mail
 
             Args:
                 began: when the message was handed over
                 now: the time
-                recent: tuple (since, count): how many messages the relay has
-                        taken lately, as far as that is known
+                recent: tuple (since, count): messages that it has taken lately, if known
+                is_about_rate: False = the relay takes no session: its pace may be the same
         """
 
         if began <= self.refused_at:
@@ -196,32 +197,33 @@ class Pace:
         else:
             self.pause_s = FIRST_PAUSE_S if self.rate is None else \
                 min(max(FIRST_WAIT / self.rate, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
-            self.paused_at = now
-            self.is_guess = False
+            self.paused_at, self.is_about_rate = now, False
+        if is_about_rate:
+            self.is_about_rate, self.is_guess = True, False
         if self.rate is None and recent:
             self.counted_at, self.counted = recent
         self.refused_at = now
         self.next_at = now + self.pause_s
 
     # -------------------------------------------------------------------------
-    def note_too_many_sessions(self, usable, began, now):
+    def note_too_many_sessions(self, usable, workers, began, now):
         """
             The relay takes no more sessions
 
             Args:
-                usable: how many sessions all workers have, about
+                usable: how many other sessions the worker has
+                workers: how many there are: the other ones may have a session each
                 began, now: as for note_refused()
         """
 
         if began <= self.sessions_at:
             return
-        if usable:
-            known = self.max_sessions
-            self.max_sessions = max(min(usable, known - 1 if known else usable), 1)
-            self.sessions_at = now
+        most = min(usable * workers or workers - 1, (self.max_sessions or inf) - 1)
+        if most or usable:
+            self.max_sessions, self.sessions_at = max(most, 1), now
         else:
             # Others use the relay as well
-            self.note_refused(began, now)
+            self.note_refused(began, now, is_about_rate=False)
 
     # -------------------------------------------------------------------------
     def note_words(self, words):
@@ -239,6 +241,9 @@ class Pace:
     def _end_pause(self, began, now):
         """ The relay takes mail again, with a message that was handed over at a time """
 
+        if not self.is_about_rate:
+            self.pause_s, self.next_at = 0, began
+            return
         if self.counted_at is not None and self.counted and began > self.counted_at:
             self._measure(began)
         elif self.rate is None:

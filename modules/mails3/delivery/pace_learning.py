@@ -176,7 +176,7 @@ class PaceLearning:
         times = {"began": seconds(began), "now": seconds(now)}
         if error.limit == CONNECTIONS:
             _, workers = self.workers.place_of("")
-            self._change(Pace.note_too_many_sessions, usable = usable * workers, **times)
+            self._change(Pace.note_too_many_sessions, usable=usable, workers=workers, **times)
         else:
             # Also if a new session is full
             recent = None if self.pace.rate else self._recent(now, delivery_id)

@@ -23,6 +23,7 @@ from mails3.delivery.allowance import Allowance
 from mails3.delivery.breaker import CLOSED
 from mails3.delivery.outgoing import Outgoing
 from mails3.delivery.shared_limits import SharedLimits
+from mails3.policy import REFUSALS_IN_A_ROW
 from mails3.states import DEFERRED, SENT, UNSENT
 
 ANNE, BOB = "anne@example.org", "bob@example.org"
@@ -611,6 +612,31 @@ class TestFaults:
         office.later(NEXT_HOUR_S)
         run(office)
         assert sent(office, ids) == 5
+
+    def test_the_row_of_the_channel_is_changed_last(self, small_office):
+        """
+            No run changes the row of the channel and then a delivery in one transaction: two
+            workers never wait for each other
+        """
+
+        office = small_office
+        office.configure(rate="1000/hour", sessions=2)
+        office.queue(*users(40))
+        office.relay.answer("RCPT", "550 5.1.1 No such user", times=REFUSALS_IN_A_ROW + 5)
+        written = []
+
+        def note(text):
+            if text == COMMIT or text.startswith("UPDATE"):
+                written.append(text if text == COMMIT else text.split()[1].strip('"'))
+
+        with watched(office.db, note):
+            office.drain()
+
+        transactions = " ".join(written).split(COMMIT)
+        assert sum("mails3_channel" in each for each in transactions) > 10
+        for each in transactions:
+            assert "mails3_channel mails3_delivery" not in each
+            assert "mails3_channel msg_outbox" not in each
 
     def test_limits_are_changed_in_an_old_transaction(self, office):
         """ The limits are changed in a transaction that has read them before another one """

@@ -158,6 +158,14 @@ class TestPace:
         pace.lend(1003)
         assert not pace.left(1003) and pace.next_at > 1019
 
+    def test_a_clock_that_is_put_back_holds_up_nothing(self):
+        """ After the clock was put back by a day, mail goes on """
+
+        pace = paced(1)
+        pace.spend(1, 90000)
+
+        assert pace.left(90000 - 86400) > 0
+
     def test_a_rest_is_no_slow_relay(self):
         """ The average does not include a time in which there was nothing to send """
 

@@ -85,13 +85,14 @@ class Lease:
         """
 
         now = self.now()
-        self.note_activity(now)
         deliveries = self.claims.claim(queue, limit, now, now + CLAIMED, self.name,
                                        messages_left, paused_on)
         # Whole messages: a limit in the query would cut one that has several recipients
         groups = [list(group) for _, group in groupby(deliveries or (), key=envelope_of)]
         surplus = [delivery for group in groups[messages:] for delivery in group]
         self.release([delivery.id for delivery in surplus])
+        # Last, see Worker
+        self.note_activity(now)
         self.more = len(surplus)
         return deliveries and deliveries[:len(deliveries) - len(surplus)]
 
@@ -106,11 +107,11 @@ class Lease:
     def begin(self, deliveries, now):
         """ As Transitions.begin(); gives back those that are no longer to be sent """
 
-        self.note_activity(now)
         begun = self.transitions.begin(deliveries, now, now + self.begun)
         if len(begun) < len(deliveries):
             ids = {delivery.id for delivery in begun}
             self.release([delivery.id for delivery in deliveries if delivery.id not in ids])
+        self.note_activity(now)
         return begun
 
     # -------------------------------------------------------------------------

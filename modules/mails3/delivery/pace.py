@@ -55,12 +55,16 @@ SURE_STEPS = 3
 # is four times, the third one nine times as high, and so on.
 STEP, SMALLEST_STEP = 0.007, 0.05 / 60
 
-# Faster than that is no limit (messages per second)
-MAX_RATE = 1000
+# Faster than that is no limit; a pace is never slower than the longest waits (messages
+# per second)
+MAX_RATE, MIN_RATE = 1000, 1 / MAX_PAUSE_S
 
 # No message has gone for so long beyond what the pace asks for: the average counts
 # from here (seconds)
 IDLE_S = 5
+
+# No wait is longer than that (seconds)
+FAR_S = 2 * MAX_PAUSE_S
 
 # After this time without a refusal, one more session is tried (seconds)
 MORE_SESSIONS_S = 300
@@ -120,13 +124,14 @@ class Pace:
 
         if self.is_lent:
             return 1
-        if now < self.next_at:
+        # Far in the future: the clock has been put back since
+        if now < self.next_at < now + FAR_S:
             return 0
         if self.pause_s:
             return 1
         if self.rate is None:
             return inf
-        return 1 + int((now - max(self.next_at, now - AHEAD_S)) * self.rate)
+        return 1 + int(min(max(now - self.next_at, 0), AHEAD_S) * self.rate)
 
     # -------------------------------------------------------------------------
     def may_lend(self, now):
@@ -265,7 +270,7 @@ class Pace:
                 average = sqrt(average * self.rate)
             else:
                 less = MUCH_LESS
-        self.rate = less * average
+        self.rate = max(less * average, MIN_RATE)
 
     # -------------------------------------------------------------------------
     def _count_from(self, time):

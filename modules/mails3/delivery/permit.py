@@ -129,21 +129,29 @@ class Permit:
             log.warning("Sending is resumed: the mail server takes mail.")
 
     # -------------------------------------------------------------------------
-    def note_refusals(self, message_ids):
+    def put_refused_last(self, message_ids):
         """
-            Keep how many mails in a row were refused, for all workers; the
-            next probe is to take another message than those
+            After many refusals in a row, the next probe is to take another message
 
             Args:
                 message_ids: of the messages that were handed over
         """
 
-        refusals, now = self.odd_messages.refusals, self.now()
-        if refusals == self.noted_refusals and not self.odd_messages.is_refuted:
-            return
-        self.breaker.note_refusals(refusals, now)
-        if refusals >= REFUSALS_IN_A_ROW:
-            self.transitions.put_messages_last(message_ids, now)
+        if self._has_news() and self.odd_messages.refusals >= REFUSALS_IN_A_ROW:
+            self.transitions.put_messages_last(message_ids, self.now())
+
+    # -------------------------------------------------------------------------
+    def note_refusals(self):
+        """ Keep how many mails in a row were refused, for all workers """
+
+        if self._has_news():
+            self.breaker.note_refusals(self.odd_messages.refusals, self.now())
+
+    # -------------------------------------------------------------------------
+    def _has_news(self):
+        """ Whether something is to be noted about refusals """
+
+        return self.odd_messages.refusals != self.noted_refusals or self.odd_messages.is_refuted
 
     # -------------------------------------------------------------------------
     def note_written(self):

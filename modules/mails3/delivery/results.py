@@ -61,12 +61,10 @@ class Results:
 
     # -------------------------------------------------------------------------
     def write(self):
-        """ Write all outcomes, to be committed; then call note_written() """
+        """ Write all outcomes, to be committed; then call write_channel() """
 
         sent = []
-        for deliveries, outcome, works in self.finished:
-            if works:
-                self.permit.note_working()
+        for deliveries, outcome, _ in self.finished:
             for delivery in deliveries:
                 error = outcome.get(delivery.address)
                 if delivery.address not in outcome:
@@ -79,11 +77,22 @@ class Results:
                     self.transitions.throttle(delivery, error.is_repeated, self.now())
                 else:
                     self._refuse(delivery, error)
-        self.permit.note_refusals({deliveries[0].message_id
-                                   for deliveries, *_ in self.finished})
+        self.permit.put_refused_last({deliveries[0].message_id
+                                      for deliveries, *_ in self.finished})
         if sent:
             self.transitions.mark_sent(sent, self.now())
             self._drop_secrets(sent)
+
+    # -------------------------------------------------------------------------
+    def write_channel(self):
+        """
+            Write what the outcomes tell of the relay, into the row of the channel;
+            then call note_written()
+        """
+
+        if any(works for *_, works in self.finished):
+            self.permit.note_working()
+        self.permit.note_refusals()
 
     # -------------------------------------------------------------------------
     def note_written(self):

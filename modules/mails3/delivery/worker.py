@@ -279,19 +279,18 @@ class Worker:
         """
 
         self.results.write()
-        chosen = self.allowance.write(chosen)
         now = self.now()
         if self.commits.recover:
             # Not in the caller's transaction: it would lock the rows of others
             self.lease.keep(now)
-        if not chosen:
-            return {}
         begun = self.lease.begin([delivery for outgoing in chosen.values()
-                                  for delivery in outgoing.deliveries], now)
+                                  for delivery in outgoing.deliveries], now) if chosen else []
         # A delivery may have expired while it waited for its turn
         ids = {delivery.id for delivery in begun if supply.may_try(delivery)}
-        chosen = {session: outgoing.only(ids) for session, outgoing in chosen.items()}
-        return {session: outgoing for session, outgoing in chosen.items()
-                if outgoing.deliveries}
+        # Last, so that no worker holds the row of the channel and waits for another row
+        self.results.write_channel()
+        allowed = self.allowance.write(chosen)
+        begun = {session: outgoing.only(ids) for session, outgoing in allowed.items()}
+        return {session: outgoing for session, outgoing in begun.items() if outgoing.deliveries}
 
 # END =========================================================================

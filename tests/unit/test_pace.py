@@ -111,6 +111,21 @@ class TestPace:
 
         assert pace.left(1011) == 1
 
+    @pytest.mark.parametrize("learn", [
+        lambda pace: pace.note_accepted(1, 1000.05, 1000.5),
+        lambda pace: pace.note_refused(1000.05, 1000.5),
+        lambda pace: pace.note_too_many_sessions(1, 1, 1000.4, 1000.5),
+        lambda pace: pace.note_nothing()])
+    def test_a_try_that_tells_nothing_is_repeated(self, learn):
+        """ If the message that tries the relay tells nothing new, another one follows at once """
+
+        pace = Pace()
+        pace.note_refused(1000, 1000.1)
+        pace.spend(1, 1000.4)
+        learn(pace)
+
+        assert pace.pause_s and pace.left(1000.6) == 1
+
     def test_what_was_under_way_does_not_end_a_pause(self):
         """ A message that was handed over before the refusal, and is accepted, ends no pause """
 

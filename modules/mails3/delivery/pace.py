@@ -83,18 +83,15 @@ class Pace:
     accepted_at: float = 0        # the last message that was accepted was handed over
     is_about_rate: bool = False   # the pause; False = only about the number of sessions
     is_guess: bool = False        # there was nothing to count: the pace doubles with each message
-    # The average: how many were accepted since when
-    counted_at: Optional[float] = None
+    counted_at: Optional[float] = None # the average: how many were accepted since when
     counted: int = 0
-    # The rise
     doubt: float = 0              # how much higher the average may be than what was measured
     steps: int = 0
     step_count: int = 0
     step_at: float = 0
-    # What else the relay limits
-    max_sessions: Optional[int] = None # at a time, of all workers
+    max_sessions: Optional[int] = None # the relay takes at a time, of all workers
     sessions_at: float = 0             # when that was learned
-    messages_per_session: Optional[int] = None
+    messages_per_session: Optional[int] = None # the relay takes
     words: Optional[str] = None   # a refusal that is taken for "slower", see pace_learning.py
 
     # -------------------------------------------------------------------------
@@ -171,7 +168,9 @@ class Pace:
         if not self.is_learned():
             return
         self.accepted_at = max(self.accepted_at, began)
-        if self.pause_s and began > self.refused_at:
+        if began <= self.refused_at:
+            self.note_nothing()
+        elif self.pause_s:
             self._end_pause(began, now)
         self.counted += count
         self._rise(count, now)
@@ -190,6 +189,7 @@ class Pace:
 
         if began <= self.refused_at:
             # Handed over before the pace was changed
+            self.note_nothing()
             return
         if self.pause_s:
             longest_s = max(LONGEST_PAUSE_S, LONGEST_PART * (now - self.paused_at))
@@ -206,6 +206,13 @@ class Pace:
         self.next_at = now + self.pause_s
 
     # -------------------------------------------------------------------------
+    def note_nothing(self):
+        """ A message in a pause has found nothing out: another one may follow """
+
+        if self.pause_s:
+            self.next_at = min(self.next_at, self.refused_at + self.pause_s)
+
+    # -------------------------------------------------------------------------
     def note_too_many_sessions(self, usable, workers, began, now):
         """
             The relay takes no more sessions
@@ -216,6 +223,7 @@ class Pace:
                 began, now: as for note_refused()
         """
 
+        self.note_nothing()
         if began <= self.sessions_at:
             return
         most = min(usable * workers or workers - 1, (self.max_sessions or inf) - 1)
@@ -224,18 +232,6 @@ class Pace:
         else:
             # Others use the relay as well
             self.note_refused(began, now, is_about_rate=False)
-
-    # -------------------------------------------------------------------------
-    def note_words(self, words):
-        """ A refusal in these words is taken for "slower" """
-
-        self.words = words
-
-    # -------------------------------------------------------------------------
-    def note_session_full(self, messages):
-        """ The relay takes so many messages per session """
-
-        self.messages_per_session = max(messages, 1)
 
     # -------------------------------------------------------------------------
     def _end_pause(self, began, now):

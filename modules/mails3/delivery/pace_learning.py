@@ -87,6 +87,8 @@ class PaceLearning:
             self.accepted_since = self.accepted_since or began
             if self.pace.is_learned():
                 self._change(Pace.note_accepted, count=1, began=seconds(began), now=seconds(now))
+        elif not throttled and self.pace.pause_s:
+            self._change(Pace.note_nothing)
         if throttled:
             self._note_throttled(throttled, finished.outgoing.deliveries[0].id, usable, began, now)
 
@@ -112,7 +114,7 @@ class PaceLearning:
             if self.accepted_since and words != self.pace.words:
                 self.refused.setdefault(words, set()).add(message_id)
                 if len(self.refused[words]) >= IN_A_ROW:
-                    self._change(Pace.note_words, words=words)
+                    self._change(note_words, words=words)
             if words == self.pace.words and error.phase != RCPT:
                 outcome[address] = Throttled(error.reason)
 
@@ -158,7 +160,7 @@ class PaceLearning:
         """ The relay takes so many messages by one session """
 
         if messages != self.pace.messages_per_session:
-            self._change(Pace.note_session_full, messages=messages)
+            self._change(note_session_full, messages=messages)
 
     # -------------------------------------------------------------------------
     def _note_throttled(self, error, delivery_id, usable, began, now):
@@ -196,8 +198,20 @@ class PaceLearning:
 
     # -------------------------------------------------------------------------
     def _change(self, method, **arguments):
-        """ Change the Pace by one of its methods, to be written """
+        """ Change the Pace by one of its methods or a function, to be written """
 
         self.allowance.change_pace(partial(method, **arguments))
+
+# -----------------------------------------------------------------------------
+def note_words(pace, words):
+    """ A refusal in these words is taken for "slower" """
+
+    pace.words = words
+
+# -----------------------------------------------------------------------------
+def note_session_full(pace, messages):
+    """ The relay takes so many messages per session """
+
+    pace.messages_per_session = max(messages, 1)
 
 # END =========================================================================

@@ -198,8 +198,8 @@ class Worker:
         wait_s = self.allowance.wait_s()
         if wait_s is None or wait_s > self.max_wait_s or self.failure or self.is_over():
             return False
-        self.allowance.left() # The limit may be over since a message asked
         self.commits.sleep(min(wait_s, CONTROL_EVERY_S))
+        self.allowance.read_again()
         if wait_s > CONTROL_EVERY_S and self.channel.claims.has_urgent(self.now()):
             self.allowance.lend()
         return True

@@ -15,6 +15,7 @@ from support.office import Office
 from support.site import eventually
 from support.mail_servers import DOMAIN, USERS, Exim, OpenSMTPD, Postfix
 
+from mails3.smtp.session import Session
 from mails3.states import INVALID, SENT, UNSENT
 
 SENDER, ANNE = "shelter@" + DOMAIN, "anne@" + DOMAIN
@@ -214,14 +215,14 @@ class TestDelivery:
         assert eventually(lambda: server.recipients() == sorted(USERS[2:62] * 2), 30)
 
     @pytest.mark.parametrize("server", [OpenSMTPD], indirect=True)
-    def test_a_servers_limit_of_a_session_is_learned(self, server, office):
+    def test_a_servers_limit_of_a_session_is_learned(self, server, office, monkeypatch):
         """ What OpenSMTPD says after its hundred messages in a session is understood """
 
         server.run()
         office.queue(*addresses(USERS[2:62] + USERS[2:62]))
         office.configure(sessions=1)
         transport = office.mail.channel().transport()
-        transport.max_messages = 1000
+        monkeypatch.setattr(Session, "MAX_MESSAGES", 1000)
 
         office.mail.channel().worker(transport=transport).drain()
 

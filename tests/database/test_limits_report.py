@@ -264,7 +264,7 @@ class TestNoIncident:
     def limited(self, request, office, monkeypatch):
         """
             A site whose last run was an hour ago, whose mail waits for a limit for
-            nearly another hour, and a function that lets the limit end some
+            some minutes more, and a function that lets the limit end some
             seconds ago
         """
 
@@ -288,7 +288,7 @@ class TestNoIncident:
         elif request.param == "host":
             monkeypatch.setattr(type(office.mail.channel()), "host_limits",
                                 property(lambda channel: [HostLimit(free_on[0])]))
-        free_in(3000)
+        free_in(500)
         return office, lambda seconds_ago: free_in(-seconds_ago)
 
     # -------------------------------------------------------------------------

@@ -117,7 +117,7 @@ class TestWorkerLost:
 
         office.configure(sessions=4)
         ids = office.queue(*users(40))
-        interrupt = Interrupt(after=24)
+        interrupt = Interrupt(after=30)
         transport = InstantTransport(office.mail, during=interrupt)
 
         def commit():

@@ -5,9 +5,11 @@
 import configparser
 import re
 
+import pytest
+
 from support.web2py import CLONE
 
-from mails3.settings import SETTINGS, complain_once, read_file, read_settings
+from mails3.settings import SETTINGS, complain_once, read_file, read_rates, read_settings
 
 SAMPLE = CLONE / "private" / "mails3.ini"
 REFERENCE = CLONE / "private" / "docs" / "operating.md"
@@ -95,6 +97,39 @@ class TestSettings:
 
         assert settings.neglect_timeout > 4 * settings.reply_timeout
         assert "neglect_timeout" in complaints[0]
+
+# =============================================================================
+class TestRates:
+    """ The setting rate """
+
+    @pytest.mark.parametrize("text, rates", [
+        ("", []), ("30/minute", [(30, 60)]), (" 1 / DAY ", [(1, 86400)]),
+        ("14/second,500/hour, 10000/day,", [(14, 1), (500, 3600), (10000, 86400)])])
+    def test_rates_are_read(self, text, rates):
+        """ One rate or several are read, with any spaces and in capitals too """
+
+        settings, complaints = read(rate=text)
+
+        assert complaints == []
+        assert read_rates(settings.rate) == rates
+
+    @pytest.mark.parametrize("text", ["30", "30/min", "30 per minute", "0/minute", "-1/hour",
+                                      "1.5/second", "30/minute; 500/hour", "30/minute 500/hour",
+                                      "30/2minutes", 30, None])
+    def test_a_malformed_rate_is_reported(self, text):
+        """ A malformed rate is reported with its name, and there is no limit """
+
+        settings, (complaint,) = read(rate=text)
+
+        assert "rate" in complaint
+        assert settings.rate == ""
+
+    def test_what_counts_is_recipients_or_messages(self):
+        """ Recipients count, or messages if the site says so, and nothing else """
+
+        assert read()[0].rate_counts == "recipients"
+        assert read(rate_counts="messages")[0].rate_counts == "messages"
+        assert "rate_counts" in read(rate_counts="bytes")[1][0]
 
 # =============================================================================
 class TestSample:

@@ -14,9 +14,8 @@ from contextlib import suppress
 
 from .deadlines import Deadlines
 from .errors import ERRORS, translated
-from .login import login
-from .wire import connect
-from ..replies import AUTH, BODY, CONNECT, DATA, EHLO, STARTTLS, Reply, classify
+from .opening import Opening
+from ..replies import AUTH, BODY, CONNECT, DATA, Reply, classify
 from ..states import one_line
 
 __all__ = ("Client",)
@@ -54,8 +53,6 @@ class Client:
         self.has_quit = False          # QUIT has been given
 
     # -------------------------------------------------------------------------
-    # To open the connection: smtplib's methods, which block
-    # -------------------------------------------------------------------------
     def connect(self):
         """
             Connect, EHLO, STARTTLS, login; blocks
@@ -65,79 +62,14 @@ class Client:
                                            or the configuration is wrong
         """
 
-        server = self.server
-        context = server.tls_context()
-        self._ask(CONNECT, self._connect, context)
-        self._hello()
-        if server.starttls:
-            self._ask(STARTTLS, self.connection.starttls, context=context)
-            self._hello()
-        if server.user is not None:
-            self._ask(AUTH, login, self.connection, server)
+        Opening(self).run()
 
     # -------------------------------------------------------------------------
     def give_up(self, began):
         """ Let connect(), which began in another thread, end soon; returns the RelayUnavailable """
 
         self.deadlines = Deadlines(began)
-        return classify(self._heard(began, CONNECT, None, "timed out"))
-
-    # -------------------------------------------------------------------------
-    def _connect(self, context):
-        """ Connect, and take the banner; smtplib raises if its code is not 220 """
-
-        self.connection = connect(self.server.host, self.server.port,
-                                  self._answer_by(CONNECT), self.clock,
-                                  tls_context = context if self.server.ssl else None,
-                                  local_hostname = self.server.hostname)
-        return 220, b""
-
-    # -------------------------------------------------------------------------
-    def _hello(self):
-        """ EHLO, or HELO if the relay knows only that; raises the DeliveryError """
-
-        reply = self._command(EHLO, self.connection.ehlo)
-        if reply.code is not None and reply.code >= 500:
-            reply = self._command(EHLO, self.connection.helo)
-        error = classify(reply)
-        if error:
-            raise error
-
-    # -------------------------------------------------------------------------
-    def _ask(self, phase, method, *args, **kwargs):
-        """ As _command(); raises the DeliveryError if the relay refuses """
-
-        error = classify(self._command(phase, method, *args, **kwargs))
-        if error:
-            raise error
-
-    # -------------------------------------------------------------------------
-    def _command(self, phase, method, *args, **kwargs):
-        """
-            Give a command, and wait for its reply
-
-            Args:
-                phase: the phase of the dialogue
-                method: function that returns the tuple (code, text), and its
-                        arguments
-
-            Returns:
-                the Reply
-
-            Raises:
-                ConfigurationFailure: the command is not possible at all
-        """
-
-        began = self.clock()
-        if began >= self.deadlines.reply:
-            return self._heard(began, phase, None, "took too long")
-        if self.connection:
-            self.connection.wait_until(self._answer_by(phase))
-        try:
-            result = method(*args, **kwargs)
-        except ERRORS as error:
-            result = translated(phase, error)
-        return self._heard(began, phase, *result)
+        return classify(self.heard(began, CONNECT, None, "timed out"))
 
     # -------------------------------------------------------------------------
     @property
@@ -180,7 +112,7 @@ class Client:
         replies = []
         for phase, _ in group:
             reply = (yield from self._take(phase)) if failure is None else \
-                    self._heard(self.given_at, phase, None, failure)
+                    self.heard(self.given_at, phase, None, failure)
             if reply.code is None:
                 failure = reply.text
             replies.append(reply)
@@ -216,7 +148,7 @@ class Client:
             return "took too long"
         try:
             yield from self.connection.writing(b"".join(command for _, command in group),
-                                               self._answer_by(phase))
+                                               self.answer_by(phase))
         except ERRORS as error:
             return translated(phase, error)[1]
         return None
@@ -226,10 +158,10 @@ class Client:
         """ Take the reply to a command that was given """
 
         try:
-            result = yield from self.connection.reading(self._answer_by(phase))
+            result = yield from self.connection.reading(self.answer_by(phase))
         except ERRORS as error:
             result = translated(phase, error)
-        reply = self._heard(self.given_at, phase, *result)
+        reply = self.heard(self.given_at, phase, *result)
         # After 354, the relay takes all that follows for the content
         self.must_send_content = phase == DATA and reply.code is not None and \
             300 <= reply.code < 400
@@ -238,13 +170,13 @@ class Client:
     # -------------------------------------------------------------------------
     # For both
     # -------------------------------------------------------------------------
-    def _answer_by(self, phase):
+    def answer_by(self, phase):
         """ The latest time for a reply (by the clock), if we wait from now on """
 
         return self.deadlines.answer_by(phase, self.clock(), self.timeout_s)
 
     # -------------------------------------------------------------------------
-    def _heard(self, began, phase, code, text, kind=None):
+    def heard(self, began, phase, code, text, kind=None):
         """
             Make a Reply of an answer, and show it to the observer
 

@@ -15,8 +15,9 @@ from functools import partial
 from .client import Client
 from .deadlines import Deadlines
 from .dialogue import Dialogue
+from .next_dialogue import NextDialogue
 from .waits import in_thread, run
-from ..replies import MAIL, PermanentFailure, RelayUnavailable, Throttled, breaks_off, classify
+from ..replies import MAIL, RelayUnavailable, Throttled, breaks_off, classify
 from ..throttling import MESSAGES_PER_SESSION
 
 __all__ = ("Session",)
@@ -60,7 +61,7 @@ class Session:
         self.opened_at = 0     # by the clock
         self.messages = 0      # how many have been begun
         self.accepted = 0      # how many of these the relay has accepted
-        self.ahead = None      # the Dialogue whose first group has been given already
+        self.ahead = NextDialogue()
 
     # -------------------------------------------------------------------------
     def transmit(self, envelope, within_s, following=None):
@@ -103,8 +104,7 @@ class Session:
         start = self.clock()
         deadlines = Deadlines(start + within_s, start + final_within_s)
         yield from self._opening(deadlines)
-        if self.ahead and not (self.ahead.envelope is envelope and
-                               (self.ahead.is_begun or self.ahead.is_answered())):
+        if self.is_ahead() and not self.ahead.fits(envelope):
             # The relay expects the content of another message, or no content
             self.leave()
             yield from self._opening(deadlines)
@@ -120,8 +120,9 @@ class Session:
                 outcome = yield from self._converse(envelope, following)
             if not (yield from self._is_usable(outcome)):
                 self.leave()
-            elif following and not self.ahead:
-                self._begin_ahead(following)
+            elif following and not self.is_ahead() and not self.ahead.begin(
+                    self.client, partial(self._next_envelope, following)):
+                self.leave()
         except BaseException:
             # Nobody knows what the relay expects next; also if the generator is given up
             self.leave()
@@ -135,9 +136,10 @@ class Session:
         self.messages += 1
         client, clock = self.client, self.clock
         half_time = (clock() + client.deadlines.reply) / 2
-        dialogue, self.ahead = self.ahead or Dialogue(envelope, client.extensions), None
-        steps = dialogue.hand_over(lambda: clock() >= half_time,
-                                   following and partial(self._open_ahead, following))
+        dialogue = self.ahead.take() or Dialogue(envelope, client.extensions)
+        ahead = following and partial(self.ahead.open, client,
+                                      partial(self._next_envelope, following))
+        steps = dialogue.hand_over(lambda: clock() >= half_time, ahead)
         try:
             group = next(steps)
             if dialogue.is_begun:
@@ -149,42 +151,10 @@ class Session:
             return end.value
 
     # -------------------------------------------------------------------------
-    def _open_ahead(self, following):
-        """ The Dialogue about the next message, if there is one that may be opened ahead """
+    def _next_envelope(self, following):
+        """ The Envelope of the next message by this session, or None """
 
-        if "pipelining" not in self.client.extensions:
-            return None
-        dialogue = self._next_dialogue(following)
-        self.ahead = dialogue if dialogue and dialogue.may_be_opened_ahead() else None
-        return self.ahead
-
-    # -------------------------------------------------------------------------
-    def _begin_ahead(self, following):
-        """
-            Give the first command of the next message without waiting for the
-            reply, which comes while the result of this message is written; only
-            if the relay takes one command at a time: others get more in fewer
-            round trips
-        """
-
-        if "pipelining" in self.client.extensions:
-            return
-        dialogue = self._next_dialogue(following)
-        if dialogue and self.client.give_at_once(dialogue.groups[0]):
-            dialogue.is_begun, self.ahead = True, dialogue
-        elif dialogue:
-            self.leave()
-
-    # -------------------------------------------------------------------------
-    def _next_dialogue(self, following):
-        """ The Dialogue about the next message by this session, or None """
-
-        envelope = following() if self.messages < self.max_messages else None
-        try:
-            return envelope and Dialogue(envelope, self.client.extensions)
-        except PermanentFailure:
-            # The message fails when it has its turn
-            return None
+        return following() if self.messages < self.max_messages else None
 
     # -------------------------------------------------------------------------
     def _is_usable(self, outcome):
@@ -199,7 +169,7 @@ class Session:
         if any(breaks_off(error) or is_about_session(error) for error in outcome.values()):
             # The relay takes no more, or after a protocol failure nobody knows its state
             return False
-        if None in outcome.values() or self.ahead:
+        if None in outcome.values() or self.is_ahead():
             return True
         if self.client.must_send_content:
             return False
@@ -268,13 +238,13 @@ class Session:
 
         return self.client is not None and self.messages < self.max_messages and \
             self.clock() - self.opened_at < self.MAX_AGE_S and \
-            (self.ahead is not None and self.ahead.is_begun or self.client.is_quiet())
+            (self.ahead.is_begun() or self.client.is_quiet())
 
     # -------------------------------------------------------------------------
     def is_ahead(self):
         """ Whether the relay has got the envelope of the next message already, or its sender """
 
-        return self.ahead is not None
+        return self.ahead.dialogue is not None
 
     # -------------------------------------------------------------------------
     def leave(self):
@@ -285,7 +255,8 @@ class Session:
             all of them first. Never raises.
         """
 
-        client, self.client, self.ahead = self.client, None, None
+        client, self.client = self.client, None
+        self.ahead.take()
         if client:
             client.quit()
             if client.has_quit:

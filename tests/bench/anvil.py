@@ -26,7 +26,7 @@ import environment # noqa: E402
 
 environment.enter()
 
-from support.mail_servers import DOMAIN, USERS, Exim, MailServer, OpenSMTPD, Postfix # noqa: E402
+from support.mail_servers import DOMAIN, USERS, Exim, OpenSMTPD, Postfix # noqa: E402
 from support.office import Office # noqa: E402
 from support.simulated_site import enter_app # noqa: E402
 from support.site import eventually # noqa: E402
@@ -105,69 +105,96 @@ def work(office, is_over):
 
 # -----------------------------------------------------------------------------
 def run(case, number, workers):
-    """ Run a Case; prints what was seen """
+    """
+        Send mail over the server of a Case, and print what was seen
+
+        Args:
+            case: the Case
+            number: how many mails
+            workers: how many workers send them
+
+        Returns:
+            the server's log (str)
+    """
 
     with tempfile.TemporaryDirectory() as folder, \
          case.server(settings=case.settings, checks=case.checks) as server:
         enter_app()
         office = Office("sqlite://%s/storage.sqlite" % folder, server)
         office.configure(reply_timeout=10)
-        users = [USERS[n % len(USERS)] for n in range(number)]
-        office.queue(*["%s@%s" % (user, DOMAIN) for user in users])
+        office.queue(*["%s@%s" % (USERS[each % len(USERS)], DOMAIN) for each in range(number)])
         refused_before = len(REFUSED.findall(server.log()))
 
-        start, end, trips, failures = time.monotonic(), None, 0, []
-        over = threading.Event()
+        left, seconds, has_tripped = drained(office, workers)
 
-        def guarded():
-            try:
-                work(office, over.is_set)
-            except Exception as error:
-                failures.append(error)
-                raise
-
-        threads = [threading.Thread(target=guarded) for _ in range(workers)]
-        for thread in threads:
-            thread.start()
-        left = number
-        while left and time.monotonic() < start + MAX_S and not failures:
-            time.sleep(0.05)
-            office.db.commit()
-            left = office.db(office.db.msg_outbox.status == UNSENT).count()
-            trips += office.state().status == "tripped"
-        seconds = time.monotonic() - start
-        over.set()
-        for thread in threads:
-            thread.join()
-        office.db.commit()
+        eventually(lambda: len(server.recipients()) >= number - left, 5)
+        refused = len(REFUSED.findall(server.log())) - refused_before
         attempts = office.db.mails3_delivery.attempts.sum()
         charged = office.db().select(attempts).first()[attempts] - (number - left)
-        eventually(lambda: len(server.recipients()) >= number - left, 5)
-        arrived = len(server.recipients())
-        refused = len(REFUSED.findall(server.log())) - refused_before
-        pace = Limits([], False, office.state().pace).pace.dump()
-        ideal = case.ideal_s * number / 120
-        print("%3d left, %3d arrived, %5.1f s (ideal %4.1f), %3d refused (%.1f %%), charged %s, tripped %s, %s"
-              % (left, arrived, seconds, ideal, refused, 100 * refused / (number + refused), charged,
-                 trips, {k: round(v, 2) if isinstance(v, float) else v for k, v in pace.items() if not k.endswith("_at")}))
+        print("%3d left, %3d arrived, %5.1f s (ideal %4.1f), %3d refused (%.1f %%), charged %d%s" %
+              (left, len(server.recipients()), seconds, case.ideal_s * number / 120, refused,
+               100 * refused / (number + refused), charged, ", suspended" if has_tripped else ""))
+        print("  learned: %s" % learned(office))
         office.close()
-        return server
+        return server.log()
 
+# -----------------------------------------------------------------------------
+def drained(office, workers):
+    """
+        Let workers send until nothing is left, or MAX_S are over
+
+        Args:
+            office: the Office
+            workers: how many
+
+        Returns:
+            tuple (how many mails are left, seconds, whether sending was suspended)
+    """
+
+    start, has_tripped, over = time.monotonic(), False, threading.Event()
+    threads = [threading.Thread(target=work, args=(office, over.is_set)) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    left = None
+    while left != 0 and time.monotonic() < start + MAX_S:
+        time.sleep(0.05)
+        office.db.commit()
+        left = office.db(office.db.msg_outbox.status == UNSENT).count()
+        has_tripped = has_tripped or office.state().status == "tripped"
+    seconds = time.monotonic() - start
+    over.set()
+    for thread in threads:
+        thread.join()
+    office.db.commit()
+    return left, seconds, has_tripped
+
+# -----------------------------------------------------------------------------
+def learned(office):
+    """ What was learned about the server (str) """
+
+    pace = Limits([], False, office.state().pace).pace
+    return "%s messages/s, %s sessions, %s messages per session" % \
+        (pace.rate and round(pace.rate, 2), pace.max_sessions, pace.messages_per_session)
+
+# -----------------------------------------------------------------------------
 def main():
+    """ The command line """
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0].strip())
     parser.add_argument("--cases", nargs="+", default=[""])
     parser.add_argument("--number", type=int, default=120)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--log", action="store_true")
+    parser.add_argument("--log", action="store_true", help="print what the server has logged")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stdout)
     for name, case in CASES.items():
         if any(word in name for word in options.cases):
             print("%-24s" % name, end=" ", flush=True)
-            server = run(case, options.number, options.workers)
+            log = run(case, options.number, options.workers)
             if options.log:
-                print(server.logged)
+                print(log)
 
 if __name__ == "__main__":
     main()
+
+# END =========================================================================

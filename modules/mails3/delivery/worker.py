@@ -200,8 +200,7 @@ class Worker:
             return False
         self.commits.sleep(min(wait_s, CONTROL_EVERY_S))
         # Another worker may have found out that the relay takes mail again
-        self.allowance.read(self.channel.row.read(), self.transport.relay_name())
-        self.allowance.left()
+        self.permit.look_at_limits()
         if wait_s > CONTROL_EVERY_S and self.channel.claims.has_urgent(self.now()):
             self.allowance.lend()
         return True

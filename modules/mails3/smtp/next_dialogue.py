@@ -23,7 +23,7 @@ class NextDialogue:
 
     # -------------------------------------------------------------------------
     def take(self):
-        """ The Dialogue, or None; then there is none """
+        """ The Dialogue, or None; it is forgotten here """
 
         dialogue, self.dialogue = self.dialogue, None
         return dialogue

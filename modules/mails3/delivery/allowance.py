@@ -68,13 +68,6 @@ class Allowance:
         self._renew()
 
     # -------------------------------------------------------------------------
-    def read_again(self):
-        """ While a limit is reached: another worker may have found out that mail may go again """
-
-        self.read(self.shared.row.read(), self.shared.relay)
-        self.left()
-
-    # -------------------------------------------------------------------------
     def _renew(self):
         """ The limits are those that are known, with what is not written yet """
 

@@ -76,6 +76,13 @@ class Permit:
         return self.has_probe
 
     # -------------------------------------------------------------------------
+    def read_limits(self):
+        """ While a limit is reached: another worker may have found out that mail may go again """
+
+        self.allowance.read(self.breaker.read(), self.transport.relay_name())
+        self.allowance.left()
+
+    # -------------------------------------------------------------------------
     def _try_configuration(self, now):
         """ The configuration has changed since the breaker tripped """
 

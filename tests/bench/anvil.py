@@ -2,11 +2,14 @@
     How mail goes over real mail servers that limit their clients, by the clock:
 
         python3 tests/bench/anvil.py [--cases WORD ...] [--number N] [--workers N]
+                                     [--window S]
 
     Postfix with the limits of its anvil, Exim and OpenSMTPD with theirs, as in
     tests/servers (needs root, and MAIL_SERVERS_PATH or what is installed). Mail is
     queued, and workers send it over SQLite, each in a thread with a connection of its
-    own. The ideal time is the one in which the server takes so many by its limit.
+    own. The ideal time is the one in which the server takes so many by its limit, in
+    bursts at the beginning of each window. Refused: connections and commands, as the
+    server has logged them. Charged: attempts beside those by which mail was accepted.
 """
 
 import argparse
@@ -18,6 +21,7 @@ import threading
 import time
 
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -32,16 +36,13 @@ from support.simulated_site import enter_app # noqa: E402
 from support.site import eventually # noqa: E402
 
 from mails3.delivery.limits import Limits # noqa: E402
-from mails3.states import UNSENT # noqa: E402
-
-# The time of a rate of Postfix's anvil (seconds), a minute by default
-WINDOW_S = 10
+from mails3.states import SENT # noqa: E402
 
 # How long a worker that has nothing to do waits (seconds)
 IDLE_S = 0.1
 
 # After so many seconds, a case ends
-MAX_S = 300
+MAX_S = 3600
 
 # What the servers log of a refusal
 REFUSED = re.compile(r"warning: .* limit exceeded: "
@@ -51,25 +52,31 @@ REFUSED = re.compile(r"warning: .* limit exceeded: "
 # =============================================================================
 @dataclass
 class Case:
-    """ A server with a limit """
+    """ A server with a limit; WINDOW stands for the time in which it counts (seconds) """
 
     server: type # a MailServer
     settings: dict = field(default_factory=dict)
     checks: tuple = ()
-    number: int = 120
-    ideal_s: float = 0 # 0 = as fast as it can
+    per_window: int = 0 # mails that it takes in one time; 0 = as many as it can
+
+    # -------------------------------------------------------------------------
+    def ideal_s(self, number, window_s):
+        """ In what time the server takes so many mails (seconds) """
+
+        return (ceil(number / self.per_window) - 1) * window_s if self.per_window else 0
 
 # -----------------------------------------------------------------------------
-def anvil(ideal_s=0, **limits):
+def anvil(per_window=0, **limits):
     """ A Case of Postfix, with limits of a client """
 
     settings = {"smtpd_client_%s_limit" % name: number for name, number in limits.items()}
-    return Case(Postfix, dict(settings, anvil_rate_time_unit="%ss" % WINDOW_S), ideal_s=ideal_s)
+    return Case(Postfix, dict(settings, anvil_rate_time_unit="WINDOWs"),
+                per_window = per_window)
 
 CASES = {
     "postfix-none": anvil(),
-    "postfix-messages": anvil(message_rate=30, ideal_s=3 * WINDOW_S),
-    "postfix-recipients": anvil(recipient_rate=30, ideal_s=3 * WINDOW_S),
+    "postfix-messages": anvil(message_rate=30, per_window=30),
+    "postfix-recipients": anvil(recipient_rate=30, per_window=30),
     "postfix-connections": anvil(connection_count=2),
     "postfix-one-connection": anvil(connection_count=1),
     "postfix-new-connections": anvil(connection_rate=5),
@@ -77,123 +84,138 @@ CASES = {
     "exim-connections": Case(Exim, {"smtp_accept_max_per_host": 2}),
     "exim-messages": Case(Exim, {"smtp_accept_max_per_connection": 10}),
     "exim-rate": Case(Exim, checks=("defer message = Sender rate overlimit\n"
-                                    "  ratelimit = 30 / %ss / per_mail" % WINDOW_S,),
-                      ideal_s=3 * WINDOW_S),
+                                    "  ratelimit = 30 / WINDOWs / per_mail",),
+                      per_window=30),
     "opensmtpd-none": Case(OpenSMTPD),
     "opensmtpd-messages": Case(OpenSMTPD, {"limit max-mails": 10}),
     "opensmtpd-recipients": Case(OpenSMTPD, {"limit max-rcpt": 10}),
     }
 
-# -----------------------------------------------------------------------------
-def work(office, is_over):
-    """ Send mail until that is over, as a worker does (a thread) """
+# =============================================================================
+class Run:
+    """ A Case, and what was seen """
 
-    enter_app()
-    db = office.connection()
-    mail = office.mailer(db)
-    channel = mail.channel()
-    try:
-        while not is_over():
-            now = channel.shared_clock()
-            if channel.has_work(now(), is_patient=True):
-                db.commit()
-                channel.worker(now=now).work()
-            db.commit()
-            time.sleep(IDLE_S)
-    finally:
-        db.close()
+    def __init__(self, case, number, workers, window_s):
+        """
+            Args:
+                case: the Case
+                number: of mails
+                workers: how many
+                window_s: the time in which the server counts (seconds)
+        """
 
-# -----------------------------------------------------------------------------
-def run(case, number, workers):
-    """
-        Send mail over the server of a Case, and print what was seen
+        self.case, self.number, self.workers = case, number, workers
+        self.window_s = window_s
+        self.is_over = threading.Event()
+        self.left = number
+        self.trips = 0 # how often the breaker was seen tripped
 
-        Args:
-            case: the Case
-            number: how many mails
-            workers: how many workers send them
+    # -------------------------------------------------------------------------
+    def send(self):
+        """ Send all mail, and return the row of the table """
 
-        Returns:
-            the server's log (str)
-    """
+        with tempfile.TemporaryDirectory() as folder, \
+             self.case.server(**self.options()) as server:
+            enter_app()
+            office = Office("sqlite://%s/storage.sqlite" % folder, server)
+            office.configure(reply_timeout=10)
+            office.queue(*["%s@%s" % (USERS[n % len(USERS)], DOMAIN)
+                           for n in range(self.number)])
+            refused = len(REFUSED.findall(server.log()))
+            start, cpu = time.monotonic(), time.process_time()
+            threads = [threading.Thread(target=self.work, args=(office,))
+                       for _ in range(self.workers)]
+            for thread in threads:
+                thread.start()
+            self.wait(office, start + MAX_S)
+            seconds, cpu = time.monotonic() - start, time.process_time() - cpu
+            self.is_over.set()
+            for thread in threads:
+                thread.join()
+            eventually(lambda: len(server.recipients()) >= self.number - self.left, 5)
+            refused = len(REFUSED.findall(server.log())) - refused
+            row = self.row(office, server, seconds, cpu, refused)
+            office.close()
+        return row
 
-    with tempfile.TemporaryDirectory() as folder, \
-         case.server(settings=case.settings, checks=case.checks) as server:
+    # -------------------------------------------------------------------------
+    def options(self):
+        """ What the server does beside its defaults (dict) """
+
+        def with_window(text):
+            return str(text).replace("WINDOW", str(self.window_s))
+
+        return {"settings": {name: with_window(value)
+                             for name, value in self.case.settings.items()},
+                "checks": list(map(with_window, self.case.checks))}
+
+    # -------------------------------------------------------------------------
+    def work(self, office):
+        """ Send mail until that is over, as a worker does (a thread) """
+
         enter_app()
-        office = Office("sqlite://%s/storage.sqlite" % folder, server)
-        office.configure(reply_timeout=10)
-        office.queue(*["%s@%s" % (USERS[each % len(USERS)], DOMAIN) for each in range(number)])
-        refused_before = len(REFUSED.findall(server.log()))
+        db = office.connection()
+        channel = office.mailer(db).channel()
+        try:
+            while not self.is_over.is_set():
+                now = channel.shared_clock()
+                has_work = channel.has_work(now())
+                db.commit()
+                if has_work:
+                    channel.worker(now=now).work()
+                self.is_over.wait(IDLE_S)
+        finally:
+            self.is_over.set()
+            db.close()
 
-        left, seconds, has_tripped = drained(office, workers)
+    # -------------------------------------------------------------------------
+    def wait(self, office, end):
+        """ Wait until all mail is sent (end: no longer than that, by the clock) """
 
-        eventually(lambda: len(server.recipients()) >= number - left, 5)
-        refused = len(REFUSED.findall(server.log())) - refused_before
-        attempts = office.db.mails3_delivery.attempts.sum()
-        charged = office.db().select(attempts).first()[attempts] - (number - left)
-        print("%3d left, %3d arrived, %5.1f s (ideal %4.1f), %3d refused (%.1f %%), charged %d%s" %
-              (left, len(server.recipients()), seconds, case.ideal_s * number / 120, refused,
-               100 * refused / (number + refused), charged, ", suspended" if has_tripped else ""))
-        print("  learned: %s" % learned(office))
-        office.close()
-        return server.log()
+        outbox = office.db.msg_outbox
+        while self.left and time.monotonic() < end and not self.is_over.wait(0.05):
+            office.db.commit()
+            self.left = office.db(outbox.status != SENT).count()
+            self.trips += office.state().status == "tripped"
 
-# -----------------------------------------------------------------------------
-def drained(office, workers):
-    """
-        Let workers send until nothing is left, or MAX_S are over
+    # -------------------------------------------------------------------------
+    def row(self, office, server, seconds, cpu, refused):
+        """ The row of the table, as text """
 
-        Args:
-            office: the Office
-            workers: how many
-
-        Returns:
-            tuple (how many mails are left, seconds, whether sending was suspended)
-    """
-
-    start, has_tripped, over = time.monotonic(), False, threading.Event()
-    threads = [threading.Thread(target=work, args=(office, over.is_set)) for _ in range(workers)]
-    for thread in threads:
-        thread.start()
-    left = None
-    while left != 0 and time.monotonic() < start + MAX_S:
-        time.sleep(0.05)
         office.db.commit()
-        left = office.db(office.db.msg_outbox.status == UNSENT).count()
-        has_tripped = has_tripped or office.state().status == "tripped"
-    seconds = time.monotonic() - start
-    over.set()
-    for thread in threads:
-        thread.join()
-    office.db.commit()
-    return left, seconds, has_tripped
+        attempts = office.db.mails3_delivery.attempts.sum()
+        charged = office.db().select(attempts).first()[attempts] - (self.number - self.left)
+        pace = Limits([], False, office.state().pace).pace
+        learned = ["%s %.3g" % (name, getattr(pace, name))
+                   for name in ("rate", "max_sessions", "messages_per_session")
+                   if getattr(pace, name)]
+        return ROW % (self.left, len(server.recipients()), "%.1f" % seconds,
+                      "%d" % self.case.ideal_s(self.number, self.window_s), "%.1f" % cpu, refused,
+                      "%.1f %%" % (100 * refused / (self.number + refused)), charged,
+                      self.trips, ", ".join(learned) or "-")
 
 # -----------------------------------------------------------------------------
-def learned(office):
-    """ What was learned about the server (str) """
+ROW = "%5s %7s %7s %6s %6s %8s %7s %8s %8s  %s"
 
-    pace = Limits([], False, office.state().pace).pace
-    return "%s messages/s, %s sessions, %s messages per session" % \
-        (pace.rate and round(pace.rate, 2), pace.max_sessions, pace.messages_per_session)
-
-# -----------------------------------------------------------------------------
 def main():
-    """ The command line """
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0].strip())
-    parser.add_argument("--cases", nargs="+", default=[""])
-    parser.add_argument("--number", type=int, default=120)
+    parser.add_argument("--cases", nargs="+", default=[""], help="parts of their names")
+    parser.add_argument("--number", type=int, default=120, help="of mails")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--log", action="store_true", help="print what the server has logged")
+    parser.add_argument("--window", type=int, default=10,
+                        help="the time in which the servers count (seconds)")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+    logging.getLogger("web2py.mails3").setLevel(logging.CRITICAL)
+
+    print("%-24s" % "", ROW % ("left", "arrived", "last s", "ideal", "cpu s", "refused", "",
+                               "charged", "tripped", "learned"), flush=True)
     for name, case in CASES.items():
         if any(word in name for word in options.cases):
-            print("%-24s" % name, end=" ", flush=True)
-            log = run(case, options.number, options.workers)
-            if options.log:
-                print(log)
+            run = Run(case, options.number, options.workers, options.window)
+            print("%-24s" % name, run.send(), flush=True)
 
+# -----------------------------------------------------------------------------
 if __name__ == "__main__":
     main()
 

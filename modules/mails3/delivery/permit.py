@@ -55,7 +55,10 @@ class Permit:
         now, row = self.now(), self.breaker.read()
         if is_paused(row, now):
             return False
-        self._read_allowance(row)
+        self.allowance.read(row, self.transport.relay_name())
+        max_messages = self.allowance.limits.pace.messages_per_session
+        if max_messages:
+            self.transport.limit_sessions(max_messages)
         self.is_tripped = row.status == TRIPPED
         self.is_on_trial = not self.is_tripped and bool(row.fingerprints)
         self.odd_messages.read(row)
@@ -73,20 +76,11 @@ class Permit:
         return self.has_probe
 
     # -------------------------------------------------------------------------
-    def look_at_limits(self):
-        """ While a limit holds mail up: another worker may have found out that mail may go """
+    def read_limits(self):
+        """ While a limit is reached: another worker may have found out that mail may go again """
 
-        self._read_allowance(self.breaker.read())
+        self.allowance.read(self.breaker.read(), self.transport.relay_name())
         self.allowance.left()
-
-    # -------------------------------------------------------------------------
-    def _read_allowance(self, row):
-        """ Take over what all workers know of the limits (row: as from Breaker.read()) """
-
-        self.allowance.read(row, self.transport.relay_name())
-        max_messages = self.allowance.limits.pace.messages_per_session
-        if max_messages:
-            self.transport.limit_sessions(max_messages)
 
     # -------------------------------------------------------------------------
     def _try_configuration(self, now):

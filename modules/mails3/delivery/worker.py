@@ -199,8 +199,7 @@ class Worker:
         if wait_s is None or wait_s > self.max_wait_s or self.failure or self.is_over():
             return False
         self.commits.sleep(min(wait_s, CONTROL_EVERY_S))
-        # Another worker may have found out that the relay takes mail again
-        self.permit.look_at_limits()
+        self.permit.read_limits()
         if wait_s > CONTROL_EVERY_S and self.channel.claims.has_urgent(self.now()):
             self.allowance.lend()
         return True

@@ -201,7 +201,7 @@ class TestReason:
     def test_a_relay_that_wants_less_mail_is_told_with_the_next_question(self, small_office):
         """ In a pause, it is told when the relay is asked again """
 
-        told = report(small_office, NOON, 5, pause_s=8, paused_at=-12, refused_at=-2, next_at=6)
+        told = report(small_office, NOON, 5, backoff_s=8, backoff_at=-12, refused_at=-2, next_at=6)
 
         assert told.reason == "the mail server wants less mail now; the next at 12:00:06 UTC"
         assert told.facts() == [("Learned pace", "the mail server wants less mail now, and is "
@@ -209,7 +209,7 @@ class TestReason:
         assert told.as_dict()["pace"] == {"server": None,
                                           "messages_per_second": None,
                                           "refused_on": NOON - timedelta(seconds=2),
-                                          "paused_on": NOON - timedelta(seconds=12),
+                                          "backoff_since": NOON - timedelta(seconds=12),
                                           "asked_again_on": NOON + timedelta(seconds=6),
                                           "sessions": None,
                                           "messages_per_session": None,
@@ -378,12 +378,12 @@ class TestShown:
     def test_metrics_have_the_limits(self, waiting):
         """ The metrics have each rate by its period, and that mail waits for a limit """
 
-        learn(waiting, rate=0.5, pause_s=8, paused_at=-5, next_at=8, max_sessions=3)
+        learn(waiting, rate=0.5, backoff_s=8, backoff_at=-5, next_at=8, max_sessions=3)
         lines = exposition(status(waiting)).splitlines()
 
         for line in ('mails3_rate_most{period_s="86400"} 2', 'mails3_rate_most{period_s="60"} 30',
                      "mails3_limit_reached 1", "mails3_pace_messages_per_second 0.5",
-                     "mails3_pace_paused 1", "mails3_pace_sessions 3", "mails3_status 0"):
+                     "mails3_pace_backoff 1", "mails3_pace_sessions 3", "mails3_status 0"):
             assert line in lines
 
     def test_two_rates_for_one_period_are_one_metric(self, small_office):

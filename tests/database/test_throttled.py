@@ -61,7 +61,7 @@ class TestThrottled:
         office.mail.channel().worker(max_wait_s=0).drain()
 
         assert len(office.relay.commands) == tried
-        assert pace(office).pause_s > 0
+        assert pace(office).backoff_s > 0
 
     def test_another_message_is_tried_next(self, office):
         """ A message that is throttled does not keep the next one from being tried """
@@ -121,7 +121,7 @@ class TestUnknownWords:
 
         assert len(office.relay.mails) == 5
         assert sorted(attempts(office, number) for number in numbers) == 13 * [0] + 7 * [1]
-        assert pace(office).words and pace(office).pause_s
+        assert pace(office).words and pace(office).backoff_s
 
     def test_a_refused_recipient_is_no_sign(self, office):
         """ At RCPT each refused message is deferred, for it may be greylisting """

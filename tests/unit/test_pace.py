@@ -89,10 +89,10 @@ class TestPace:
         for now in (1000.1, 1000.2, 1000.3):
             pace.note_refused(1000.0, now)
 
-        assert (pace.refused_at, pace.pause_s) == (1000.1, 0.25)
+        assert (pace.refused_at, pace.backoff_s) == (1000.1, 0.25)
 
-    def test_one_message_at_a_time_ends_a_pause(self):
-        """ In a pause one message may go, and no other one before its answer """
+    def test_one_message_at_a_time_ends_a_back_off(self):
+        """ In a back-off one message may go, and no other one before its answer """
 
         pace = Pace()
         pace.note_refused(1000, 1000.1)
@@ -102,7 +102,7 @@ class TestPace:
         pace.spend(1, 1000.4)
         assert pace.left(1002) == 0
 
-    def test_a_lost_message_does_not_end_the_pauses_tries(self):
+    def test_a_lost_message_does_not_end_the_tries_of_a_back_off(self):
         """ If the message that tries the relay has no outcome, another one follows """
 
         pace = Pace()
@@ -115,7 +115,7 @@ class TestPace:
         lambda pace: pace.note_accepted(1, 1000.05, 1000.5),
         lambda pace: pace.note_refused(1000.05, 1000.5),
         lambda pace: pace.note_too_many_sessions(1, 1, 1000.4, 1000.5),
-        lambda pace: pace.note_nothing()])
+        lambda pace: pace.note_inconclusive()])
     def test_a_try_that_tells_nothing_is_repeated(self, learn):
         """ If the message that tries the relay tells nothing new, another one follows at once """
 
@@ -124,24 +124,24 @@ class TestPace:
         pace.spend(1, 1000.4)
         learn(pace)
 
-        assert pace.pause_s and pace.left(1000.6) == 1
+        assert pace.backoff_s and pace.left(1000.6) == 1
 
-    def test_what_was_under_way_does_not_end_a_pause(self):
-        """ A message that was handed over before the refusal, and is accepted, ends no pause """
+    def test_what_was_under_way_does_not_end_a_back_off(self):
+        """ A message that was handed over before the refusal, and is accepted, ends no back-off """
 
         pace = Pace()
         pace.note_refused(1000, 1000.1)
         pace.note_accepted(1, 1000.05, 1000.2)
 
-        assert pace.pause_s
+        assert pace.backoff_s
 
-    def test_the_pauses_grow(self):
+    def test_the_waits_grow(self):
         """ Each wait for a relay that goes on refusing is longer, up to five minutes """
 
         pace, now, waits = Pace(), 1000, []
         for _ in range(40):
             pace.note_refused(now, now + 0.1)
-            waits.append(pace.pause_s)
+            waits.append(pace.backoff_s)
             now = pace.next_at
 
         assert waits == sorted(waits)
@@ -204,23 +204,26 @@ class TestPace:
     def test_two_sites_share_a_relay(self):
         """ A site that comes later gets its part of a relay, and the first one keeps a part """
 
-        relay, paces, accepted = FixedWindow(30, 60), [Pace(), Pace()], [0, 0]
+        relay, paces, accepted = FixedWindow(30, 60), [Pace(), Pace()], [[], []]
         now, free = 1000.0, [1000.0, 1300.0]
         while now < 1000 + 3 * 3600:
             site = free.index(min(free))
-            now, pace = free[site], paces[site]
+            now, pace, mine = free[site], paces[site], accepted[site]
             if not pace.left(now):
                 free[site] = pace.next_at
                 continue
             pace.spend(1, now)
             free[site] = now + MESSAGE_S
             if relay.take(now + MESSAGE_S):
-                accepted[site] += now > 1000 + 2 * 3600
+                mine.append(now)
                 pace.note_accepted(1, now, free[site])
             else:
-                pace.note_refused(now, free[site], recent=None)
+                lately = [time for time in mine if time > now - 60]
+                recent = (lately[0], len(lately)) if lately else None
+                pace.note_refused(now, free[site], recent=recent)
 
-        assert min(accepted) > 0.25 * sum(accepted)
+        late = [sum(time > 1000 + 2 * 3600 for time in times) for times in accepted]
+        assert min(late) > 0.25 * sum(late)
 
 # =============================================================================
 class TestSessions:
@@ -241,7 +244,7 @@ class TestSessions:
 
         assert pace.max_sessions is None and not pace.left(1000.2)
 
-    def test_a_pause_for_sessions_changes_no_pace(self):
+    def test_a_back_off_for_sessions_changes_no_pace(self):
         """ Mail goes as fast as before when the relay takes a session again """
 
         for pace in (Pace(), paced(2)):
@@ -251,7 +254,7 @@ class TestSessions:
                 pace.note_too_many_sessions(0, 1, now + 1, now + 1.1)
                 pace.note_accepted(1, now + 5, now + 5.1)
 
-            assert (pace.rate, pace.pause_s) == (rate, 0)
+            assert (pace.rate, pace.backoff_s) == (rate, 0)
 
     def test_workers_share_few_sessions(self):
         """

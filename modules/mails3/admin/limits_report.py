@@ -58,11 +58,11 @@ class LimitsReport:
 
         self.is_reached = not allowance.left()
         is_concerned = bool(waiting and self.is_active)
-        self.next_on = self._worth_a_word(is_concerned and allowance.blocked_until)
-        self.last_on = self._worth_a_word(is_concerned and self._last_on(messages()))
+        self.next_on = self._if_noticeable(is_concerned and allowance.blocked_until)
+        self.last_on = self._if_noticeable(is_concerned and self._last_on(messages()))
 
     # -------------------------------------------------------------------------
-    def _worth_a_word(self, when):
+    def _if_noticeable(self, when):
         """ A time, if it is not so near that nobody notices a wait; else None """
 
         return when if when and when > self.now + SHORT else None
@@ -72,7 +72,7 @@ class LimitsReport:
         """ About when the last of so many new messages may go (datetime, None) """
 
         limits, now_s, pace = self.limits, self.now_s, self.pace
-        if pace.pause_s and not pace.rate:
+        if pace.backoff_s and not pace.rate:
             return None
         counted = self.waiting if limits.counts_recipients else messages
         last_at = [limits.next_at(now_s), *(rate.last_at(counted, now_s) for rate in limits.rates)]
@@ -89,7 +89,7 @@ class LimitsReport:
             whether it takes mail again (datetime); None = it takes mail
         """
 
-        return time_of(max(self.pace.next_at, self.now_s)) if self.pace.pause_s else None
+        return time_of(max(self.pace.next_at, self.now_s)) if self.pace.backoff_s else None
 
     # -------------------------------------------------------------------------
     # For people
@@ -101,7 +101,7 @@ class LimitsReport:
         if not (self.next_on or self.last_on):
             return ""
         parts = [", ".join(self._uses())] if self._uses() else []
-        if self.pace.pause_s:
+        if self.pace.backoff_s:
             parts.append("%s wants less mail now" % self._server())
         elif self.pace.rate:
             parts.append(self._learned(rate_words(self.pace.rate)))
@@ -125,7 +125,7 @@ class LimitsReport:
         """ What limits the mail (list of tuples (name, text)) """
 
         pace, learned = self.pace, []
-        if pace.pause_s:
+        if pace.backoff_s:
             learned.append("%s wants less mail now, and is asked again at %s UTC" % (
                 self._server(), clock_time(self.asked_again_on, self.now, "%H:%M:%S")))
         numbers = [rate_words(pace.rate)] if pace.rate else []
@@ -189,7 +189,7 @@ class LimitsReport:
                 "pace": {"server": self.server,
                          "messages_per_second": pace.rate,
                          "refused_on": time_of(pace.refused_at) if pace.refused_at else None,
-                         "paused_on": time_of(pace.paused_at) if pace.pause_s else None,
+                         "backoff_since": time_of(pace.backoff_at) if pace.backoff_s else None,
                          "asked_again_on": self.asked_again_on,
                          "sessions": pace.max_sessions,
                          "messages_per_session": pace.messages_per_session,

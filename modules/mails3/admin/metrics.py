@@ -101,8 +101,8 @@ def limit_metrics(limits):
            "limit is sent.", unix_time(limits.last_on))
     yield ("pace_messages_per_second", "gauge", "How much the mail server takes, as learned "
            "from its refusals.", pace.rate)
-    yield ("pace_paused", "gauge", "1 while the mail server wants less mail, and single messages "
-           "find out when it takes mail again.", int(bool(pace.pause_s)))
+    yield ("pace_backoff", "gauge", "1 while the mail server wants less mail, and single messages "
+           "find out when it takes mail again.", int(bool(pace.backoff_s)))
     yield ("pace_sessions", "gauge", "How many sessions at a time the mail server takes, as "
            "learned from its refusals.", pace.max_sessions)
     yield ("pace_messages_per_session", "gauge", "How many messages by one session the mail "

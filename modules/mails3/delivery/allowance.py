@@ -139,12 +139,12 @@ class Allowance:
 
     # -------------------------------------------------------------------------
     @property
-    def paused_on(self):
+    def throttled_since(self):
         """ When the relay has begun to want less mail (datetime); None = it takes mail """
 
         pace = self.limits.pace
         # The database may keep whole seconds only
-        return time_of(floor(pace.paused_at)) if pace.pause_s else None
+        return time_of(floor(pace.backoff_at)) if pace.backoff_s else None
 
     # -------------------------------------------------------------------------
     def take(self, outgoing):
@@ -180,7 +180,7 @@ class Allowance:
     # -------------------------------------------------------------------------
     def sessions(self, worker):
         """
-            How many sessions a worker may have; if 0: see wait_s()
+            How many sessions a worker may have
 
             Args:
                 worker: its name
@@ -195,10 +195,7 @@ class Allowance:
         if self.share_on is None or abs(now - self.share_on) > SHARE_FOR:
             self.share_on, self.place = now, self.workers.place_of(worker)
         number, count = self.place
-        share = total // count + (number < total % count)
-        if not share:
-            self.blocked_until = now + SHARE_FOR
-        return share
+        return total // count + (number < total % count)
 
     # -------------------------------------------------------------------------
     def _block(self, now):
@@ -214,7 +211,7 @@ class Allowance:
 
         self.changes.append(change)
         change(self.limits.pace)
-        # A pause may have begun, or ended
+        # A back-off may have begun, or ended
         now, self.blocked_until = self.now(), None
         if not self.limits.left(seconds(now)):
             self._block(now)

@@ -108,7 +108,7 @@ class Claimer:
         elif queue != NEW:
             limit = min(limit, self.retries_left)
         deliveries = self.lease.claim(queue, limit, self.size.next(), left.messages,
-                                      self.permit.allowance.paused_on)
+                                      self.permit.allowance.throttled_since)
         if queue != NEW:
             self.retries_left -= len(deliveries or ())
         return deliveries

@@ -68,7 +68,7 @@ class Lease:
         return self.worker_row.name
 
     # -------------------------------------------------------------------------
-    def claim(self, queue, limit, messages, messages_left=inf, paused_on=None):
+    def claim(self, queue, limit, messages, messages_left=inf, throttled_since=None):
         """
             Claim deliveries
 
@@ -78,7 +78,7 @@ class Lease:
                 messages: of how many messages at most; an individual mail counts
                           as one
                 messages_left: how many may go now
-                paused_on: as for Claims.claim()
+                throttled_since: as for Claims.claim()
 
             Returns:
                 as Claims.claim()
@@ -86,7 +86,7 @@ class Lease:
 
         now = self.now()
         deliveries = self.claims.claim(queue, limit, now, now + CLAIMED, self.name,
-                                       messages_left, paused_on)
+                                       messages_left, throttled_since)
         # Whole messages: a limit in the query would cut one that has several recipients
         groups = [list(group) for _, group in groupby(deliveries or (), key=envelope_of)]
         surplus = [delivery for group in groups[messages:] for delivery in group]

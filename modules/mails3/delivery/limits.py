@@ -86,9 +86,9 @@ class Limits:
 
     # -------------------------------------------------------------------------
     def is_active(self):
-        """ Whether there is any limit """
+        """ Whether the number of messages is limited """
 
-        return bool(self.rates) or self.pace.is_learned()
+        return bool(self.rates) or self.pace.rate is not None or self.pace.backoff_s > 0
 
     # -------------------------------------------------------------------------
     def left(self, now):

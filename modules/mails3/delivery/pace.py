@@ -6,13 +6,13 @@
 
     The relay says "slower" when it has taken as much as it takes in a minute, an
     hour or a second; it does not say which. So the pace is what it has taken on
-    average, from one refusal to the next, with the pause after the refusal:
+    average, from one refusal to the next, with the back-off after the refusal:
 
-    - a refusal begins a pause, in which single messages find out when the relay
+    - a refusal begins a back-off, in which single messages find out when the relay
       takes mail again: each wait is three times as long as the one before
     - when it takes one, the average is known: messages go evenly, at a little less
-      than that. Two sites that share a relay come to equal parts of it, because
-      both lose a part of their pace, and win the same.
+      than that. Of two sites that share a relay, the one that sends more is refused
+      more often, and so loses more of its pace.
     - the pace rises slowly, and faster the longer nothing is refused (as TCP
       does, RFC 5681 and 9438), until it is too fast again
 
@@ -28,17 +28,17 @@ __all__ = ("Pace",)
 
 # The waits for a relay that says "slower" (seconds): the first one while nothing is
 # known of the relay; later, as long as a part of a message takes at its pace
-FIRST_PAUSE_S = 0.25
-FIRST_WAIT, SHORTEST_PAUSE_S = 1, 0.1
-# The longest wait, and how long it may be as a part of the whole pause
-LONGEST_PAUSE_S, LONGEST_PART, MAX_PAUSE_S = 30, 0.25, 300
+FIRST_BACKOFF_S = 0.25
+FIRST_BACKOFF_MESSAGES, SHORTEST_BACKOFF_S = 1, 0.1
+# The longest wait, and how long it may be as a part of the whole back-off
+LONGEST_BACKOFF_S, BACKOFF_PART, MAX_BACKOFF_S = 30, 0.25, 300
 # How much longer each wait is than the one before
-FACTOR = 3
+BACKOFF_FACTOR = 3
 
 # The part of the average at which messages go after a refusal; if it has become
 # less than a part of the pace, others need more of the relay
-LESS, MUCH_LESS, SHRINKS = 0.94, 0.9, 0.7
-# From so few messages the average is not precise: the pause is a large part of it
+RATE_PART, SHARED_RATE_PART, SHARED_BELOW = 0.94, 0.9, 0.7
+# From so few messages the average is not precise: the back-off is a large part of it
 FEW_COUNTED = 10
 
 # How long a message that finds out may take: its worker may be lost (seconds)
@@ -49,22 +49,22 @@ AHEAD_S = 0.07
 
 # The pace rises in steps: after so many messages, or after fewer and some time
 # (seconds); after a few steps without a refusal, very few are enough
-MESSAGES_PER_STEP, FEW_MESSAGES, VERY_FEW, STEP_S = 25, 10, 3, 60
-SURE_STEPS = 3
+MESSAGES_PER_STEP, FEW_MESSAGES, FEW_MESSAGES_LATER, STEP_S = 25, 10, 3, 60
+STEPS_UNTIL_LATER = 3
 # The first step: a part of the pace, and messages per second at least. The second one
 # is four times, the third one nine times as high, and so on.
 STEP, SMALLEST_STEP = 0.007, 0.05 / 60
 
 # Faster than that is no limit; a pace is never slower than the longest waits (messages
 # per second)
-MAX_RATE, MIN_RATE = 1000, 1 / MAX_PAUSE_S
+MAX_RATE, MIN_RATE = 1000, 1 / MAX_BACKOFF_S
 
 # No message has gone for so long beyond what the pace asks for: the average counts
 # from here (seconds)
 IDLE_S = 5
 
 # No wait is longer than that (seconds)
-FAR_S = 2 * MAX_PAUSE_S
+FAR_S = 2 * MAX_BACKOFF_S
 
 # After this time without a refusal, one more session is tried (seconds)
 MORE_SESSIONS_S = 300
@@ -77,11 +77,11 @@ class Pace:
     rate: Optional[float] = None  # messages per second; None = as fast as it takes them
     next_at: float = 0            # no message before that
     is_lent: bool = False         # but one, which may go before its turn
-    pause_s: float = 0            # the last wait in a pause; 0 = not in a pause
-    paused_at: float = 0          # the pause began
+    backoff_s: float = 0          # the last wait in a back-off; 0 = not in a back-off
+    backoff_at: float = 0         # the back-off began
     refused_at: float = 0         # the last refusal that has changed the pace
     accepted_at: float = 0        # the last message that was accepted was handed over
-    is_about_rate: bool = False   # the pause; False = only about the number of sessions
+    is_about_rate: bool = False   # the back-off; False = only about the number of sessions
     is_guess: bool = False        # there was nothing to count: the pace doubles with each message
     counted_at: Optional[float] = None # the average: how many were accepted since when
     counted: int = 0
@@ -113,7 +113,7 @@ class Pace:
     def is_learned(self):
         """ Whether the relay limits anything """
 
-        return bool(self.rate or self.pause_s or self.max_sessions or self.messages_per_session)
+        return bool(self.rate or self.backoff_s or self.max_sessions or self.messages_per_session)
 
     # -------------------------------------------------------------------------
     def left(self, now):
@@ -124,7 +124,7 @@ class Pace:
         # Far in the future: the clock has been put back since
         if now < self.next_at < now + FAR_S:
             return 0
-        if self.pause_s:
+        if self.backoff_s:
             return 1
         if self.rate is None:
             return inf
@@ -134,7 +134,7 @@ class Pace:
     def may_lend(self, now):
         """ Whether one urgent message may go before its turn: the next one waits for longer """
 
-        return not self.pause_s and bool(self.rate) and now >= self.next_at - 1 / self.rate
+        return not self.backoff_s and bool(self.rate) and now >= self.next_at - 1 / self.rate
 
     # -------------------------------------------------------------------------
     def lend(self, now):
@@ -147,7 +147,7 @@ class Pace:
         """ Messages are handed over """
 
         self.is_lent = False
-        if self.pause_s:
+        if self.backoff_s:
             self.next_at = now + PROBE_S
         elif self.rate:
             if now > self.next_at + 2 / self.rate + IDLE_S:
@@ -169,9 +169,9 @@ class Pace:
             return
         self.accepted_at = max(self.accepted_at, began)
         if began <= self.refused_at:
-            self.note_nothing()
-        elif self.pause_s:
-            self._end_pause(began, now)
+            self.note_inconclusive()
+        elif self.backoff_s:
+            self._end_backoff(began, now)
         self.counted += count
         self._rise(count, now)
 
@@ -189,28 +189,28 @@ class Pace:
 
         if began <= self.refused_at:
             # Handed over before the pace was changed
-            self.note_nothing()
+            self.note_inconclusive()
             return
-        if self.pause_s:
-            longest_s = max(LONGEST_PAUSE_S, LONGEST_PART * (now - self.paused_at))
-            self.pause_s = min(FACTOR * self.pause_s, longest_s, MAX_PAUSE_S)
+        if self.backoff_s:
+            longest_s = max(LONGEST_BACKOFF_S, BACKOFF_PART * (now - self.backoff_at))
+            self.backoff_s = min(BACKOFF_FACTOR * self.backoff_s, longest_s, MAX_BACKOFF_S)
         else:
-            self.pause_s = FIRST_PAUSE_S if self.rate is None else \
-                min(max(FIRST_WAIT / self.rate, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
-            self.paused_at, self.is_about_rate = now, False
+            self.backoff_s = FIRST_BACKOFF_S if self.rate is None else \
+                min(max(FIRST_BACKOFF_MESSAGES / self.rate, SHORTEST_BACKOFF_S), LONGEST_BACKOFF_S)
+            self.backoff_at, self.is_about_rate = now, False
         if is_about_rate:
             self.is_about_rate, self.is_guess = True, False
         if self.rate is None and recent:
             self.counted_at, self.counted = recent
         self.refused_at = now
-        self.next_at = now + self.pause_s
+        self.next_at = now + self.backoff_s
 
     # -------------------------------------------------------------------------
-    def note_nothing(self):
-        """ A message in a pause has found nothing out: another one may follow """
+    def note_inconclusive(self):
+        """ A message in a back-off has found nothing out: another one may follow """
 
-        if self.pause_s:
-            self.next_at = min(self.next_at, self.refused_at + self.pause_s)
+        if self.backoff_s:
+            self.next_at = min(self.next_at, self.refused_at + self.backoff_s)
 
     # -------------------------------------------------------------------------
     def note_too_many_sessions(self, usable, workers, began, now):
@@ -223,7 +223,7 @@ class Pace:
                 began, now: as for note_refused()
         """
 
-        self.note_nothing()
+        self.note_inconclusive()
         if began <= self.sessions_at:
             return
         most = min(usable * workers or workers - 1, (self.max_sessions or inf) - 1)
@@ -234,17 +234,17 @@ class Pace:
             self.note_refused(began, now, is_about_rate=False)
 
     # -------------------------------------------------------------------------
-    def _end_pause(self, began, now):
+    def _end_backoff(self, began, now):
         """ The relay takes mail again, with a message that was handed over at a time """
 
         if not self.is_about_rate:
-            self.pause_s, self.next_at = 0, began
+            self.backoff_s, self.next_at = 0, began
             return
         if self.counted_at is not None and self.counted and began > self.counted_at:
             self._measure(began)
         elif self.rate is None:
-            self.rate, self.is_guess = 1 / self.pause_s, True
-        self.pause_s = 0
+            self.rate, self.is_guess = 1 / self.backoff_s, True
+        self.backoff_s = 0
         self.next_at = began + 1 / self.rate
         self._count_from(began)
         self.steps, self.step_count, self.step_at = 0, 0, now
@@ -259,13 +259,13 @@ class Pace:
         self.doubt = max(bound / average - 1, 0)
         if self.counted < FEW_COUNTED:
             average = sqrt(average * bound)
-        less = LESS
+        less = RATE_PART
         if self.rate:
             # The pace has risen to what was too much; or others need more of the relay
-            if average > SHRINKS * self.rate:
+            if average > SHARED_BELOW * self.rate:
                 average = sqrt(average * self.rate)
             else:
-                less = MUCH_LESS
+                less = SHARED_RATE_PART
         self.rate = max(less * average, MIN_RATE)
 
     # -------------------------------------------------------------------------
@@ -275,25 +275,31 @@ class Pace:
         self.counted_at, self.counted = time, 0
 
     # -------------------------------------------------------------------------
+    def _is_step_due(self, now):
+        """ Whether so much was accepted that the pace rises """
+
+        few = FEW_MESSAGES if self.steps < STEPS_UNTIL_LATER else FEW_MESSAGES_LATER
+        return self.step_count >= MESSAGES_PER_STEP or \
+            self.step_count >= few and now - self.step_at >= STEP_S
+
+    # -------------------------------------------------------------------------
     def _rise(self, count, now):
         """ Messages were accepted: the pace rises """
 
         if self.max_sessions and now - max(self.sessions_at, self.refused_at) > MORE_SESSIONS_S:
             self.max_sessions, self.sessions_at = self.max_sessions + 1, now
-        if self.rate is None or self.pause_s:
+        if self.rate is None or self.backoff_s:
             return
         self.step_count += count
         if self.is_guess:
             self.rate = min(self.rate * 2 ** count, MAX_RATE)
-        elif self.step_count >= MESSAGES_PER_STEP or \
-                now - self.step_at >= STEP_S and \
-                self.step_count >= (FEW_MESSAGES if self.steps < SURE_STEPS else VERY_FEW):
+        elif self._is_step_due(now):
             self.steps += 1
             self.rate += max(self.steps ** 2 * max(STEP * self.rate, SMALLEST_STEP),
                              self.doubt / 2 * self.rate)
             self.doubt /= 2
             self.step_count, self.step_at = 0, now
-        if self.rate > MAX_RATE:
+        if self.rate >= MAX_RATE:
             self.rate, self.next_at, self.is_guess, self.counted_at = None, 0, False, None
             self.words = None
 

@@ -87,8 +87,8 @@ class PaceLearning:
             self.accepted_since = self.accepted_since or began
             if self.pace.is_learned():
                 self._change(Pace.note_accepted, count=1, began=seconds(began), now=seconds(now))
-        elif not throttled and self.pace.pause_s:
-            self._change(Pace.note_nothing)
+        elif not throttled and self.pace.backoff_s:
+            self._change(Pace.note_inconclusive)
         if throttled:
             self._note_throttled(throttled, finished.outgoing.deliveries[0].id, usable, began, now)
 
@@ -142,6 +142,8 @@ class PaceLearning:
             throttled = error
             if delivery.throttled_on and \
                self.pace.accepted_at > seconds(delivery.throttled_on) + PRECISION_S:
+                # The recipients of a message share an error
+                outcome[delivery.address] = error = Throttled(error.reason, error.limit)
                 error.is_repeated = True
                 if delivery.throttle_count >= MAX_REPEATED:
                     outcome[delivery.address] = TransientFailure(error.reason)

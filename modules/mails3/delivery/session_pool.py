@@ -95,7 +95,7 @@ class SessionPool:
             # A probe is one message
             return {}
         self._leave_surplus(free, len(at_work))
-        if self.allowance.wait_s():
+        if self.allowance.wait_s() or not self.max_sessions:
             self.messages.give_back(supply)
             return {}
         chosen = self.messages.choose(supply, free, self.max_sessions - len(at_work))
@@ -144,6 +144,8 @@ class SessionPool:
 
         share = self.allowance.sessions(self.lease.name)
         if share is None:
+            # Its share may have been none before
+            self.max_sessions = max(self.max_sessions, 1)
             return
         self.max_sessions = min(self.settings.sessions, share)
         while free and len(free) + at_work > self.max_sessions:

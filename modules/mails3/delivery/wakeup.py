@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    New mail wakes a worker; is there one?
+    New mail wakes a worker; is there one? How a worker hears of it: queue/listener.py
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT

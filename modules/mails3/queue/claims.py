@@ -68,7 +68,7 @@ class Claims:
                            (self.delivery.priority <= URGENT)).isempty()
 
     # -------------------------------------------------------------------------
-    def claim(self, queue, limit, now, until, lease, messages=inf, paused_on=None):
+    def claim(self, queue, limit, now, until, lease, messages=inf, throttled_since=None):
         """
             Claim deliveries that no worker has claimed, or whose lease is over;
             to be committed before one of them is sent
@@ -81,7 +81,7 @@ class Claims:
                 lease: the worker's own (str)
                 messages: of how many messages at most, of which the last one is not
                           cut; an individual mail counts as one
-                paused_on: the relay wants less mail since then: those that were
+                throttled_since: the relay wants less mail since then: those that were
                            not tried since go first; None = it takes mail
 
             Returns:
@@ -89,7 +89,7 @@ class Claims:
         """
 
         free = self.waiting(queue, now) & self._is_free(now)
-        ids = self._untried(free, paused_on) if paused_on else \
+        ids = self._untried(free, throttled_since) if throttled_since else \
             self._select(free, min(limit, messages))
         if not ids:
             return None
@@ -99,21 +99,21 @@ class Claims:
         return self.claim_these(ids, now, until, lease)
 
     # -------------------------------------------------------------------------
-    def _untried(self, free, paused_on):
+    def _untried(self, free, throttled_since):
         """
             The delivery that finds out whether the relay takes mail again: one that
-            was not throttled since the pause began, else the one that was first
+            was not throttled since then, else the one that was first
 
             Args:
                 free: query for the deliveries
-                paused_on: when the pause began
+                throttled_since: since when the relay wants less mail
 
             Returns:
                 list of its id; empty = none waits
         """
 
         on = self.delivery.throttled_on
-        return self._select(free & ((on == None) | (on < paused_on)), 1) or \
+        return self._select(free & ((on == None) | (on < throttled_since)), 1) or \
             self._select(free, 1, on)
 
     # -------------------------------------------------------------------------

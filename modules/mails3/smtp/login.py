@@ -5,7 +5,8 @@
 
     smtplib's own login() does not do: it makes several attempts with the same
     password, after which some relays lock the account; and it can't encode a
-    login that is not ASCII (RFC 4616 section 2: UTF-8).
+    login that is not ASCII (RFC 4616 section 2: UTF-8). A refused login is not tried
+    again before it changes: see LoginRefused (replies.py) and delivery/breaker.py.
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT

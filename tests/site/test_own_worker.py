@@ -139,8 +139,8 @@ class TestAlone:
         assert (status, told_json["workers"]) == (0, 1)
         worker, = told_json["worker_list"]
         assert (worker["kind"], worker["is_alive"]) == ("worker", True)
-        assert re.search(r"worker</th><td>%s, process %s, since .* UTC; last sign of life .*: "
-                         "waiting for mail</td>" % (machine, process_id), page)
+        assert re.search(r"worker</th><td>\s*%s, process %s,\s+since .* UTC;\s+last sign of life "
+                         r".*: waiting for mail\s*</td>" % (machine, process_id), page)
 
         os.kill(process_id, signal.SIGSTOP)
         shelter.sql("UPDATE mails3_worker SET alive_on = '2026-01-01 10:00:00'")

@@ -4,9 +4,8 @@
     How fast the relay takes mail, as learned from its refusals. Pure: no clock,
     no database
 
-    The relay says "slower" when it has taken as much as it takes in a minute, an
-    hour or a second; it does not say which. So the pace is what it has taken on
-    average, from one refusal to the next, with the back-off after the refusal:
+    The relay does not say how much it takes in which time. So the pace is what it
+    has taken on average, from one refusal to the next, the back-off included:
 
     - a refusal begins a back-off, in which single messages find out when the relay
       takes mail again: each wait is three times as long as the one before
@@ -30,9 +29,8 @@ __all__ = ("Pace",)
 # known of the relay; later, as long as a part of a message takes at its pace
 FIRST_BACKOFF_S = 0.25
 FIRST_BACKOFF_MESSAGES, SHORTEST_BACKOFF_S = 1, 0.1
-# The longest wait, and how long it may be as a part of the whole back-off
+# The longest wait, also as a part of the whole back-off; each is so much longer
 LONGEST_BACKOFF_S, BACKOFF_PART, MAX_BACKOFF_S = 30, 0.25, 300
-# How much longer each wait is than the one before
 BACKOFF_FACTOR = 3
 
 # The part of the average at which messages go after a refusal; if it has become
@@ -43,8 +41,7 @@ FEW_COUNTED = 10
 
 # How long a message that finds out may take: its worker may be lost (seconds)
 PROBE_S = 10
-
-# So many messages may go ahead of an even pace as are due in this time (seconds)
+# As many messages may go ahead of an even pace as are due in this time (seconds)
 AHEAD_S = 0.07
 
 # The pace rises in steps: after so many messages, or after fewer and some time
@@ -55,14 +52,11 @@ STEPS_UNTIL_LATER = 3
 # is four times, the third one nine times as high, and so on.
 STEP, SMALLEST_STEP = 0.007, 0.05 / 60
 
-# Faster than that is no limit; a pace is never slower than the longest waits (messages
-# per second)
+# Faster is no limit; slower than the longest wait no pace is (messages per second)
 MAX_RATE, MIN_RATE = 1000, 1 / MAX_BACKOFF_S
 
-# No message has gone for so long beyond what the pace asks for: the average counts
-# from here (seconds)
+# After so long without a message that might have gone, the average counts anew (seconds)
 IDLE_S = 5
-
 # No wait is longer than that (seconds)
 FAR_S = 2 * MAX_BACKOFF_S
 

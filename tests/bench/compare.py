@@ -16,6 +16,7 @@
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -53,6 +54,10 @@ PEERS = {"django-mailer": "mailer", "post_office": "post_office",
          "post_office, tuned": "tuned"}
 LIMIT = "smtplib alone"
 BODY = 1000
+
+# The slow relay: the connections of the tuned peer, and what the relay offers
+SLOW_CONNECTIONS = 5
+OFFERS = ([], ["PIPELINING"], ["PIPELINING", "CHUNKING"])
 
 # =============================================================================
 class Server:
@@ -253,6 +258,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--connections", type=int, default=20,
                         help="of MailS3 and the tuned peer, on loopback")
+    parser.add_argument("--slow-databases", nargs="*", default=["sqlite"])
+    parser.add_argument("--sessions", type=int, default=SLOW_CONNECTIONS,
+                        help="of MailS3, over the slow relay")
     parser.add_argument("--run", nargs=6, help=argparse.SUPPRESS)
     options = parser.parse_args()
 
@@ -278,19 +286,21 @@ def main():
 
     if not options.slow:
         return
-    for offer in ([], ["PIPELINING"], ["PIPELINING", "CHUNKING"]):
+    for engine, offer in itertools.product(options.slow_databases, OFFERS):
         with tempfile.TemporaryDirectory() as folder:
             pem = Path(folder) / "relay.pem"
             make_certificate(pem)
             server = Server("--latency", "0.02", "--certificate", str(pem), "--login",
                             "--offer", *offer)
-            rounds = [{system: one_run(system, "sqlite", options.slow, server, True, 5, python)
-                       for system in [OURS, "post_office, tuned"]}
+            rounds = [{system: one_run(system, engine, options.slow, server, True, connections,
+                                       python)
+                       for system, connections in ((OURS, options.sessions),
+                                                   ("post_office, tuned", SLOW_CONNECTIONS))}
                       for _ in range(options.rounds)]
             server.close()
-        tell("slow relay (20 ms a reply, TLS, login, %s), %s messages, 5 connections" %
-             (" ".join(offer) or "neither PIPELINING nor CHUNKING", options.slow),
-             rounds, options.slow)
+        tell("%s, slow relay (20 ms a reply, TLS, login, %s), %s messages, %s and %s connections" %
+             (engine, " ".join(offer) or "neither PIPELINING nor CHUNKING", options.slow,
+              options.sessions, SLOW_CONNECTIONS), rounds, options.slow)
 
 # -----------------------------------------------------------------------------
 def make_certificate(path):

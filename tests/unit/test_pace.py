@@ -270,7 +270,7 @@ class TestSessions:
         assert most == [3, 2, 1] and pace.left(1003) == inf
 
     def test_one_more_session_is_tried_later(self):
-        """ After five minutes without a refusal one more session is tried, and given up again """
+        """ After a minute without a refusal one more session is tried, and given up again """
 
         pace = Pace()
         pace.note_too_many_sessions(3, 1, 1000, 1000.1)

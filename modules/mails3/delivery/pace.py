@@ -61,7 +61,7 @@ IDLE_S = 5
 FAR_S = 2 * MAX_BACKOFF_S
 
 # After this time without a refusal, one more session is tried (seconds)
-MORE_SESSIONS_S = 300
+MORE_SESSIONS_S = 60
 
 # =============================================================================
 @dataclass

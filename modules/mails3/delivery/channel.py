@@ -70,7 +70,6 @@ class Channel:
 
         self.row = ChannelRow(self.db, self.row_name, is_apart)
         self.breaker = Breaker(self.row)
-        self.limiter = Limiter(self.row, self.options)
         self.activity = Activity(self)
 
     # -------------------------------------------------------------------------
@@ -91,12 +90,16 @@ class Channel:
     # -------------------------------------------------------------------------
     @cached_property
     def host_limits(self):
-        """
-            The limits that the host sets beside ours, in messages (list of objects
-            with the methods of DailyLimit, hosts/eden/daily_limit.py)
-        """
+        """ The host's own limits, in messages (list of objects like Eden's DailyLimit) """
 
         return []
+
+    # -------------------------------------------------------------------------
+    @cached_property
+    def limiter(self):
+        """ The Limiter """
+
+        return Limiter(self.row, self.options)
 
     # -------------------------------------------------------------------------
     @cached_property

@@ -8,7 +8,9 @@ import pytest
 
 from support.office import attempts, named, users
 
+from mails3.delivery.limits import Limits
 from mails3.delivery.pace import Pace
+from mails3.queue.workers import OTHER_CHANNELS, OWN, WorkerRow
 from mails3.states import SENT, UNSENT
 
 ANNE, ODD = "anne@example.org", "odd@example.org"
@@ -152,6 +154,45 @@ class TestSessions:
 
         assert len(office.relay.mails) == 60
         assert pace(office).max_sessions in (1, 2)
+
+    def test_a_worker_without_a_share_opens_no_session(self, office):
+        """ Where the relay takes one session, and another worker has it, none is opened """
+
+        takes_one_session(office)
+        another_worker(office, OWN)
+        office.queue(*users(3))
+
+        office.mail.channel().worker(max_wait_s=0).drain()
+
+        assert office.relay.connections == 0
+        assert [row.lease for row in office.db(office.db.mails3_delivery).select()] == 3 * [None]
+
+    def test_a_worker_of_other_channels_has_no_share(self, office):
+        """ A worker that sends no mail takes away none of the sessions of mail """
+
+        takes_one_session(office)
+        another_worker(office, OTHER_CHANNELS)
+        office.queue(*users(3))
+
+        office.mail.channel().worker(max_wait_s=0).drain()
+
+        assert len(office.relay.mails) == 3
+
+def takes_one_session(office):
+    """ It was learned that the relay takes one session """
+
+    limits = Limits([], True, relay=office.mail.channel().transport().relay_name())
+    limits.pace.note_too_many_sessions(1, 1, 1, 2)
+    office.db(office.db.mails3_channel).update(pace = limits.dump(3))
+    office.db.commit()
+
+def another_worker(office, kind):
+    """ Another worker is alive, whose name is before that of any other """
+
+    row = WorkerRow(office.db, "shelter", kind)
+    row.name = "0"
+    row.note_alive(office.mail.channel().shared_clock()(), "sending")
+    office.db.commit()
 
 def refused(office):
     """ Whether the relay has refused a session """

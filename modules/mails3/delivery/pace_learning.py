@@ -82,7 +82,7 @@ class PaceLearning:
         self._guess(finished.outgoing.deliveries[0].message_id, finished.outcome)
         now, outcome = self.now(), finished.outcome
         began = now - timedelta(seconds=finished.seconds)
-        throttled = self._throttled(finished.outgoing.deliveries, outcome, now)
+        throttled = self._throttled(finished.outgoing.deliveries, outcome)
         if None in outcome.values():
             self.accepted_since = self.accepted_since or began
             if self.pace.is_learned():
@@ -119,14 +119,13 @@ class PaceLearning:
                 outcome[address] = Throttled(error.reason)
 
     # -------------------------------------------------------------------------
-    def _throttled(self, deliveries, outcome, now):
+    def _throttled(self, deliveries, outcome):
         """
             Find out whether the relay wants less mail
 
             Args:
                 deliveries: of the message
                 outcome: of the message (dict), changed as weigh() says
-                now: the time
 
             Returns:
                 the Throttled, or None

@@ -54,14 +54,13 @@ class SessionPool:
         self.permit = permit
         self.allowance = permit.allowance
         self.lease = lease
-        self.settings = settings
         self.message_time_s = message_time_s
         self.clock = clock
 
-        # How many sessions may be at work, beside those that are late
-        self.max_sessions = settings.sessions
-        if transport.is_serial:
-            self.max_sessions = 1
+        # How many sessions may be at work, beside those that are late: by the setting,
+        # and as far as the relay takes them
+        self.allowed_sessions = 1 if transport.is_serial else settings.sessions
+        self.max_sessions = self.allowed_sessions
         self.sessions = 1      # their numbers are below that
         self.opened = {}       # session that has had no message yet: seconds to open it
         self.messages = NextMessages(transport, permit)
@@ -147,7 +146,7 @@ class SessionPool:
             # Its share may have been none before
             self.max_sessions = max(self.max_sessions, 1)
             return
-        self.max_sessions = min(self.settings.sessions, share)
+        self.max_sessions = min(self.allowed_sessions, share)
         while free and len(free) + at_work > self.max_sessions:
             session = free.pop()
             self.opened.pop(session, None)
@@ -177,9 +176,19 @@ class SessionPool:
         # A relay that is late with all messages is not given more and more of them
         most = min(self.max_sessions, 2 * self.max_sessions - late) - usable
         number = min(wanted, most, max(FIRST_SESSIONS - usable, usable)) - opening
-        if number > 0 and (quick or self.messages.has_first(supply)):
+        if number > 0 and (quick or self._has_first(supply)):
             for _ in range(number):
                 self._open(sendings, free)
+
+    # -------------------------------------------------------------------------
+    def _has_first(self, supply):
+        """ Whether there is a message, and this worker may have a session for it """
+
+        if not self.messages.has_first(supply):
+            return False
+        # The claim has read what all workers know of the relay
+        self._leave_surplus([], 0)
+        return self.max_sessions > 0
 
     # -------------------------------------------------------------------------
     def _open(self, sendings, free):

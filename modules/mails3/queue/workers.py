@@ -15,13 +15,15 @@ from uuid import uuid4
 
 from .database import execute, seconds_ago
 
-__all__ = ("ALIVE_S", "COMMAND", "OWN", "SCHEDULER", "WEB", "WorkerRow", "Workers")
+__all__ = ("ALIVE_S", "COMMAND", "OTHER_CHANNELS", "OWN", "SCHEDULER", "WEB", "WorkerRow",
+           "Workers")
 
 # mails3_worker.kind
 OWN = "worker"          # the verb "work"
 SCHEDULER = "scheduler" # a task of web2py's scheduler
 COMMAND = "command"     # cron, or a person on the command line
 WEB = "web"             # the web server's process
+OTHER_CHANNELS = "other channels" # as OWN, for the channels of a host beside mail
 
 # A worker without a sign of life for so long is lost (seconds)
 ALIVE_S = 10
@@ -38,7 +40,7 @@ class WorkerRow:
             Args:
                 db: the DAL, with the tables defined
                 site: the name of the site
-                kind: OWN, SCHEDULER, COMMAND or WEB
+                kind: OWN, SCHEDULER, COMMAND, WEB or OTHER_CHANNELS
                 is_kept: the row stays at the end of a run, for the next run
         """
 
@@ -110,7 +112,7 @@ class Workers:
     # -------------------------------------------------------------------------
     def place_of(self, name):
         """
-            The place of a worker among all workers that are alive
+            The place of a worker among all workers of mail that are alive
 
             Args:
                 name: of the worker; "" = of none
@@ -119,9 +121,10 @@ class Workers:
                 tuple (how many have a smaller name, how many there are, at least 1)
         """
 
-        alive = execute(self.db, "SELECT name FROM %s WHERE site = ? AND alive_on > %s" %
+        alive = execute(self.db, "SELECT name FROM %s WHERE site = ? AND kind <> ? "
+                                 "AND alive_on > %s" %
                         (self.table._rname, seconds_ago(self.db, ALIVE_S)),
-                        self.site).fetchall()
+                        self.site, OTHER_CHANNELS).fetchall()
         names = {each for each, in alive} | ({name} if name else set())
         return sum(each < name for each in names), max(len(names), 1)
 

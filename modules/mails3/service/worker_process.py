@@ -14,7 +14,7 @@ import time
 
 from ..queue.database import recover
 from ..queue.listener import Listener
-from ..queue.workers import OWN, WorkerRow
+from ..queue.workers import OTHER_CHANNELS, OWN, WorkerRow
 from ..states import brief
 from .duties import ALIVE_EVERY_S, Duties, Timetable
 from .run_time import RunTime
@@ -91,7 +91,8 @@ class WorkerProcess:
         self.clock = clock
         self.sleep = sleep
 
-        self.row = WorkerRow(self.db, mail.site, OWN, is_kept=True)
+        self.row = WorkerRow(self.db, mail.site, OTHER_CHANNELS if is_for_others else OWN,
+                             is_kept=True)
         first, *others = mail.channels
         self.channels, self.others = (others, []) if is_for_others else ([first], others)
         self.idle_until = math.inf # it ends then (by the clock)

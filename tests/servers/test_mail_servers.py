@@ -2,7 +2,6 @@
     Delivery to Postfix, Exim and OpenSMTPD
 """
 
-import os
 import re
 
 from email import message_from_bytes
@@ -11,7 +10,7 @@ from email.policy import default
 import pytest
 import trustme
 
-from support.office import Office
+from support.server_app import app_of, wanted
 from support.site import eventually
 from support.mail_servers import DOMAIN, USERS, Exim, OpenSMTPD, Postfix
 
@@ -25,24 +24,14 @@ SENDER, ANNE = "shelter@" + DOMAIN, "anne@" + DOMAIN
 def server(request):
     """ Each mail server in turn, not started yet """
 
-    missing = request.param.missing()
-    if missing:
-        if os.environ.get("MAILS3_REQUIRE_MAIL_SERVERS") == "1":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    server = request.param()
-    yield server
-    server.close()
-    # For whom a test fails
-    print(server.log())
+    with wanted(request.param) as server:
+        yield server
 
 @pytest.fixture
 def office(server, tmp_path):
     """ An app whose mail goes to that server """
 
-    office = Office("sqlite://%s" % (tmp_path / "storage.sqlite"), server)
-    office.mail.settings.timeout = 5
-    office.configure(reply_timeout=10)
+    office = app_of(server, tmp_path)
     yield office
     office.close()
 

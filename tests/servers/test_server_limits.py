@@ -2,13 +2,12 @@
     Limits of Postfix, Exim and OpenSMTPD for their clients
 """
 
-import os
 import threading
 
 import pytest
 
 from support.mail_servers import DOMAIN, USERS, Exim, OpenSMTPD, Postfix
-from support.office import Office
+from support.server_app import app_of, wanted
 from support.simulated_site import enter_app
 from support.site import eventually
 
@@ -23,24 +22,14 @@ AT_ONCE = {"smtp_accept_queue_per_connection": 0}
 def server(request):
     """ The mail server that a test names, not started yet """
 
-    missing = request.param.missing()
-    if missing:
-        if os.environ.get("MAILS3_REQUIRE_MAIL_SERVERS") == "1":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    server = request.param()
-    yield server
-    server.close()
-    # For whom a test fails
-    print(server.log())
+    with wanted(request.param) as server:
+        yield server
 
 @pytest.fixture
 def office(server, tmp_path):
-    """ An app whose mail goes to that server, and is queued already: tuple (Office, users) """
+    """ An app whose mail goes to that server, and is queued already """
 
-    office = Office("sqlite://%s" % (tmp_path / "storage.sqlite"), server)
-    office.mail.settings.timeout = 5
-    office.configure(reply_timeout=10)
+    office = app_of(server, tmp_path)
     office.queue(*["%s@%s" % (user, DOMAIN) for user in USERS[2:42]])
     yield office
     office.close()

@@ -141,12 +141,16 @@ class TestDeadline:
     def test_a_reply_that_has_arrived_counts_though_it_is_read_late(self):
         """ A reply that has arrived in time counts although it is read after its deadline """
 
-        clock = SleeplessClock()
+        clock, is_answered = SleeplessClock(), Event()
         with FakeRelay() as relay:
+            # Else the relay may answer all before the first look
+            hold(relay, "MAIL", is_answered)
             ours = session(relay, timeout=30, clock=clock)
             ours.open(500)
             transmitting = ours.transmitting(mail(), 500)
-            assert is_ready(next(transmitting))
+            waiting = next(transmitting)
+            is_answered.set()
+            assert is_ready(waiting)
             # The loop is busy with other sessions
             clock.sleep(31)
 

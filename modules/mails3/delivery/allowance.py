@@ -45,7 +45,7 @@ class Allowance:
 
         self.changes = []          # functions that change the Pace, not written yet
         self.taken = []            # Outgoings for which nothing is written yet
-        self.beyond = []           # those of them for which another worker was faster
+        self.over_limit = []       # those that exceed a limit: others have used it up
         self.is_written = False    # something is written, and not committed yet
         self.blocked_until = None  # a limit is reached until then (datetime)
         self.share_on, self.place = None, (0, 1) # among the workers: see sessions()
@@ -69,7 +69,7 @@ class Allowance:
 
     # -------------------------------------------------------------------------
     def _renew(self):
-        """ The limits are those that are known, with what is not written yet """
+        """ The limits anew: the state of the database, and our changes that are not written """
 
         self.limits = self.shared.limits()
         self._apply(self.taken, self.limits)
@@ -89,16 +89,16 @@ class Allowance:
 
         for change in self.changes:
             change(limits.pace)
-        now, beyond = seconds(self.now()), []
+        now, over_limit = seconds(self.now()), []
         left = self.host.left(self.shared.known) if taken else 0
         for outgoing in taken:
             count = len(outgoing.deliveries)
             if left <= 0 or limits.fit(count, now) < count:
-                beyond.append(outgoing)
+                over_limit.append(outgoing)
             else:
                 limits.spend(count, now)
                 left -= 1
-        return beyond
+        return over_limit
 
     # -------------------------------------------------------------------------
     def is_active(self):
@@ -235,11 +235,11 @@ class Allowance:
         taken = self.taken if chosen else []
         if not self.changes and not taken:
             return chosen
-        self.beyond = self.shared.change(partial(self._apply, taken), self.now)
+        self.over_limit = self.shared.change(partial(self._apply, taken), self.now)
         self.is_written = True
-        self.host.spend(len(taken) - len(self.beyond))
+        self.host.spend(len(taken) - len(self.over_limit))
         return {session: outgoing for session, outgoing in chosen.items()
-                if not is_among(outgoing, self.beyond)}
+                if not is_among(outgoing, self.over_limit)}
 
     # -------------------------------------------------------------------------
     def note_written(self, chosen):
@@ -259,11 +259,11 @@ class Allowance:
         self.is_written = False
         self.changes.clear()
         taken = self.taken if chosen else []
-        self.host.note_spent(len(taken) - len(self.beyond), self.shared.known)
+        self.host.note_spent(len(taken) - len(self.over_limit), self.shared.known)
         taken.clear()
         self._renew()
-        beyond, self.beyond = self.beyond, []
-        return beyond
+        over_limit, self.over_limit = self.over_limit, []
+        return over_limit
 
     # -------------------------------------------------------------------------
     def count(self, recipients):

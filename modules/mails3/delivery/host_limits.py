@@ -14,8 +14,8 @@ __all__ = ("HostLimits",)
 # =============================================================================
 class HostLimits:
     """
-        Asks the host as seldom as possible how much is left: a worker that counts
-        for these limits changes the SharedLimits as well
+        Keeps the host's answer until the SharedLimits have changed: each worker
+        that counts a message for the host changes them as well
     """
 
     def __init__(self, limits, now):

@@ -114,7 +114,7 @@ class Limits:
 
     # -------------------------------------------------------------------------
     def free_at(self, now):
-        """ Since when a message may go, or from when on """
+        """ The earliest time at which a message may go, which may have passed """
 
         return max([self.pace.next_at, *(rate.free_at(1, now) for rate in self.rates)])
 

@@ -138,7 +138,7 @@ class NextMessages:
 
     # -------------------------------------------------------------------------
     def take_back(self, sendings):
-        """ Any session may take what is not ahead after all, or whose session has ended """
+        """ Free the messages whose envelope was not sent ahead, or whose session has ended """
 
         for session in list(self.following):
             if not (self.transport.is_ahead(session) and

@@ -23,13 +23,15 @@ __all__ = ("PaceLearning",)
 # What the relay has taken counts for the pace from so long before its first refusal
 RECENT = timedelta(seconds=60)
 
-# So many messages in a row, refused in the same words, are no chance
+# After so many messages in a row that were refused in the same words, the words mean
+# "slower"
 IN_A_ROW = 3
 
-# So often it may be chance that a message is throttled again, after others were accepted
+# A message may be throttled so often while others are accepted before it is to blame
 MAX_REPEATED = 2
 
-MAX_WORDS = 200 # characters
+# As much of the words of a refusal is compared (characters)
+MAX_WORDS_CHARS = 200
 
 # The database may keep whole seconds only
 PRECISION_S = 1
@@ -39,7 +41,7 @@ def words_of(error):
     """ The words of a refusal (DeliveryError), without what differs between messages (str) """
 
     text = re.sub(r"<?[^\s<>]+@[^\s<>]+>?|\d+", "", error.text)
-    return ("%s %s" % (error.code, " ".join(text.split())))[:MAX_WORDS]
+    return ("%s %s" % (error.code, " ".join(text.split())))[:MAX_WORDS_CHARS]
 
 # =============================================================================
 class PaceLearning:
@@ -79,7 +81,7 @@ class PaceLearning:
                 usable: how many other sessions this run has
         """
 
-        self._guess(finished.outgoing.deliveries[0].message_id, finished.outcome)
+        self._recognise(finished.outgoing.deliveries[0].message_id, finished.outcome)
         now, outcome = self.now(), finished.outcome
         began = now - timedelta(seconds=finished.seconds)
         throttled = self._throttled(finished.outgoing.deliveries, outcome)
@@ -93,10 +95,11 @@ class PaceLearning:
             self._note_throttled(throttled, finished.outgoing.deliveries[0].id, usable, began, now)
 
     # -------------------------------------------------------------------------
-    def _guess(self, message_id, outcome):
+    def _recognise(self, message_id, outcome):
         """
-            Take a refusal for "slower" that nobody knows: several messages in a row
-            were refused in the same words, after others were accepted
+            Recognise a refusal that means "slower" in words that are in no table:
+            several messages in a row were refused in the same words, after others
+            were accepted
 
             Args:
                 message_id: of the message

@@ -73,15 +73,14 @@ class RateLimit:
     # -------------------------------------------------------------------------
     def free_at(self, count, now_s):
         """
-            Since when so many more may go, or from when on
+            The earliest time at which so many more may go
 
             Args:
                 count: how many, at most as many as the rate has
                 now_s: the time (seconds)
 
             Returns:
-                the time (seconds), which may have passed; 0 = nothing is known
-                that was in the way
+                the time (seconds), which may have passed; 0 = it was never limited
         """
 
         latest, used = self._part_at(now_s) + PARTS, 0

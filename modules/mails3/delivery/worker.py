@@ -260,9 +260,9 @@ class Worker:
         begun = self.commits.surely(partial(self._write, chosen, supply))
         self.results.note_written()
         # They go back with the next results
-        beyond = self.allowance.note_written(chosen)
-        if beyond:
-            supply.give_up(beyond)
+        over_limit = self.allowance.note_written(chosen)
+        if over_limit:
+            supply.give_up(over_limit)
         self.sendings.commit_s = self.clock() - start
         self.pool.start(begun, self.sendings, self.deadline + self.message_time_s)
 

@@ -16,7 +16,8 @@ from mails3.admin.page import attempted, content_of, integer_of, parts_of, redir
                               rendered, requested_entry, text_of, values_of
 from mails3.admin.page_access import admins_only, posted, visitor
 from mails3.admin.operator import Operator, OperatorError
-from mails3.admin.config_check import check_configuration, refuses_recipient, works
+from mails3.admin.config_check import check_configuration, first_failure, refuses_recipient, \
+                                     works
 from mails3.admin.status import Status, next_step
 from mails3.states import STATES
 
@@ -178,6 +179,7 @@ def check():
         return redirect_back(fields, "%s: %s" % (T("The recipient to ask for"), error))
     return rendered("check",
                     steps = steps,
+                    failure = first_failure(steps),
                     is_working = works(steps),
                     is_recipient_refused = refuses_recipient(steps),
                     warnings = Status(mail, utcnow()).warnings(),

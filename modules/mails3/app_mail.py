@@ -15,7 +15,8 @@ from .admin.alerts import Alerts
 from .delivery.channel import Channel
 from .delivery.wakeup import Wakeup
 from .queue.report import Report
-from .settings import complain_once, read_settings
+from .settings import read_settings
+from .settings_file import complain_once
 from .states import EMAIL
 
 __all__ = ("AppMail",)

@@ -7,18 +7,14 @@
     @license: MIT
 """
 
-import logging
 import re
 
 from collections import namedtuple
-from configparser import ConfigParser, Error
 from difflib import get_close_matches
-from functools import lru_cache
 from types import SimpleNamespace
 
-__all__ = ("SETTINGS", "Rate", "complain_once", "read_file", "read_rates", "read_settings")
-
-log = logging.getLogger("web2py.mails3")
+__all__ = ("SETTINGS", "Rate", "RELAYS", "read_patterns", "read_rates",
+           "read_settings")
 
 Setting = namedtuple("Setting", "name default unit meaning")
 
@@ -97,6 +93,29 @@ SETTINGS = tuple(Setting(*setting) for setting in (
      "The group of users that may see the queue (apps with web2py's Auth)"),
     ))
 
+# The settings that each relay has of its own
+OF_EACH_RELAY = ("sessions", "rate", "rate_counts", "verify_tls", "cafile")
+
+# The settings of a further relay, in a section [relay NAME], beside these; the first
+# relay has the settings of web2py's Mail
+RELAY_SETTINGS = tuple(Setting(*setting) for setting in (
+    ("server", "", "host:port",
+     "The mail server"),
+    ("login", "", "user:password",
+     "The login; empty = none"),
+    ("tls", False, "yes or no",
+     "Begin in clear, and then use TLS (STARTTLS); mostly with port 587"),
+    ("ssl", False, "yes or no",
+     "Use TLS from the first byte; mostly with port 465"),
+    ("hostname", "", "name",
+     "The name of this machine for the mail server; empty = as it is"),
+    ("only_for", "", "*@domain, ...",
+     "Take mail for these recipients only, and before the others; empty = for all"),
+    ))
+
+# The key for the settings of further relays
+RELAYS = "relays"
+
 # Settings that take one of a few words
 CHOICES = {"in_doubt": ("resend", "hold"), "rate_counts": ("recipients", "messages")}
 
@@ -114,32 +133,21 @@ def read_settings(given, complain, source=None):
 
         Args:
             given: dict of the settings that the site has set, each as a text
-                   or as a value of its type
+                   or as a value of its type; with the key RELAYS, a dict of such
+                   dicts, by the names of further relays
             complain: function that is called with a sentence about each setting
                       that is unknown or malformed; its default is used then
             source: the path of the file with the settings, for these sentences
 
         Returns:
-            a namespace with all settings; it never raises
+            a namespace with all settings, and "relays": those of the further
+            relays (list of namespaces, see read_relay()); it never raises
     """
 
     given = dict(given)
     where = " in %s" % source if source else ""
-    settings = SimpleNamespace()
-    for setting in SETTINGS:
-        value = setting.default
-        if setting.name in given:
-            text = given.pop(setting.name)
-            try:
-                value = read_value(setting, text)
-            except ValueError:
-                complain("Setting %s%s: %r is not valid (%s), using %s" %
-                         (setting.name, where, text, setting.unit, setting.default))
-        setattr(settings, setting.name, value)
-    for name in given:
-        near = get_close_matches(name, [setting.name for setting in SETTINGS], 1)
-        complain("Setting %s%s is unknown%s" %
-                 (name, where, ": is %s meant?" % near[0] if near else ""))
+    relays = given.pop(RELAYS, {})
+    settings = read_table(SETTINGS, given, complain, where)
 
     if settings.task_timeout <= 5 * settings.reply_timeout:
         # A shorter limit would kill the task in the middle of a message
@@ -151,6 +159,63 @@ def read_settings(given, complain, source=None):
         settings.neglect_timeout = 5 * settings.reply_timeout
         complain("Setting neglect_timeout must exceed four times reply_timeout, "
                  "using %s" % settings.neglect_timeout)
+    settings.relays = [read_relay(name, relay, settings, complain, where)
+                       for name, relay in relays.items()]
+    return settings
+
+# -----------------------------------------------------------------------------
+def read_relay(name, given, site, complain, where):
+    """
+        Read the settings of a further relay
+
+        Args:
+            name: of the relay (str)
+            given: as for read_settings()
+            site: the namespace with the settings of the site
+            complain: as for read_settings()
+            where: words for the place of the settings (str)
+
+        Returns:
+            a namespace with all settings as they are for this relay, with its
+            name: what each relay has of its own is not inherited from the site
+    """
+
+    own = [setting for setting in SETTINGS if setting.name in OF_EACH_RELAY]
+    relay = read_table((*RELAY_SETTINGS, *own), given, complain,
+                       " of the relay %s%s" % (name, where))
+    return SimpleNamespace(**{**vars(site), **vars(relay), "name": name})
+
+# -----------------------------------------------------------------------------
+def read_table(table, given, complain, where):
+    """
+        Read the settings of a table
+
+        Args:
+            table: the Settings
+            given, complain: as for read_settings()
+            where: words for the place of the settings (str)
+
+        Returns:
+            a namespace with each of them
+    """
+
+    given, settings = dict(given), SimpleNamespace()
+    for setting in table:
+        value = setting.default
+        if setting.name in given:
+            text = given.pop(setting.name)
+            try:
+                value = read_value(setting, text)
+            except ValueError:
+                # A login is not for the log
+                shown = "the value" if setting.name == "login" else repr(text)
+                complain("Setting %s%s: %s is not valid (%s), using %s" %
+                         (setting.name, where, shown, setting.unit, setting.default))
+        setattr(settings, setting.name, value)
+    for name in given:
+        near = get_close_matches(name, [setting.name for setting in table], 1)
+        complain("Setting %s%s is unknown%s" %
+                 (name, where, ": is %s meant?" % near[0] if near else ""))
     return settings
 
 # -----------------------------------------------------------------------------
@@ -171,8 +236,8 @@ def read_value(setting, value):
     if kind in (bool, str):
         is_valid = isinstance(value, kind) and \
             value in CHOICES.get(setting.name, (value,))
-        if is_valid and setting.name == "rate":
-            read_rates(value)
+        if is_valid and setting.name in READERS:
+            READERS[setting.name](value)
     else:
         is_valid = isinstance(value, int) and not isinstance(value, bool) and \
             value >= (0 if setting.name in MAY_BE_ZERO else 1)
@@ -204,41 +269,27 @@ def read_rates(text):
     return rates
 
 # -----------------------------------------------------------------------------
-def read_file(path, complain):
+def read_patterns(text):
     """
-        Read an ini file like private/mails3.ini
+        Read the setting only_for
 
         Args:
-            path: its path; a missing file is no error
-            complain: function that is called with a sentence if the file can
-                      not be read
+            text: like "*@example.org, *@*.example.org, anne@example.net"
 
         Returns:
-            dict of the settings in its section [mails3], as texts
+            list of patterns in lower case, in which * stands for any text
+
+        Raises:
+            ValueError: it is malformed
     """
 
-    parser = ConfigParser(interpolation=None)
-    try:
-        # Editors on Windows write a byte order mark. parser.read() would ignore a
-        # file that it can not open, so the file is opened here.
-        with open(path, encoding="utf-8-sig") as lines:
-            parser.read_file(lines)
-    except FileNotFoundError:
-        return {}
-    except (Error, OSError, UnicodeDecodeError) as error:
-        # Name the line's number, not its text, which may be a token
-        line = getattr(error, "lineno", None) or \
-            getattr(error, "errors", None) and error.errors[0][0]
-        complain("%s is not readable%s (%s): the defaults are used" %
-                 (path, " at line %s" % line if line else "", type(error).__name__))
-        return {}
-    return dict(parser["mails3"]) if parser.has_section("mails3") else {}
+    patterns = [part.lower() for part in filter(None, map(str.strip, text.split(",")))]
+    for pattern in patterns:
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+", pattern):
+            raise ValueError(pattern)
+    return patterns
 
-# -----------------------------------------------------------------------------
-@lru_cache(maxsize=1000)
-def complain_once(text):
-    """ Log a mistake in the configuration once per process, not with each request """
-
-    log.error("%s", text)
+# Settings whose text has a form of its own
+READERS = {"rate": read_rates, "only_for": read_patterns}
 
 # END =========================================================================

@@ -14,6 +14,9 @@
         suspend  the worker process is stopped (SIGSTOP) for 20 s, goes on after
                  that, and a second worker is there
         restart  the database server is killed and started again (not on SQLite)
+        relay    the SMTP server is killed; there is a second one
+        silence  the SMTP server accepts connections and says nothing any more, also
+                 on those that are open; there is a second one
 
     Tells for each round the longest time from a commit to the SMTP server, the
     longest time in which no mail arrived, how many arrived twice, and how many
@@ -47,7 +50,7 @@ from support.site import Site, eventually # noqa: E402
 from mails3.installation import install # noqa: E402
 from mails3.queue.database import recover # noqa: E402
 
-EVENTS = ("kill", "kill-all", "suspend", "restart")
+EVENTS = ("kill", "kill-all", "suspend", "restart", "relay", "silence")
 SUSPENDED_S = 20
 
 # =============================================================================
@@ -83,8 +86,12 @@ class Round:
                 of these were handed over twice)
         """
 
-        with FakeRelay() as relay, Site(self.folder, uri=self.uri).create() as site:
+        with FakeRelay() as relay, FakeRelay() as second, \
+                Site(self.folder, uri=self.uri).create() as site:
             install(site.app_path, tell=lambda line: None)
+            if self.event in ("relay", "silence"):
+                (site.app_path / "private" / "mails3.ini").write_text(
+                    "[relay second]\nserver = %s\n" % second.address)
             site.configure(smtp={"server": relay.address, "sender": "shelter@shelter.net"})
             # First: web2py's migration is not safe for processes that start together
             environment = site.environment()
@@ -98,13 +105,14 @@ class Round:
             eventually(lambda: len(relay.mails) >= 10)
 
             victim = self._processes(environment["db"])[0]
-            failure = Thread(target=self._fail, args=[victim, worker])
+            failure = Thread(target=self._fail, args=[victim, worker, relay])
             queueing = time.time()
             self._queue(environment, self.number, failure)
             failure.join()
-            eventually(lambda: {mail.message["Subject"] for mail in relay.mails} >=
-                       set(self.committed), 180)
-            return self._judge(relay.mails, queueing)
+            # What was in doubt waits for five minutes
+            eventually(lambda: {mail.message["Subject"] for mail in relay.mails + second.mails} >=
+                       set(self.committed), 400)
+            return self._judge(relay.mails + second.mails, queueing)
 
     # -------------------------------------------------------------------------
     @staticmethod
@@ -148,11 +156,16 @@ class Round:
         return False
 
     # -------------------------------------------------------------------------
-    def _fail(self, victim, worker):
+    def _fail(self, victim, worker, relay):
         """ What happens in the middle """
 
         if self.event == "restart":
             self.restart()
+        elif self.event == "relay":
+            relay.stop()
+        elif self.event == "silence":
+            for step in ("CONNECT", "MAIL"):
+                relay.silence(step)
         elif self.event == "suspend":
             os.kill(victim, signal.SIGSTOP)
             time.sleep(SUSPENDED_S)

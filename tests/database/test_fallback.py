@@ -32,7 +32,7 @@ class TestFallback:
         anne = office.queue(ANNE)
         passed = iter(range(0, 10 ** 6, 10))
         start = utcnow()
-        Worker(office.mail.channel(), office.mail.channel().transport(), office.mail.options,
+        Worker(office.mail.channel().relay, office.mail.channel().transport(), office.mail.options,
                office.db.commit,
                now = lambda: start + timedelta(seconds=next(passed))
                ).send_own([office.entry(anne).mails3_delivery.id])

@@ -19,7 +19,6 @@ from mails3 import mail as mail_module
 from mails3.admin.alerts import Alerts
 from mails3.admin.status import Status
 from mails3.clock import utcnow
-from mails3.delivery.allowance import Allowance
 from mails3.delivery.breaker import CLOSED
 from mails3.delivery.outgoing import Outgoing
 from mails3.delivery.shared_limits import SharedLimits
@@ -665,7 +664,7 @@ class TestFaults:
         office = small_office
         office.configure(rate="5/hour")
         channel = office.mail.channel()
-        allowance = Allowance.at(channel, channel.row.read(), utcnow())
+        allowance = channel.relay.allowance(utcnow())
         office.queue(*users(3))
         deliveries = claim(channel.worker())
 

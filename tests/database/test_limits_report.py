@@ -88,20 +88,20 @@ def report(office, now, waiting=0, spent=(), host_limits=(), messages=None, **pa
 
     channel = office.mail.channel()
     channel.host_limits = list(host_limits)
-    limits = Allowance(channel, lambda: now).limits
+    limits = Allowance(channel.relay, lambda: now).limits
     for count, ago_s in spent:
         limits.spend(count, seconds(now) - ago_s)
     for name, value in pace.items():
         setattr(limits.pace, name, seconds(now) + value if name.endswith("_at") else value)
     row = SimpleNamespace(pace=limits.dump(seconds(now)), pace_no=1)
-    return LimitsReport(Allowance.at(channel, row, now), now, waiting,
+    return LimitsReport(Allowance.at(channel.relay, row, now), now, waiting,
                         lambda: waiting if messages is None else messages)
 
 # -----------------------------------------------------------------------------
 def learn(office, **pace):
     """ Let the site know something about its relay; times in seconds from now on """
 
-    limits = Allowance(office.mail.channel(), utcnow).limits
+    limits = Allowance(office.mail.channel().relay, utcnow).limits
     for name, value in pace.items():
         setattr(limits.pace, name, seconds(utcnow()) + value if name.endswith("_at") else value)
     office.mail.channel().row.update(pace=limits.dump(seconds(utcnow())), pace_no=1)
@@ -111,7 +111,8 @@ def learn(office, **pace):
 def spend(office, count, seconds_ago):
     """ Let the site have sent so many, so long ago """
 
-    limits, then = Allowance(office.mail.channel(), utcnow).limits, seconds(utcnow()) - seconds_ago
+    limits = Allowance(office.mail.channel().relay, utcnow).limits
+    then = seconds(utcnow()) - seconds_ago
     limits.spend(count, then)
     office.mail.channel().row.update(pace=limits.dump(then), pace_no=1)
     office.db.commit()
@@ -169,7 +170,7 @@ class TestReason:
     def test_what_has_refused_mail_is_named(self, small_office, name, told):
         """ A pace is told with what it was learned about, whatever takes the messages """
 
-        allowance = Allowance(small_office.mail.channel(), lambda: NOON)
+        allowance = Allowance(small_office.mail.channel().relay, lambda: NOON)
         allowance.limits.relay, allowance.limits.pace.max_sessions = name, 2
 
         assert LimitsReport(allowance, NOON, 0, None).facts() == [
@@ -446,7 +447,7 @@ class TestBreaker:
 
         seen = status(office)
 
-        assert seen.suspended_server is None
+        assert seen.relays[0].server is None
         assert seen.problems[0].detail.startswith("connect: Connection refused. Asked again at")
 
 # END =========================================================================

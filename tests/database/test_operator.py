@@ -268,13 +268,13 @@ class TestPause:
         office.queue(ANNE)
         office.drain()
         operator.pause()
-        office.db.commit()
+        office.queue(BOB)
         office.later(3600)
         activity, now = office.mail.channel().activity, utcnow()
-        assert not activity.is_idle(now - timedelta(seconds=300), now)
+        assert not activity.is_neglected(now - timedelta(seconds=300), now)
 
         operator.resume()
-        assert not activity.is_idle(now - timedelta(seconds=300), now)
+        assert not activity.is_neglected(now - timedelta(seconds=300), now)
 
     def test_resuming_asks_a_broken_relay_again(self, office, operator):
         """ resume has a tripped breaker probed at once, also after a refused login """

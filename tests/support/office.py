@@ -19,7 +19,8 @@ from mails3.queue.channel_row import ChannelRow
 from mails3.queue.database import lock_rows_only, recover
 from mails3.queue.migration import create
 from mails3.queue.schema import TABLES, define
-from mails3.settings import complain_once, read_settings
+from mails3.settings import read_settings
+from mails3.settings_file import complain_once
 from mails3.states import NEW
 
 # =============================================================================
@@ -191,7 +192,7 @@ def worker_that_commits(office, commit, transport=None, **options):
 
     channel = office.mail.channel()
     lock_rows_only(office.db)
-    return Worker(channel, transport or channel.transport(), channel.options, commit,
+    return Worker(channel.relay, transport or channel.transport(), channel.options, commit,
                   recover = lambda: recover(office.db), now = channel.shared_clock(), **options)
 
 # -----------------------------------------------------------------------------

@@ -37,7 +37,7 @@ class SimulatedChannel(Channel):
         self.site = site
 
     # -------------------------------------------------------------------------
-    def transport(self):
+    def transport(self, relay_settings=None):
 
         return SimulatedTransport(self.mail, self.site.relay, self.site.number)
 

@@ -9,7 +9,8 @@ import pytest
 
 from support.web2py import CLONE
 
-from mails3.settings import SETTINGS, complain_once, read_file, read_rates, read_settings
+from mails3.settings import RELAY_SETTINGS, SETTINGS, read_rates, read_settings
+from mails3.settings_file import complain_once, read_file
 
 SAMPLE = CLONE / "private" / "mails3.ini"
 REFERENCE = CLONE / "private" / "docs" / "operating.md"
@@ -132,18 +133,57 @@ class TestRates:
         assert "rate_counts" in read(rate_counts="bytes")[1][0]
 
 # =============================================================================
+class TestRelays:
+    """ The sections of further relays """
+
+    def test_each_relay_has_settings_of_its_own(self):
+        """ What belongs to a relay is not inherited from the site, all else is """
+
+        settings, complaints = read(rate="1/hour", lifetime="7",
+                                    relays={"backup": {"server": "mx:587", "tls": "yes"}})
+        relay, = settings.relays
+
+        assert (relay.name, relay.server, relay.tls) == ("backup", "mx:587", True)
+        assert (relay.rate, relay.lifetime) == ("", 7)
+        assert complaints == []
+
+    def test_a_mistake_names_the_relay_and_no_login(self):
+        """ A mistake in a section is told with the name of the relay, without its login """
+
+        _, complaints = read(relays={"backup": {"sever": "mx", "only_for": "example.org",
+                                                "login": 5, "sessions": "0"}})
+
+        assert len(complaints) == 4
+        assert all("relay backup" in complaint for complaint in complaints)
+        assert any("is server meant?" in complaint for complaint in complaints)
+
+    def test_sections_are_read_in_their_order(self, tmp_path):
+        """ The file's order is the order of the relays, and names keep their form """
+
+        path = tmp_path / "mails3.ini"
+        path.write_text("[mails3]\nrate = 5/hour\n[relay Zoe]\nserver = z\n"
+                        "[relay adam]\nserver = a\n")
+
+        settings, _ = read(**read_file(str(path), None))
+
+        assert [relay.name for relay in settings.relays] == ["Zoe", "adam"]
+
+# =============================================================================
 class TestSample:
     """ private/mails3.ini """
 
     def test_the_sample_names_every_setting_with_its_default(self):
         """ The sample file names all settings with their defaults, and no other """
 
-        text = re.sub(r"(?m)^;(\w+ =)", r"\1", SAMPLE.read_text(encoding="utf-8"))
+        text = re.sub(r"(?m)^;(\w+ =|\[)", r"\1", SAMPLE.read_text(encoding="utf-8"))
         parser = configparser.ConfigParser(interpolation=None)
         parser.read_string(text)
 
         assert read(**parser["mails3"]) == read()
         assert list(parser["mails3"]) == [setting.name for setting in SETTINGS]
+        assert list(parser["relay backup"]) == [setting.name for setting in RELAY_SETTINGS]
+        unset, complaints = read(relays={"backup": {}})
+        assert read(relays={"backup": parser["relay backup"]}) == (unset, complaints)
 
     def test_the_reference_names_every_setting(self):
         """ The reference names all settings with default, unit and meaning, and no other """
@@ -151,10 +191,11 @@ class TestSample:
         words = {"True": "yes", "False": "no", "None": "none", "": "(empty)"}
         table = ["| `%s` | %s | %s | %s |" %
                  (setting.name, words.get(str(setting.default), setting.default),
-                  setting.unit, setting.meaning) for setting in SETTINGS]
+                  setting.unit, setting.meaning) for setting in (*RELAY_SETTINGS, *SETTINGS)]
 
         text = REFERENCE.read_text(encoding="utf-8")
-        assert text.partition("|---|---|---|---|\n")[2].strip().splitlines() == table
+        assert [line for part in text.split("|---|---|---|---|\n")[1:]
+                for line in part.partition("\n\n")[0].strip().splitlines()] == table
 
     def test_the_sample_sets_nothing(self):
         """ The unchanged sample file leaves all defaults """

@@ -75,40 +75,41 @@ class Alerts:
         """
 
         now = self.now()
-        problems = {problem.kind: problem for problem in Status(self.mail, now).problems}
+        problems = Status(self.mail, now).problems
         for kind in INCIDENTS:
-            self._note(kind, problems.get(kind), now)
+            self._note(kind, [problem for problem in problems if problem.kind == kind], now)
 
     # -------------------------------------------------------------------------
-    def _note(self, kind, problem, now):
+    def _note(self, kind, problems, now):
         """
             Note the state of one kind of incident
 
             Args:
                 kind: one of INCIDENTS
-                problem: the Problem; None = no problem
+                problems: list of the Problems of this kind; empty = no problem
                 now: the time (datetime, UTC)
         """
 
         table, name = self.table, self._name(kind)
         row = self._row(name)
-        reason = stored_text("%s. %s" % (problem.title, problem.detail)) if problem else None
-        if row.is_active == bool(problem):
-            if problem and row.reason != reason:
+        reason = stored_text(" ".join("%s. %s" % (problem.title, problem.detail)
+                                      for problem in problems))
+        if row.is_active == bool(problems):
+            if problems and row.reason != reason:
                 self.db(table.name == name).update(reason=reason)
-                if kind == "worker" and not (row.reason or "").startswith(problem.title):
+                if kind == "worker" and not (row.reason or "").startswith(problems[0].title):
                     # One incident has followed another: the cause is new
                     log.error("%s", reason, extra=IN_STATUS)
             return
 
         delay = timedelta(seconds=self.mail.options.alert_delay)
-        changes = {"is_active": bool(problem), "since": now, "tell_on": now + delay}
-        if problem:
+        changes = {"is_active": bool(problems), "since": now, "tell_on": now + delay}
+        if problems:
             changes["reason"] = reason
         if self.db((table.name == name) &
                    (table.is_active == row.is_active)).update(**changes) and kind == "worker":
             # The worker that trips the breaker logs "suspended" itself
-            if problem:
+            if problems:
                 log.error("%s", reason, extra=IN_STATUS)
             else:
                 log.warning("%s.", INCIDENTS[kind], extra=IN_STATUS)

@@ -38,25 +38,56 @@ def configuration_in_use(mail):
 
     settings = mail.settings
     sender = [("Sender", settings.sender or "none")]
+    further = [("Mail server %s" % relay.name, further_relay(mail, relay))
+               for relay in mail.options.relays]
     if is_native(settings):
         return [("Mail server", "%s (for what is sent from here; a worker may have "
-                 "another)" % settings.server)] + sender
+                 "another)" % settings.server)] + sender + further
     try:
         server = Configuration(mail).server()
     except ConfigurationFailure as error:
-        return [("Mail server", str(error))] + sender
+        return [("Mail server", str(error))] + sender + further
+
+    return [("Mail server", "%s:%s" % (server.host, server.port)),
+            ("Encryption", encryption_of(server)),
+            ("Login", "yes" if server.user is not None else "none"),
+            ] + sender + further
+
+# -----------------------------------------------------------------------------
+def encryption_of(server):
+    """ How the connection to a Server is encrypted (str) """
 
     encryption = "from the first byte (SSL)" if server.ssl else \
                  "STARTTLS" if server.starttls else "none"
     if encryption != "none":
         encryption += ", certificate %s" % ("verified" if server.verify else "not verified")
-    return [("Mail server", "%s:%s" % (server.host, server.port)),
-            ("Encryption", encryption),
-            ("Login", "yes" if server.user is not None else "none"),
-            ] + sender
+    return encryption
 
 # -----------------------------------------------------------------------------
-def server_of(mail, salt, fingerprints):
+def further_relay(mail, settings):
+    """
+        The configuration of a further relay, without secrets
+
+        Args:
+            mail: the MailS3
+            settings: those of the relay
+
+        Returns:
+            a text
+    """
+
+    try:
+        server = Configuration(mail, settings).server()
+    except ConfigurationFailure as error:
+        return str(error)
+    parts = ["%s:%s" % (server.host, server.port), "encryption: %s" % encryption_of(server),
+             "login: %s" % ("yes" if server.user is not None else "none")]
+    if settings.only_for:
+        parts.append("only for %s" % settings.only_for)
+    return ", ".join(parts)
+
+# -----------------------------------------------------------------------------
+def server_of(mail, salt, fingerprints, relay_settings=None):
     """
         The mail server of this configuration, if it is one of some configurations
 
@@ -64,12 +95,13 @@ def server_of(mail, salt, fingerprints):
             mail: the MailS3
             salt: of the fingerprints
             fingerprints: of those configurations (list)
+            relay_settings: those of a further relay; None = the first one
 
         Returns:
             its address (host:port), or None
     """
 
-    configuration = Configuration(mail)
+    configuration = Configuration(mail, relay_settings)
     try:
         server = configuration.server()
     except ConfigurationFailure:
@@ -107,10 +139,12 @@ def configuration_warnings(mail):
         warnings.append("What is sent from here is %s, and not queued: mail.settings."
                         "server is %r in this request." % (outcome, settings.server))
         return warnings
-    try:
-        warnings.extend(server_warnings(Configuration(mail).server()))
-    except ConfigurationFailure as error:
-        warnings.append("%s: no mail can be sent." % error)
+    for relay in (None, *mail.options.relays):
+        try:
+            warnings.extend(server_warnings(Configuration(mail, relay).server()))
+        except ConfigurationFailure as error:
+            warnings.append("%s: no mail can be sent%s." %
+                            (error, " by the mail server %s" % relay.name if relay else ""))
     return warnings
 
 # -----------------------------------------------------------------------------

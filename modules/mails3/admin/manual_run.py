@@ -55,13 +55,14 @@ def manual_run(mail, report, queue, output, seconds=None):
     settled, is_moving = 0, True
     with Progress(total, output) as progress:
         while is_moving and not progress.stopped:
-            run = mail.channel().worker(everything=True,
-                                        row=WorkerRow(mail.db, mail.site, COMMAND))
-            if end:
-                run.deadline = min(run.deadline, end)
-            show_after_commit(run, progress, lambda: total - report.waiting(queue))
-            with progress.stopping(run.stop):
-                moved = run.drain() if queue == NEW else run.retry()
+            moved = 0
+            for run in mail.channel().workers(everything=True,
+                                              row=WorkerRow(mail.db, mail.site, COMMAND)):
+                if end:
+                    run.deadline = min(run.deadline, end)
+                show_after_commit(run, progress, lambda: total - report.waiting(queue))
+                with progress.stopping(run.stop):
+                    moved += run.drain() if queue == NEW else run.retry()
             settled += moved
             is_moving = moved and queue == NEW and not (end and time.monotonic() >= end)
     mail.send_channels()

@@ -10,7 +10,8 @@
 
 from datetime import datetime
 
-from ..delivery.breaker import TRIPPED, is_paused
+from ..delivery.breaker import is_paused
+from .relay_list import label_of
 
 __all__ = ("CONTENT_TYPE", "exposition")
 
@@ -61,21 +62,28 @@ def metrics(status):
            report.ever_sent() + purged_sent)
     yield ("refusals_total", "counter", "Attempts that failed.",
            db(db.mails3_attempt).count() + purged_attempts)
-    yield ("suspended", "gauge", "1 while sending is suspended, because the mail server or "
-           "the configuration is broken.", int(row.status == TRIPPED))
+    yield ("suspended", "gauge", "1 while sending is suspended, because a mail server or its "
+           "configuration is broken, and no other mail server takes the mail.",
+           int(any(state.is_suspended and not state.stand_in for state in status.relays)))
+    yield ("relay_suspended", "gauge", "1 while sending by a mail server is suspended.",
+           {(("relay", label_of(state.relay)),): int(state.is_suspended)
+            for state in status.relays})
     yield ("suspended_info", "gauge", "The mail server and the cause (relay, configuration) of "
            "the suspension.", suspension(status))
-    yield ("suspended_timestamp_seconds", "gauge", "Since when sending is suspended.",
-           unix_time(row.tripped_on))
-    yield ("next_probe_timestamp_seconds", "gauge", "When the mail server is asked again, at the "
-           "earliest.", unix_time(row.probe_on) if not row.login_refused else None)
+    yield ("suspended_timestamp_seconds", "gauge", "Since when sending by a mail server is "
+           "suspended.", {(("relay", label_of(state.relay)),): unix_time(state.row.tripped_on)
+                          for state in status.relays if state.is_suspended})
+    yield ("next_probe_timestamp_seconds", "gauge", "When a mail server is asked again, at the "
+           "earliest.", {(("relay", label_of(state.relay)),): unix_time(state.row.probe_on)
+                         for state in status.relays
+                         if state.is_suspended and not state.row.login_refused})
     yield ("paused", "gauge", "1 while an admin has paused sending.",
            int(is_paused(row, now)))
     yield from limit_metrics(status.limits)
     yield ("workers", "gauge", "Workers that are alive, ours and those of the scheduler.",
            status.workers)
     yield ("last_drain_timestamp_seconds", "gauge", "When a run was last at work.",
-           unix_time(row.drained_on))
+           unix_time(status.drained_on))
     yield ("last_retry_timestamp_seconds", "gauge", "When the last retry pass began.",
            unix_time(row.retried_on))
     yield ("stored_bytes", "gauge", "Size of all messages that are kept.",
@@ -112,10 +120,9 @@ def limit_metrics(limits):
 def suspension(status):
     """ Why sending is suspended, with labels as from metrics() """
 
-    row = status.channel_row
-    if row.status != TRIPPED:
-        return {}
-    return {(("server", status.suspended_server or ""), ("cause", row.cause or "")): 1}
+    return {(("relay", label_of(state.relay)), ("server", state.server or ""),
+             ("cause", state.row.cause or "")): 1
+            for state in status.relays if state.is_suspended}
 
 # -----------------------------------------------------------------------------
 def metric_text(name, kind, meaning, value):

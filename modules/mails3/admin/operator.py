@@ -176,7 +176,7 @@ class Operator:
                 what was done (a sentence)
         """
 
-        breakers = [channel.breaker for channel in self.mail.channels]
+        breakers = [relay.breaker for channel in self.mail.channels for relay in channel.relays]
         rows = [breaker.read() for breaker in breakers]
         done = "Sending is resumed" if any(is_paused(row, self.now()) for row in rows) \
             else "The mail server is asked again" \
@@ -206,10 +206,10 @@ class Operator:
         self.db.commit()
         count, end = 0, time.monotonic() + time_s
         for run in (Worker.drain, Worker.retry):
-            worker = self.mail.channel().worker(everything=True,
-                                                row=WorkerRow(self.mail.db, self.mail.site, WEB))
-            worker.deadline = min(worker.deadline, end)
-            count += run(worker)
+            row = WorkerRow(self.mail.db, self.mail.site, WEB)
+            for worker in self.mail.channel().workers(everything=True, row=row):
+                worker.deadline = min(worker.deadline, end)
+                count += run(worker)
         Alerts(self.mail).run()
         return count, sum(self.report.waiting(queue) for queue in (NEW, DEFERRED))
 

@@ -198,7 +198,8 @@ def check_lines(steps, warnings, is_working, is_recipient_refused):
     """
 
     for step in steps:
-        yield "%-4s %-14s %s" % ("ok" if step["good"] else "FAIL", step["phase"],
+        yield "%-4s %-14s %s" % ("ok" if step["good"] else "FAIL",
+                                 " ".join(filter(None, (step["relay"], step["phase"]))),
                                  said(dict(step, phase=None)))
     for warning in warnings:
         yield "Warning: %s" % warning

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Optional
 
-from ..delivery.breaker import CONFIGURATION, TRIPPED, is_paused
+from ..delivery.breaker import CONFIGURATION, is_paused
+from .relay_list import label_of
 from .times import stamp, stamp_s
 
 __all__ = ("FLOWING", "WAITING", "BROKEN", "Problem", "problems_of")
@@ -32,6 +33,7 @@ class Problem:
     title: str
     detail: str
     since: Optional[datetime] = None # UTC
+    holds_mail: bool = True   # else mail goes out all the same, by another mail server
 
 # -----------------------------------------------------------------------------
 def problems_of(status):
@@ -45,7 +47,8 @@ def problems_of(status):
             list of Problem; empty = no problem is known
     """
 
-    return [problem for problem in (no_worker(status), paused(status), suspended(status))
+    return [problem for problem in (no_worker(status), paused(status),
+                                    *(suspended(status, state) for state in status.relays))
             if problem]
 
 # -----------------------------------------------------------------------------
@@ -88,14 +91,24 @@ def paused(status):
                    "%sBy %s, %s." % (reason, row.paused_by, until), row.paused_on)
 
 # -----------------------------------------------------------------------------
-def suspended(status):
-    """ Sending is suspended, because of the mail server or the configuration """
+def suspended(status, state):
+    """
+        Sending by a relay is suspended, because of the mail server or the configuration
 
-    row = status.channel_row
-    if row.status != TRIPPED:
+        Args:
+            status: the Status
+            state: the RelayState
+    """
+
+    row = state.row
+    if not state.is_suspended:
         return None
-    server = status.suspended_server
-    reason = "%s (mail server %s)" % (row.reason, server) if server else row.reason
+    name = " ".join(filter(None, (state.relay.name, state.server)))
+    reason = "%s (mail server %s)" % (row.reason, name) if name else row.reason
+    if state.stand_in:
+        return Problem("suspended", WAITING, "A mail server does not take mail",
+                       "%s. Mail goes by the mail server %s meanwhile." %
+                       (reason, label_of(state.stand_in)), row.tripped_on, holds_mail=False)
     if row.login_refused:
         return Problem("suspended", BROKEN, "The mail server refuses the login",
                        "%s. It is not tried again before the configuration "

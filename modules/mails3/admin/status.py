@@ -13,11 +13,11 @@ from functools import cached_property
 from ..queue.statistics import Statistics
 from ..queue.workers import Workers
 from ..states import EMAIL, NEW, SENT
-from ..delivery.allowance import Allowance
-from ..delivery.breaker import TRIPPED, fingerprints_of
-from .configuration import configuration_in_use, configuration_warnings, server_of
+from ..delivery.breaker import fingerprints_of
+from .configuration import configuration_in_use, configuration_warnings
 from .limits_report import LimitsReport
 from .problems import BROKEN, FLOWING, WAITING, problems_of
+from .relay_list import relay_list
 from .times import stamp
 from .worker_list import worker_list
 
@@ -82,6 +82,13 @@ class Status:
 
     # -------------------------------------------------------------------------
     @property
+    def holding(self):
+        """ The problems because of which mail waits (list of Problem) """
+
+        return [problem for problem in self.problems if problem.holds_mail]
+
+    # -------------------------------------------------------------------------
+    @property
     def is_proven(self):
         """ Whether a mail has gone out; after a repair, whether one has since then """
 
@@ -124,9 +131,11 @@ class Status:
     def outlook(self):
         """ What happens to waiting mail while there is a problem (a sentence) """
 
+        if not self.holding:
+            return "It leaves by itself."
         if self.is_attended:
             return "Nothing is lost: it leaves by itself when %s." % \
-                   ("the pause is over" if self.problems[-1].kind == "paused" else
+                   ("the pause is over" if self.holding[-1].kind == "paused" else
                     "the problem is over")
         return "Nothing is lost, but it stays until a worker runs%s, or somebody sends it " \
                "by hand." % (", a request queues another mail"
@@ -134,15 +143,10 @@ class Status:
 
     # -------------------------------------------------------------------------
     @cached_property
-    def suspended_server(self):
-        """
-            The mail server because of which sending is suspended (host:port); None
-            = sending is not suspended, or with another configuration than this one
-        """
+    def relays(self):
+        """ The relays, see relay_list.py """
 
-        row = self.channel_row
-        return server_of(self.mail, row.salt, fingerprints_of(row)) \
-            if row.status == TRIPPED else None
+        return relay_list(self.channel, self.now)
 
     # -------------------------------------------------------------------------
     # The limits
@@ -153,25 +157,33 @@ class Status:
 
         report = self.report
         waiting = report.counts()["new"]
-        return LimitsReport(Allowance.at(self.channel, self.channel_row, self.now), self.now,
+        return LimitsReport(self.channel.relay.allowance(self.now), self.now,
                             waiting, lambda: max(waiting - report.shared(), 1))
 
     # -------------------------------------------------------------------------
     @cached_property
     def limits_by_channel(self):
-        """ The LimitsReports of all channels that have limits (dict by the channel's name) """
+        """
+            The LimitsReports of all channels and relays that have limits (dict by
+            the channel's name, with that of a further relay)
+        """
 
-        reports = {channel.name: self.limits if channel.name == EMAIL else
-                   self._limits_of(channel) for channel in self.mail.channels}
+        reports = {EMAIL: self.limits}
+        for channel in self.mail.channels:
+            for relay in channel.relays:
+                name = " ".join(filter(None, (channel.name, relay.name)))
+                if name != EMAIL:
+                    reports[name] = self._limits_of(relay)
         return {name: report for name, report in reports.items() if report.is_active}
 
     # -------------------------------------------------------------------------
-    def _limits_of(self, channel):
-        """ The LimitsReport of a channel of the host """
+    def _limits_of(self, relay):
+        """ The LimitsReport of a further relay, or of a channel of the host """
 
-        waiting = Statistics(channel.tables, channel.name).waiting(NEW)
-        return LimitsReport(Allowance.at(channel, channel.row.read(), self.now), self.now,
-                            waiting, lambda: waiting)
+        # Nobody knows which mail will go by a further relay
+        waiting = 0 if relay.settings else \
+            Statistics(relay.channel.tables, relay.channel.name).waiting(NEW)
+        return LimitsReport(relay.allowance(self.now), self.now, waiting, lambda: waiting)
 
     # -------------------------------------------------------------------------
     def limit_facts(self):
@@ -180,6 +192,14 @@ class Status:
         return [(fact if name == EMAIL else "%s, %s" % (fact, name), text)
                 for name, report in self.limits_by_channel.items()
                 for fact, text in report.facts()]
+
+    # -------------------------------------------------------------------------
+    @property
+    def drained_on(self):
+        """ When a run was last at work (datetime), or None """
+
+        return max((state.row.drained_on for state in self.relays if state.row.drained_on),
+                   default=None)
 
     # -------------------------------------------------------------------------
     def worker_list(self):
@@ -211,13 +231,14 @@ class Status:
                               "detail": problem.detail,
                               "since": problem.since,
                               } for problem in self.problems],
-                "channel": {"server": self.suspended_server,
+                "channel": {"server": self.relays[0].server,
                             **{name: row[name] for name in CHANNEL_FIELDS}},
+                "relays": [state.as_dict() for state in self.relays],
                 "limits": {name: report.as_dict()
                            for name, report in self.limits_by_channel.items()},
                 "counts": self.report.counts(),
                 "oldest": self.report.oldest(),
-                "drained_on": row.drained_on,
+                "drained_on": self.drained_on,
                 "retried_on": row.retried_on,
                 "workers": self.workers,
                 "worker_list": self.worker_list(),
@@ -252,11 +273,11 @@ def next_step(entry, status):
 
     if entry["leased_until"] and entry["leased_until"] > status.now and entry["begun_on"]:
         return "It is being sent just now."
-    if status.problems:
+    if status.holding:
         waits = " ".join("%s %s%s. %s" % ("And:" if index else "It waits:",
                                           problem.title[0].lower(), problem.title[1:],
                                           problem.detail)
-                         for index, problem in enumerate(status.problems))
+                         for index, problem in enumerate(status.holding))
         return waits if status.is_attended else "%s %s" % (waits, status.outlook)
     if state == "deferred":
         return "It is tried again at %s, by the next retry pass after that." % \

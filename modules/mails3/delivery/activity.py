@@ -9,7 +9,6 @@
 """
 
 from ..queue.channel_row import CLOSED
-from .allowance import Allowance
 from .limits import seconds, time_of
 
 __all__ = ("Activity",)
@@ -28,10 +27,10 @@ class Activity:
         self.row = channel.row
 
     # -------------------------------------------------------------------------
-    def note_run(self, now):
+    def note_run(self, relay, now):
         """ A run is at work; a run that probes the relay does not count """
 
-        self.row.update(self.row.table.status == CLOSED, drained_on=now)
+        relay.row.update(relay.row.table.status == CLOSED, drained_on=now)
 
     # -------------------------------------------------------------------------
     def note_manual_run(self, now):
@@ -50,20 +49,32 @@ class Activity:
                 now: the time
         """
 
-        return self.channel.claims.is_neglected(since) and self.is_idle(since, now)
+        if not self.channel.claims.is_neglected(since):
+            return False
+        times = [self._last_on(relay, now) for relay in self.channel.relays]
+        return any(times) and max(filter(None, times)) < since
 
     # -------------------------------------------------------------------------
-    def is_idle(self, since, now):
-        """ Whether no run has been at work since a time, though mail may flow (as above) """
+    def _last_on(self, relay, now):
+        """
+            When a run was last at work, or none was possible
 
-        row = self.row.read()
-        if row.status != CLOSED or row.paused_on and row.paused_until is None:
-            return False
+            Args:
+                relay: the Relay
+                now: the time
+
+            Returns:
+                that time, which may be one to come; None = no mail may flow
+        """
+
+        row, pause = relay.row.read(), self.row.read()
+        if row.status != CLOSED or pause.paused_on and pause.paused_until is None:
+            return None
         # While a limit is reached, no run begins
-        limits = Allowance.at(self.channel, row, now).limits
-        times = [row.drained_on, row.paused_until, time_of(limits.free_at(seconds(now))),
+        limits = relay.allowance(now).limits
+        times = [row.drained_on, pause.paused_until, time_of(limits.free_at(seconds(now))),
                  *(limit.free_on(1, now) for limit in self.channel.host_limits)]
-        return max(time for time in times if time) < since
+        return max(time for time in times if time)
 
     # -------------------------------------------------------------------------
     def has_manual_runs(self, since):

@@ -31,14 +31,15 @@ SHORTEST_WAIT = timedelta(milliseconds=1)
 class Allowance:
     """ One run's view of the Limits; commits are the caller's """
 
-    def __init__(self, channel, now):
+    def __init__(self, relay, now):
         """
             Args:
-                channel: the Channel
+                relay: the Relay
                 now: tells the time (datetime)
         """
 
-        self.shared = SharedLimits(channel)
+        channel = relay.channel
+        self.shared = SharedLimits(relay)
         self.workers = Workers(channel.db, channel.mail.site)
         self.host = HostLimits(channel.host_limits, now)
         self.now = now
@@ -53,10 +54,10 @@ class Allowance:
 
     # -------------------------------------------------------------------------
     @classmethod
-    def at(cls, channel, row, now):
+    def at(cls, relay, row, now):
         """ What may be handed over at a time (row: as from ChannelRow.read()) """
 
-        allowance = cls(channel, lambda: now)
+        allowance = cls(relay, lambda: now)
         allowance.read(row)
         return allowance
 

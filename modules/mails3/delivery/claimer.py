@@ -27,10 +27,10 @@ CLAIM_TIME_S = 0.5
 class Claimer:
     """ Claims for one run; commits are the caller's """
 
-    def __init__(self, channel, lease, permit, queues, passes, sessions, now, clock, chance):
+    def __init__(self, relay, lease, permit, queues, passes, sessions, now, clock, chance):
         """
             Args:
-                channel: the Channel
+                relay: the Relay
                 lease: the Lease
                 permit: the Permit
                 queues: NEW, DEFERRED or both; the second one has its turn whenever
@@ -43,9 +43,9 @@ class Claimer:
                 chance: a random number from 0 to 1
         """
 
-        self.channel = channel
-        self.claims = channel.claims
-        self.limiter = channel.limiter
+        self.relay = relay
+        self.claims = relay.claims
+        self.limiter = relay.limiter
         self.lease = lease
         self.permit = permit
         self.queues = queues
@@ -54,6 +54,7 @@ class Claimer:
         self.size = ClaimSize(sessions, max(MAX_CLAIM, MESSAGES_PER_SESSION * sessions), clock)
         self.now = now
         self.chance = chance
+        self.began_on = now()
 
     # -------------------------------------------------------------------------
     def claim(self):
@@ -64,12 +65,14 @@ class Claimer:
                 list of Delivery, None if there is nothing to claim or to send
         """
 
+        # Another worker may have claimed what was waiting
+        self.lease.more = 0
+        if self.relay.is_to_stop(self.now(), self.began_on):
+            return None
         for queue in self._order():
             if self.claims.has_free(queue, self.now()) and \
                (queue == NEW or self._may_retry()) and self.permit.may_send():
                 return self._claim_from(queue)
-        # Another worker may have claimed what was waiting
-        self.lease.more = 0
         return None
 
     # -------------------------------------------------------------------------
@@ -87,10 +90,10 @@ class Claimer:
 
         limiter, now = self.limiter, self.now()
         if not self.retries_left and self.passes_left:
-            row = self.channel.row.read()
+            row = self.relay.row.read()
             # A pass that may send nothing would use up the next one's time
             if limiter.may_begin_retry_pass(row, now) and \
-               Allowance.at(self.channel, row, now).left() and limiter.begin_retry_pass(now):
+               Allowance.at(self.relay, row, now).left() and limiter.begin_retry_pass(now):
                 self.passes_left -= 1
                 self.retries_left = limiter.max_retries_per_pass
         return self.retries_left > 0

@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    Which relay and which sender are configured, at the time of sending
+    How a relay and which sender are configured, at the time of sending
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -26,25 +26,35 @@ def is_native(settings):
 
 # =============================================================================
 class Configuration:
-    """ The mail configuration of an app, read anew each time """
+    """ The mail configuration of an app for one relay, read anew each time """
 
-    def __init__(self, mail):
+    def __init__(self, mail, relay_settings=None):
         """
             Args:
                 mail: the MailS3
+                relay_settings: those of a further relay (see settings.py); None
+                                = the first one, with those of web2py's Mail
         """
 
         self.mail = mail
+        self.is_first = relay_settings is None
+        self.settings = mail.settings if self.is_first else relay_settings
+        self.options = relay_settings or mail.options
 
     # -------------------------------------------------------------------------
     def server(self):
         """ The Server; raises ConfigurationFailure if none is configured """
 
-        options = self.mail.options
-        return Server.read(self.mail.settings,
-                           verify = options.verify_tls,
-                           cafile = options.cafile or None,
+        return Server.read(self.settings,
+                           verify = self.options.verify_tls,
+                           cafile = self.options.cafile or None,
                            )
+
+    # -------------------------------------------------------------------------
+    def is_native(self):
+        """ Whether Mail.send delivers by itself """
+
+        return self.is_first and is_native(self.settings)
 
     # -------------------------------------------------------------------------
     def sender_of(self, message):

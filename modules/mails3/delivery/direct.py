@@ -11,12 +11,13 @@ import logging
 
 from typing import NamedTuple
 
+from ..clock import utcnow
 from ..message.stored import Message
+from ..policy import is_in_doubt
 from ..queue.database import has_written, own_connection, savepoint
-from ..replies import TransientFailure
+from ..replies import ChannelFailure, Throttled, TransientFailure
 from ..smtp.waits import run
 from ..states import brief
-from .allowance import Allowance
 from .transport import Transport
 
 __all__ = ("Direct", "count_direct", "send_directly")
@@ -53,19 +54,59 @@ def send_directly(mail, direct, timeout_s, remote_server=None):
             Exception: the message was not handed over
     """
 
-    transport = Transport(mail, timeout_s, remote_server)
-    try:
-        outcome = run(transport.sending(0, direct, DIRECT_REPLIES * timeout_s))
-    finally:
-        transport.close()
+    outcome, failure = {}, TransientFailure("Time ran short")
+    for relay in relays_for(mail, remote_server):
+        recipients = [address for address in direct.recipients if address not in outcome and
+                      (relay is None or relay.takes(address))]
+        if not recipients:
+            continue
+        transport = Transport(mail, timeout_s, relay and relay.settings, remote_server)
+        try:
+            outcome.update(run(transport.sending(0, direct._replace(recipients=recipients),
+                                                 DIRECT_REPLIES * timeout_s)))
+        except (ChannelFailure, Throttled) as error:
+            failure = error
+            if is_in_doubt(error):
+                break
+        else:
+            if not mail.is_counted:
+                count_direct(mail, len(recipients), relay)
+        finally:
+            transport.close()
+    if not outcome:
+        raise failure
     for address in direct.recipients:
-        outcome.setdefault(address, TransientFailure("Time ran short"))
-    if not mail.is_counted:
-        count_direct(mail, len(direct.recipients))
+        outcome.setdefault(address, failure)
     return outcome
 
 # -----------------------------------------------------------------------------
-def count_direct(mail, recipients):
+def relays_for(mail, remote_server):
+    """
+        The relays to try for a message that is sent directly, one after the other
+
+        Args:
+            mail: the MailS3
+            remote_server: as for send_directly()
+
+        Returns:
+            list of Relay, those first that are known to work; [None] = the first
+            relay alone
+    """
+
+    if remote_server or not mail.options.relays or \
+       mail.configured("server") != mail.settings.server:
+        # What a request has changed in mail.settings is for its messages alone
+        return [None]
+    try:
+        now = utcnow()
+        return sorted(mail.channel().relays, key = lambda relay: not relay.is_usable(now))
+    except Exception as error:
+        # The direct way is also the way out where the database fails
+        log.warning("The other mail servers are not tried (%s).", brief(error))
+        return [None]
+
+# -----------------------------------------------------------------------------
+def count_direct(mail, recipients, relay=None):
     """
         Count a message that was handed over directly, for the limits of the site
         and of the host; a failure is logged
@@ -73,18 +114,20 @@ def count_direct(mail, recipients):
         Args:
             mail: the MailS3
             recipients: how many the message has
+            relay: the Relay; None = the first one
     """
 
     try:
-        channel = mail.channel()
-        if not channel.options.rate and not channel.host_limits:
+        relay = relay or mail.channel().relay
+        channel = relay.channel
+        if not relay.options.rate and not channel.host_limits:
             return
         # The message has gone, also if the caller's transaction is undone; and no
         # worker is to wait for the end of that. SQLite has one writer only.
         with savepoint(mail.db, "mails3_count") if has_written(mail.db) \
                 else own_connection(mail.db):
             now = channel.shared_clock()
-            Allowance.at(channel, channel.row.read(), now()).count(recipients)
+            relay.allowance(now()).count(recipients)
     except Exception as error:
         log.warning("A mail that was sent directly is not counted (%s).", brief(error))
 

@@ -39,20 +39,21 @@ ACTIVITY = timedelta(seconds=15)
 class Lease:
     """ Claims deliveries for one run; commits are the caller's """
 
-    def __init__(self, channel, worker_row, now, blocked_s=0):
+    def __init__(self, relay, worker_row, now, blocked_s=0):
         """
             Args:
-                channel: the Channel
+                relay: the Relay
                 worker_row: the WorkerRow, whose name is the lease
                 now: tells the time
                 blocked_s: for how long a transport may keep the run from
                            renewing its lease (seconds)
         """
 
-        self.channel = channel
-        self.claims = channel.claims
-        self.transitions = channel.transitions
-        self.activity = channel.activity
+        self.relay = relay
+        self.channel = relay.channel
+        self.claims = relay.claims
+        self.transitions = relay.channel.transitions
+        self.activity = relay.channel.activity
         self.worker_row = worker_row
         self.now = now
         self.begun = max(BEGUN, timedelta(seconds = 2 * blocked_s + EXTRA_TIME_S))
@@ -143,7 +144,7 @@ class Lease:
         """ Note that this run is at work: with large mails a run may last for long """
 
         if self.active_on is None or abs(now - self.active_on) >= ACTIVITY:
-            self.activity.note_run(now)
+            self.activity.note_run(self.relay, now)
             self.active_on = now
 
 # END =========================================================================

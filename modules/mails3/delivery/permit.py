@@ -15,7 +15,7 @@ from ..replies import Throttled
 from .allowance import Allowance
 from .pace_learning import PaceLearning
 from .odd_messages import OddMessages
-from .breaker import TRIPPED, fingerprints_of, is_paused
+from .breaker import TRIPPED, fingerprints_of
 
 __all__ = ("Permit",)
 
@@ -25,24 +25,25 @@ log = logging.getLogger("web2py.mails3")
 class Permit:
     """ One run's view of the breaker; commits are the caller's """
 
-    def __init__(self, channel, transport, now, insist=False):
+    def __init__(self, relay, transport, now, insist=False):
         """
             Args:
-                channel: the Channel
+                relay: the Relay
                 transport: the Transport, which knows the configuration
                 now: tells the time
                 insist: probe before a probe is due
         """
 
-        self.breaker = channel.breaker
-        self.transitions = channel.transitions
+        self.relay = relay
+        self.breaker = relay.breaker
+        self.transitions = relay.channel.transitions
         self.transport = transport
         self.now = now
         self.insist = insist
 
         self.odd_messages = OddMessages()
-        self.allowance = Allowance(channel, now)
-        self.pace_learning = PaceLearning(channel, self.allowance, now)
+        self.allowance = Allowance(relay, now)
+        self.pace_learning = PaceLearning(relay.channel, self.allowance, now)
         self.is_tripped = False
         self.is_on_trial = False # by a new configuration, after one that has failed
         self.has_probe = False   # this run may probe, and has not done so
@@ -53,7 +54,7 @@ class Permit:
         """ Whether mail may flow, or the relay may be probed now """
 
         now, row = self.now(), self.breaker.read()
-        if is_paused(row, now):
+        if self.relay.is_paused(row, now):
             return False
         self.allowance.read(row, self.transport.relay_name())
         max_messages = self.allowance.limits.pace.messages_per_session
@@ -169,7 +170,8 @@ class Permit:
     # -------------------------------------------------------------------------
     def trip(self, failure):
         """
-            Trip the breaker if the channel has failed; one log entry for each incident
+            Trip the breaker if the relay or the configuration has failed; one log
+            entry for each incident
 
             Args:
                 failure: why no further message was begun; None = there is no reason

@@ -38,28 +38,29 @@ class SessionPool:
         message counts no longer: another one is opened in its place.
     """
 
-    def __init__(self, channel, transport, permit, lease, settings, message_time_s, clock):
+    def __init__(self, relay, transport, permit, lease, message_time_s, now, clock):
         """
             Args:
-                channel: the Channel
+                relay: the Relay
                 transport: the Transport
                 permit: the Permit
                 lease: the Lease, which knows how much is waiting
-                settings: see settings.py
                 message_time_s: what one message may take in all (seconds)
-                clock: tells the time (seconds)
+                now, clock: tell the time (datetime), (seconds)
         """
 
+        self.relay = relay
         self.transport = transport
         self.permit = permit
         self.allowance = permit.allowance
         self.lease = lease
         self.message_time_s = message_time_s
+        self.now = now
         self.clock = clock
 
         # How many sessions may be at work, beside those that are late: by the setting,
         # and as far as the relay takes them
-        self.allowed_sessions = 1 if transport.is_serial else settings.sessions
+        self.allowed_sessions = 1 if transport.is_serial else relay.options.sessions
         self.max_sessions = self.allowed_sessions
         self.sessions = 1      # their numbers are below that
         self.opened = {}       # session that has had no message yet: seconds to open it
@@ -197,8 +198,14 @@ class SessionPool:
         session = next(number for number in count()
                        if number not in sendings and number not in free)
         self.sessions = max(self.sessions, session + 1)
-        sendings.open(session, self.transport.opening(session, self.message_time_s),
+        sendings.open(session, self.transport.opening(session, self._patience_s()),
                       self.permit.odd_messages.accepted)
+
+    # -------------------------------------------------------------------------
+    def _patience_s(self):
+        """ How long a relay is waited for that is silent (seconds) """
+
+        return self.relay.patience_s(self.message_time_s, self.now())
 
     # -------------------------------------------------------------------------
     def _note_opened(self, sendings):
@@ -209,7 +216,7 @@ class SessionPool:
             if each.failure is None:
                 self.opened[each.session] = each.seconds
                 continue
-            usable = len(sendings.at_work()) + len(self._free(sendings))
+            usable = len(sendings.at_work(self._patience_s())) + len(self._free(sendings))
             if isinstance(each.failure, Throttled):
                 self.permit.pace_learning.note_opening(each, usable)
                 self.max_sessions = max(usable, 1)

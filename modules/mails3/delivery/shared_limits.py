@@ -1,8 +1,8 @@
 # -*- coding: utf-8 -*-
 
 """
-    The Limits of a channel, as all workers of its site share them: in the row of
-    the channel
+    The Limits of a relay, as all workers of a site share them: in the row of the
+    relay
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -30,16 +30,16 @@ class Known(NamedTuple):
 class SharedLimits:
     """ Reads and changes the Limits in the row; commits are the caller's """
 
-    def __init__(self, channel):
+    def __init__(self, relay):
         """
             Args:
-                channel: the Channel
+                relay: the Relay
         """
 
-        self.row = channel.row
+        self.row, options = relay.row, relay.options
         # How much the mail server takes, as the site has set it
-        self.rates = read_rates(channel.options.rate) if channel.name == EMAIL else []
-        self.counts_recipients = channel.options.rate_counts == "recipients"
+        self.rates = read_rates(options.rate) if relay.channel.name == EMAIL else []
+        self.counts_recipients = options.rate_counts == "recipients"
 
         self.relay = None              # its name
         self.known = Known(None, None) # as last read or committed

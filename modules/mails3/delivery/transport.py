@@ -13,7 +13,7 @@ from ..message.composition import compose
 from ..replies import PermanentFailure
 from ..smtp.dialogue import Envelope
 from ..smtp.session import Session
-from .configuration import Configuration, is_native
+from .configuration import Configuration
 
 __all__ = ("Transport",)
 
@@ -24,16 +24,17 @@ class Transport:
         has transports of its own, with the same methods.
     """
 
-    def __init__(self, mail, timeout_s, remote_server=None):
+    def __init__(self, mail, timeout_s, relay_settings=None, remote_server=None):
         """
             Args:
                 mail: the MailS3
                 timeout_s: the longest wait for one reply (seconds)
+                relay_settings: those of a further relay; None = the first one
                 remote_server: a live connection of the caller's, to be used
         """
 
         self.mail = mail
-        self.configuration = Configuration(mail)
+        self.configuration = Configuration(mail, relay_settings)
         self.timeout_s = timeout_s
         self.remote_server = remote_server
         self.sessions = []
@@ -70,7 +71,7 @@ class Transport:
                 DeliveryError: the message can not be composed
         """
 
-        if is_native(self.mail.settings):
+        if self.configuration.is_native():
             compose(self.mail, outgoing.message.only_to(outgoing.recipients),
                     outgoing.message_id_header, str(self.configuration.sender_of(outgoing.message)))
             return dict.fromkeys(outgoing.recipients)
@@ -165,7 +166,7 @@ class Transport:
     def is_serial(self):
         """ Whether there is nothing to wait for, so that one message follows the other """
 
-        return bool(self.remote_server) or is_native(self.mail.settings)
+        return bool(self.remote_server) or self.configuration.is_native()
 
     # -------------------------------------------------------------------------
     def _session(self, number):

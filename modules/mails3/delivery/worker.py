@@ -44,15 +44,15 @@ REPLIES_PER_MESSAGE = 4
 
 # =============================================================================
 class Worker:
-    """ Sends the deliveries of a channel: one run, no longer than a run may take """
+    """ Sends deliveries by one relay: one run, no longer than a run may take """
 
-    def __init__(self, channel, transport, settings, commit, recover=None,
+    def __init__(self, relay, transport, settings, commit, recover=None,
                  message_time_s=None, max_wait_s=MAX_WAIT_S, insist=False, row=None,
                  control=lambda: None, now=utcnow, clock=time.monotonic, sleep=time.sleep,
                  chance=random.random):
         """
             Args:
-                channel: the Channel
+                relay: the Relay
                 transport: the Transport
                 settings: see settings.py
                 commit: commits what was written
@@ -60,7 +60,7 @@ class Worker:
                 message_time_s: what one message may take in all (seconds)
                 max_wait_s: the longest wait for a limit that is reached (seconds)
                 insist: see Permit
-                row: the WorkerRow; None = one for this run
+                row: the WorkerRow; None = a new one
                 control: function that is called all the time during the run, at
                          least each second; it may change the deadline
                 now, clock: tell the time (datetime), (seconds)
@@ -68,9 +68,8 @@ class Worker:
                 chance: a random number from 0 to 1
         """
 
-        self.channel = channel
-        self.transport = transport
-        self.settings = settings
+        self.relay, self.transport, self.settings = relay, transport, settings
+        self.channel = channel = relay.channel
         self.now, self.clock, self.chance, self.control = now, clock, chance, control
 
         self.message_time_s = REPLIES_PER_MESSAGE * settings.reply_timeout \
@@ -79,16 +78,17 @@ class Worker:
             settings.reply_timeout / 2
 
         self.commits = Commits(commit, recover, self.message_time_s, clock, sleep)
-        self.lease = Lease(channel, row or WorkerRow(channel.db, channel.mail.site, SCHEDULER),
+        self.lease = Lease(relay, row or WorkerRow(channel.db, channel.mail.site, SCHEDULER),
                            now, self.message_time_s if transport.is_serial else 0)
-        self.permit = Permit(channel, transport, now, insist)
+        self.permit = Permit(relay, transport, now, insist)
         self.results = Results(channel, self.permit, settings, now, chance)
         self.allowance = self.permit.allowance
-        self.pool = SessionPool(channel, transport, self.permit, self.lease, settings,
-                                self.message_time_s, clock)
+        self.pool = SessionPool(relay, transport, self.permit, self.lease, self.message_time_s,
+                                now, clock)
         self.sendings = Sendings(clock, settings.reply_timeout)
-        self.failure = None # why no further message is begun
-        self.max_wait_s = max_wait_s
+        # Another relay may have mail to send while this one's limit is reached
+        self.max_wait_s = 0 if relay.others else max_wait_s
+        self.failure, self.count = None, 0 # why no further message is begun; as from drain()
 
     # -------------------------------------------------------------------------
     def drain(self):
@@ -124,7 +124,8 @@ class Worker:
                 ids: of its deliveries
         """
 
-        if not self.permit.may_send():
+        ids = self.relay.waiting_among(ids, self.now())
+        if not ids or not self.permit.may_send():
             return
         self.deadline, self.max_wait_s = self.clock() + self.message_time_s, 0
         claimed = iter([self.lease.claim_these(ids)])
@@ -155,17 +156,17 @@ class Worker:
     def _run(self, *queues, passes=1):
         """ Send the deliveries of some queues; arguments as for Claimer, returns as drain() """
 
-        claimer = Claimer(self.channel, self.lease, self.permit, queues, passes,
+        claimer = Claimer(self.relay, self.lease, self.permit, queues, passes,
                           self.settings.sessions, self.now, self.clock, self.chance)
         try:
-            count = self._send(partial(self._claim, claimer))
+            self.count = self._send(partial(self._claim, claimer))
             self.commits.patiently(partial(self.permit.trip, self.failure))
         finally:
             try:
                 self.commits.surely(self.lease.end)
             finally:
                 self.transport.close()
-        return count
+        return self.count
 
     # -------------------------------------------------------------------------
     def _send(self, claim):
@@ -200,7 +201,7 @@ class Worker:
             return False
         self.commits.sleep(min(wait_s, CONTROL_EVERY_S))
         self.permit.read_limits()
-        if wait_s > CONTROL_EVERY_S and self.channel.claims.has_urgent(self.now()):
+        if wait_s > CONTROL_EVERY_S and self.relay.claims.has_urgent(self.now()):
             self.allowance.lend()
         return True
 
@@ -214,7 +215,7 @@ class Worker:
         chosen = {}
         try:
             if self.failure:
-                self.sendings.hurry(self.message_time_s)
+                self.sendings.hurry(self.relay.patience_s(self.message_time_s, self.now()))
             else:
                 chosen = self.pool.next(supply, self.sendings, self.is_over)
             self._begin(chosen, supply)

@@ -85,7 +85,8 @@ def self_repair(mail, app_scheduler, table_names):
             create(db, table_names)
             create_indexes(db, mail.indexes)
             for channel in mail.channels:
-                channel.row.ensure()
+                for relay in channel.relays:
+                    relay.row.ensure()
         with own_connection(tasks.scheduler.db) as db:
             create(db, SCHEDULER_TABLES)
             tasks.ensure_rows(db)

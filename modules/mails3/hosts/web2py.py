@@ -15,7 +15,7 @@ from gluon.tools import Mail
 
 from ..mail import MailS3
 from ..queue.schema import define
-from ..settings import complain_once, read_file
+from ..settings_file import complain_once, read_file
 from .notice import show_notice
 from .scheduler import Tasks, app_scheduler_of
 from .self_repair import schedule_self_repair

@@ -11,7 +11,7 @@
 from contextlib import nullcontext
 from uuid import uuid4
 
-from .database import own_connection, select_for_update
+from .database import is_conflict, own_connection, savepoint, select_for_update
 
 __all__ = ("CLOSED", "TRIPPED", "ChannelRow")
 
@@ -41,17 +41,23 @@ class ChannelRow:
 
     # -------------------------------------------------------------------------
     def ensure(self):
-        """ Make the row if it does not exist """
+        """ Make the row if it does not exist; logs nothing if another process is faster """
 
         if self.db(self.table.site == self.name).isempty():
-            self.table.insert(site=self.name, status=CLOSED, salt=uuid4().hex)
+            try:
+                with savepoint(self.db, "mails3_row"):
+                    self.table.insert(site=self.name, status=CLOSED, salt=uuid4().hex)
+            except Exception as error:
+                if not is_conflict(error):
+                    raise
 
     # -------------------------------------------------------------------------
     def read(self):
-        """ The Row, see schema.py """
+        """ The Row, see schema.py; before it is made, its defaults """
 
         with self.connection(self.db):
-            return self.db(self.table.site == self.name).select(limitby=(0, 1)).first()
+            return self.db(self.table.site == self.name).select(limitby=(0, 1)).first() or \
+                Defaults(self.table)
 
     # -------------------------------------------------------------------------
     def read_latest(self):
@@ -81,5 +87,23 @@ class ChannelRow:
             query &= condition
         with self.connection(self.db):
             return bool(self.db(query).update(**values))
+
+# =============================================================================
+class Defaults(dict):
+    """ A row that is not made yet """
+
+    def __init__(self, table):
+        """
+            Args:
+                table: db.mails3_channel
+        """
+
+        super().__init__((field.name, field.default) for field in table)
+        self.update(status=CLOSED, salt="")
+
+    # -------------------------------------------------------------------------
+    def __getattr__(self, name):
+
+        return self[name]
 
 # END =========================================================================

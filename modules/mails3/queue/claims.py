@@ -45,14 +45,9 @@ class Claims:
         self.delivery = tables.delivery
         self.transitions = transitions
         self.channel = channel
+        self.route = None # query for the deliveries of one relay; None = all, see Relay
         # No delivery is put off for longer: jitter included
         self.horizon = timedelta(seconds = 2 * longest_wait_s + LONGEST_DELAY_S)
-
-    # -------------------------------------------------------------------------
-    def is_empty(self, queue, now):
-        """ Whether no delivery waits to be sent in a queue: one query, no write """
-
-        return self.db(self.waiting(queue, now)).isempty()
 
     # -------------------------------------------------------------------------
     def has_free(self, queue, now):
@@ -66,6 +61,12 @@ class Claims:
 
         return not self.db(self.waiting(NEW, now) & self._is_free(now) &
                            (self.delivery.priority <= URGENT)).isempty()
+
+    # -------------------------------------------------------------------------
+    def waiting_among(self, ids):
+        """ Those of some deliveries (list of their ids) that are new and wait to be sent """
+
+        return self._select(self.waiting(NEW, None) & self.delivery.id.belongs(ids), len(ids))
 
     # -------------------------------------------------------------------------
     def claim(self, queue, limit, now, until, lease, messages=inf, throttled_since=None):
@@ -243,6 +244,8 @@ class Claims:
 
         table = self.delivery
         waiting = (table.channel == self.channel) & (table.queue == queue)
+        if self.route is not None:
+            waiting &= self.route
         if queue == NEW:
             return waiting
         # Due beyond the horizon: the clock has been put back since

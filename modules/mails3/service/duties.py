@@ -152,11 +152,13 @@ class Duties:
 
         self._look_for_incidents()
         self.workers.remove_lost(now)
-        row = self.channel.row.read()
-        is_misconfigured = row.status == TRIPPED and row.cause == CONFIGURATION
+        rows = [relay.row.read() for relay in self.channel.relays]
+        is_misconfigured = any(row.status == TRIPPED and row.cause == CONFIGURATION
+                               for row in rows)
         self.max_age_s = MAX_AGE_SUSPENDED_S if is_misconfigured else MAX_AGE_S
         if self.purge is None and \
-           self.channel.limiter.begin_purge(row, now, self.hour() == PURGE_HOUR):
+           self.channel.relay.limiter.begin_purge(self.channel.row.read(), now,
+                                                  self.hour() == PURGE_HOUR):
             self.purge = self.channel.purge().batches()
         self.is_to_show = True
         self.db.commit()

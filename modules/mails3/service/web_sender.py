@@ -195,13 +195,15 @@ class Order:
             now = channel.shared_clock()
             if not channel.has_work(now(), is_patient=False):
                 return True
-            run = channel.worker(row=WorkerRow(mail.db, mail.site, WEB), now=now)
-            # The next run has the configuration of a newer request
-            run.sendings.max_s = run.message_time_s
-            run.work()
+            is_over = False
+            for run in channel.workers(row=WorkerRow(mail.db, mail.site, WEB), now=now):
+                # The next run has the configuration of a newer request
+                run.sendings.max_s = run.message_time_s
+                run.work()
+                is_over = run.is_over()
             Workers(mail.db, mail.site).remove_lost(now())
             Alerts(mail).run()
-            return not run.is_over()
+            return not is_over
 
 # =============================================================================
 class WebSender(threading.Thread):

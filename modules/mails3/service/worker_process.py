@@ -209,15 +209,16 @@ class WorkerProcess:
             return
         self.now = channel.shared_clock()
         self.tried.add(channel.name)
-        run = channel.worker(everything=is_thorough, row=self.row, now=self.now,
-                             clock=self.clock, sleep=self.sleep,
-                             control=lambda: self._control(channel))
-        self.run_time.begin(run)
-        try:
-            # A signal may have come before that
-            count = 0 if self.is_stopped else run.work()
-        finally:
-            self.run_time.end()
+        count = 0
+        for run in channel.workers(everything=is_thorough, row=self.row, now=self.now,
+                                   clock=self.clock, sleep=self.sleep,
+                                   control=lambda: self._control(channel)):
+            self.run_time.begin(run)
+            try:
+                # A signal may have come before that
+                count += 0 if self.is_stopped else run.work()
+            finally:
+                self.run_time.end()
         if count and self.idle_until < math.inf:
             self.idle_until = self.clock() + OTHERS_IDLE_S
         self.duties.note_run()

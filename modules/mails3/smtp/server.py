@@ -82,7 +82,7 @@ class Server:
                    ssl = over_ssl,
                    user = user,
                    password = password,
-                   hostname = settings.hostname,
+                   hostname = settings.hostname or None,
                    verify = verify,
                    cafile = cafile,
                    )

@@ -34,10 +34,10 @@ class EdenChannel(Channel):
         self.intake = Intake(self)
 
     # -------------------------------------------------------------------------
-    def transport(self):
+    def transport(self, relay_settings=None):
         """ As Channel.transport() """
 
-        return super().transport() if self.name == EMAIL \
+        return super().transport(relay_settings) if self.name == EMAIL \
             else ChannelTransport(self.mail, self.name)
 
     # -------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from typing import Optional
 from gluon import current
 
 from ...clock import utcnow
-from ...delivery.allowance import Allowance
 from ...delivery.direct import count_direct
 from ...replies import ConfigurationFailure, Throttled, TransientFailure
 from .web_api import send_by_web_api
@@ -138,8 +137,7 @@ def send_by(gateway, text, mail, timeout_s):
 def send_by_smtp(gateway, text, mail):
     """ Send a text as a mail, which counts for the limits of mails """
 
-    channel = mail.channel()
-    if not Allowance.at(channel, channel.row.read(), utcnow()).left():
+    if not mail.channel().relay.allowance(utcnow()).left():
         raise Throttled("A limit of mails is reached")
     is_sent = current.msg.send_sms_via_smtp(text.address, text.body, gateway.channel_id)
     if is_sent:

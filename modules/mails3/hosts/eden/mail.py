@@ -150,13 +150,14 @@ class EdenMail(MailS3):
             channel.retry()
             return
 
-        transport = None
+        options = {}
         if contact_method == EMAIL:
-            transport = EdenTransport(self, self.options.reply_timeout)
-        worker = channel.worker(everything=True, transport=transport, insist=True)
-        OperatorTransitions(channel.tables).retry_all(contact_method, worker.now())
+            options["transport"] = lambda relay: EdenTransport(self, self.options.reply_timeout,
+                                                               relay.settings)
+        OperatorTransitions(channel.tables).retry_all(contact_method, channel.shared_clock()())
         self.db.commit()
-        worker.drain()
+        for worker in channel.workers(everything=True, insist=True, **options):
+            worker.drain()
 
     # -------------------------------------------------------------------------
     # Administration

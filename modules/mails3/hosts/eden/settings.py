@@ -12,7 +12,8 @@ import os
 
 from gluon import current
 
-from ...settings import SETTINGS, complain_once, read_file
+from ...settings import SETTINGS
+from ...settings_file import complain_once, read_file
 
 __all__ = ("NO_SENDER", "configure", "given_settings", "settings_path")
 

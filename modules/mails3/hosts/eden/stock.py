@@ -68,7 +68,7 @@ def obstacle_of_site(mail):
 
     if not mail.configured("sender"):
         return "Eden sends no mail without a sender (settings.mail.sender)."
-    problems = [problem for problem in Status(mail, utcnow()).problems
+    problems = [problem for problem in Status(mail, utcnow()).holding
                 if problem.kind != "worker"]
     return "%s." % problems[0].title if problems else None
 

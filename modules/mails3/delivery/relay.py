@@ -1,0 +1,275 @@
+# -*- coding: utf-8 -*-
+
+"""
+    A relay: one of the mail servers by which a channel sends. Mostly there is
+    one, that of web2py's Mail; the site may set further ones, in the order in
+    which they are preferred.
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import re
+
+from datetime import timedelta
+from functools import cached_property, reduce
+from operator import or_
+
+from ..queue.channel_row import ChannelRow
+from ..queue.claims import Claims
+from ..settings import read_patterns
+from ..states import DEFERRED, NEW
+from .allowance import Allowance
+from .breaker import Breaker, is_paused, is_waiting
+from .limits import Limiter
+
+__all__ = ("Relay",)
+
+# Escapes in a pattern for LIKE
+LIKE_ESCAPE = "!"
+
+# How long a silent relay is waited for where another one takes the mail as well
+# (seconds): somebody who registers waits for this mail
+PATIENCE_S = 4
+
+# A run lasts so long if other mail waits for another relay
+TURN = timedelta(seconds=15)
+
+# =============================================================================
+class Relay:
+    """
+        What a run has to know of one relay
+
+        row, breaker, limiter: those of this relay; the first relay has the row
+                               of the channel
+        claims: the deliveries that may go by this relay now, see read_route()
+    """
+
+    def __init__(self, channel, settings=None):
+        """
+            Args:
+                channel: the Channel
+                settings: those of a further relay (see settings.py); None = the
+                          first one, with those of the channel
+        """
+
+        self.channel = channel
+        self.settings = settings
+        self.options = settings or channel.options
+        self.only_for = read_patterns(settings.only_for) if settings else []
+        if settings:
+            self.row = ChannelRow(channel.db, "%s relay %s" % (channel.row_name, settings.name),
+                                  channel.is_apart)
+            self.breaker = Breaker(self.row)
+        else:
+            self.row, self.breaker = channel.row, channel.breaker
+
+    # -------------------------------------------------------------------------
+    @property
+    def name(self):
+        """ Its name in the settings (str); None = the first relay """
+
+        return self.settings and self.settings.name
+
+    # -------------------------------------------------------------------------
+    @cached_property
+    def limiter(self):
+        """ The Limiter """
+
+        return Limiter(self.row, self.options)
+
+    # -------------------------------------------------------------------------
+    def transport(self):
+        """ A Transport """
+
+        return self.channel.transport(self.settings)
+
+    # -------------------------------------------------------------------------
+    @cached_property
+    def claims(self):
+        """ The Claims """
+
+        channel = self.channel
+        if not self.others:
+            return channel.claims
+        return Claims(channel.tables, channel.transitions, channel.name, self.options.longest_wait)
+
+    # -------------------------------------------------------------------------
+    def allowance(self, now):
+        """ What may be handed over at a time: the Allowance, as it is in the database """
+
+        return Allowance.at(self, self.row.read(), now)
+
+    # -------------------------------------------------------------------------
+    # The other relays
+    #
+    @cached_property
+    def others(self):
+        """ The other relays of the channel (list) """
+
+        return [relay for relay in self.channel.relays if relay.name != self.name]
+
+    # -------------------------------------------------------------------------
+    @property
+    def preferred(self):
+        """ The relays that are preferred to this one (list): see Channel.relays """
+
+        names = [relay.name for relay in self.channel.relays]
+        return self.channel.relays[:names.index(self.name)]
+
+    # -------------------------------------------------------------------------
+    def is_usable(self, now):
+        """ Whether mail may flow to this relay, or a probe is due (now: the time) """
+
+        return not is_waiting(self.row.read(), now)
+
+    # -------------------------------------------------------------------------
+    def is_paused(self, row, now):
+        """
+            Whether an admin has paused sending
+
+            Args:
+                row: as from self.row.read()
+                now: the time
+        """
+
+        return is_paused(self.channel.row.read() if self.settings else row, now)
+
+    # -------------------------------------------------------------------------
+    def has_stand_in(self, now):
+        """ Whether another relay takes the mail if this one does not (now: the time) """
+
+        return any(not relay.only_for and relay.is_usable(now) for relay in self.others)
+
+    # -------------------------------------------------------------------------
+    def patience_s(self, message_time_s, now):
+        """
+            How long a run waits for a session to open; after a failure also for the
+            messages in hand
+
+            Args:
+                message_time_s: what one message may take in all (seconds)
+                now: the time
+
+            Returns:
+                seconds; fewer where another relay takes the mail as well
+        """
+
+        return min(PATIENCE_S, message_time_s) if self.has_stand_in(now) else message_time_s
+
+    # -------------------------------------------------------------------------
+    # Which mail goes by this relay
+    #
+    def read_route(self, now):
+        """
+            Find out which mail may go by this relay now: not what a relay takes
+            that is preferred and usable
+
+            Args:
+                now: the time
+
+            Returns:
+                whether any mail may
+        """
+
+        if not self.others:
+            return True
+        taken = [relay.only_for for relay in self.preferred if relay.is_usable(now)]
+        if not all(taken):
+            return False
+        self.claims.route = self._route([pattern for patterns in taken for pattern in patterns])
+        return True
+
+    # -------------------------------------------------------------------------
+    def _route(self, taken):
+        """ Query for its deliveries (taken: patterns of the recipients that others take) """
+
+        tables = self.channel.tables
+        route = (tables.outbox.id == tables.delivery.outbox_id)
+        if self.only_for:
+            route &= self._matches(self.only_for)
+        if taken:
+            route &= ~self._matches(taken)
+        return route if self.only_for or taken else None
+
+    # -------------------------------------------------------------------------
+    def _matches(self, patterns):
+        """ Query for the rows of msg_outbox whose address matches one of some patterns """
+
+        return reduce(or_, (self.channel.tables.outbox.address.ilike(like_pattern(pattern),
+                                                                     escape=LIKE_ESCAPE)
+                            for pattern in patterns))
+
+    # -------------------------------------------------------------------------
+    def takes(self, address):
+        """ Whether a recipient's address (str) may go by this relay """
+
+        return not self.only_for or any(
+            re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), address.lower())
+            for pattern in self.only_for)
+
+    # -------------------------------------------------------------------------
+    def has_work(self, now, has_new, is_patient):
+        """
+            Whether a run would find something to send by this relay; no write
+
+            Args:
+                now: the time
+                has_new: whether there is new mail for any relay
+                is_patient: see Channel.has_work()
+        """
+
+        row = self.row.read()
+        if is_patient and (is_waiting(row, now) or self.is_paused(row, now)) or \
+           not Allowance.at(self, row, now).left() or not self.read_route(now):
+            return False
+        if has_new and (not self.others or not self.channel.claims.has_free(NEW, now) or
+                        self.claims.has_free(NEW, now)):
+            # What the host itself has put into msg_outbox is in no queue yet
+            return True
+        return self.claims.has_free(DEFERRED, now) and \
+            self.limiter.may_begin_retry_pass(row, now)
+
+    # -------------------------------------------------------------------------
+    def is_to_stop(self, now, began_on):
+        """
+            Whether this relay's run is to end: a relay that is preferred is usable
+            again, or mail waits that goes by another relay
+
+            Args:
+                now: the time
+                began_on: when the run began
+        """
+
+        if not self.others:
+            return False
+        is_long = now - began_on > TURN
+        return not self.read_route(now) or any(
+            relay.is_usable(now) and relay.read_route(now) and
+            (relay.claims.has_urgent(now) or is_long and relay.claims.has_free(NEW, now))
+            for relay in self.others)
+
+    # -------------------------------------------------------------------------
+    def waiting_among(self, ids, now):
+        """
+            New deliveries that may go by this relay now
+
+            Args:
+                ids: of deliveries
+                now: the time
+
+            Returns:
+                list of those ids that are among them
+        """
+
+        return self.claims.waiting_among(ids) if self.read_route(now) else []
+
+# -----------------------------------------------------------------------------
+def like_pattern(pattern):
+    """ A pattern of the settings as LIKE has it """
+
+    for character in (LIKE_ESCAPE, "%", "_"):
+        pattern = pattern.replace(character, LIKE_ESCAPE + character)
+    return pattern.replace("*", "%")
+
+# END =========================================================================

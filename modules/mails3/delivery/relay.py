@@ -30,7 +30,7 @@ LIKE_ESCAPE = "!"
 
 # How long a silent relay is waited for where another one takes the mail as well
 # (seconds): somebody who registers waits for this mail
-PATIENCE_S = 4
+PATIENCE_S = 3
 
 # A run lasts so long if other mail waits for another relay
 TURN = timedelta(seconds=15)

@@ -273,6 +273,28 @@ class TestInPlaceOfTheFirst:
         assert office.status(number) == SENT
         assert recipients_of(second) == [ANNE]
 
+    def test_a_retry_pass_is_not_spent_on_a_relay_that_gets_nothing(self, office):
+        """ While sending is suspended, no retry pass begins: it is there when mail may flow """
+
+        office.configure(retry_interval=300)
+        office.relay.answer("RCPT", "450 4.2.1 Later", times=1)
+        anne = office.queue(ANNE)
+        office.drain()
+        office.relay.stop()
+        office.queue(BOB)
+        office.drain()
+        office.db(office.db.mails3_delivery).update(due_on=utcnow() - timedelta(seconds=1))
+        office.db.commit()
+        office.retry()
+        assert office.state().retried_on is None
+
+        office.relay.start()
+        office.later(60)
+        office.drain()
+        office.retry()
+
+        assert office.status(anne) == SENT
+
 # =============================================================================
 class TestDirect:
     """ A mail that is sent directly goes by a relay that works """

@@ -71,7 +71,8 @@ class Claimer:
             return None
         for queue in self._order():
             if self.claims.has_free(queue, self.now()) and \
-               (queue == NEW or self._may_retry()) and self.permit.may_send():
+               (queue == NEW or self._may_retry()) and self.permit.may_send() and \
+               (queue == NEW or self._begins_retry_pass()):
                 return self._claim_from(queue)
         return None
 
@@ -88,14 +89,20 @@ class Claimer:
     def _may_retry(self):
         """ Whether a retry pass is under way, or may begin now """
 
-        limiter, now = self.limiter, self.now()
-        if not self.retries_left and self.passes_left:
-            row = self.relay.row.read()
-            # A pass that may send nothing would use up the next one's time
-            if limiter.may_begin_retry_pass(row, now) and \
-               Allowance.at(self.relay, row, now).left() and limiter.begin_retry_pass(now):
-                self.passes_left -= 1
-                self.retries_left = limiter.max_retries_per_pass
+        if self.retries_left or not self.passes_left:
+            return self.retries_left > 0
+        row, now = self.relay.row.read(), self.now()
+        # A pass that may send nothing would use up the next one's time
+        return self.limiter.may_begin_retry_pass(row, now) and \
+            bool(Allowance.at(self.relay, row, now).left())
+
+    # -------------------------------------------------------------------------
+    def _begins_retry_pass(self):
+        """ Begin a retry pass, unless one is under way; False if another worker is faster """
+
+        if not self.retries_left and self.limiter.begin_retry_pass(self.now()):
+            self.passes_left -= 1
+            self.retries_left = self.limiter.max_retries_per_pass
         return self.retries_left > 0
 
     # -------------------------------------------------------------------------

@@ -4,11 +4,14 @@
 
 import json
 
+from datetime import timedelta
+
 import pytest
 
 from support.office import attempts, named, users
 
-from mails3.delivery.limits import Limits
+from mails3.clock import utcnow
+from mails3.delivery.limits import Limits, seconds
 from mails3.delivery.pace import Pace
 from mails3.queue.workers import OTHER_CHANNELS, OWN, WorkerRow
 from mails3.states import SENT, UNSENT
@@ -155,6 +158,22 @@ class TestSessions:
         assert len(office.relay.mails) == 60
         assert pace(office).max_sessions in (1, 2)
 
+    @pytest.mark.parametrize("minutes_ago, messages", [(50, 4), (70, 5)])
+    def test_a_full_session_is_tried_again_with_more(self, office, minutes_ago, messages):
+        """ An hour after sessions were full, a session tries a quarter more, and no earlier """
+
+        takes_messages_per_session(office, 4, utcnow() - timedelta(minutes=minutes_ago))
+        office.configure(sessions=1)
+        office.queue(ANNE)
+        run(office)
+        assert pace(office).messages_per_session == messages
+
+        office.queue(*users(messages))
+        office.relay.clear()
+        run(office)
+
+        assert office.relay.connections == 1
+
     def test_a_worker_without_a_share_opens_no_session(self, office):
         """ Where the relay takes one session, and another worker has it, none is opened """
 
@@ -184,6 +203,14 @@ def takes_one_session(office):
     limits = Limits([], True, relay=office.mail.channel().transport().relay_name())
     limits.pace.note_too_many_sessions(1, 1, 1, 2)
     office.db(office.db.mails3_channel).update(pace = limits.dump(3))
+    office.db.commit()
+
+def takes_messages_per_session(office, messages, time):
+    """ It was learned at a time that the relay takes so many messages by one session """
+
+    limits = Limits([], True, relay=office.mail.channel().transport().relay_name())
+    limits.pace.messages_per_session, limits.pace.session_full_at = messages, seconds(time)
+    office.db(office.db.mails3_channel).update(pace = limits.dump(seconds(time)), pace_no = 1)
     office.db.commit()
 
 def another_worker(office, kind):

@@ -57,8 +57,7 @@ MAX_RATE, MIN_RATE = 1000, 1 / MAX_BACKOFF_S
 
 # After so long without a message that might have gone, the average counts anew (seconds)
 IDLE_S = 5
-# No wait is longer than that (seconds)
-FAR_S = 2 * MAX_BACKOFF_S
+FAR_S = 2 * MAX_BACKOFF_S # no wait is longer than that
 
 # After this time without a refusal, one more session is tried (seconds)
 MORE_SESSIONS_S = 60
@@ -86,6 +85,7 @@ class Pace:
     max_sessions: Optional[int] = None # the relay takes at a time, of all workers
     sessions_at: float = 0             # when that was learned
     messages_per_session: Optional[int] = None # the relay takes
+    session_full_at: float = 0         # when that was learned
     words: Optional[str] = None   # a refusal that is taken for "slower", see pace_learning.py
 
     # -------------------------------------------------------------------------

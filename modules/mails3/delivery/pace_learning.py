@@ -11,6 +11,7 @@ import re
 
 from datetime import timedelta
 from functools import partial
+from math import ceil
 
 from ..queue.statistics import sent_since
 from ..replies import RCPT, Throttled, TransientFailure
@@ -35,6 +36,10 @@ MAX_WORDS_CHARS = 200
 
 # The database may keep whole seconds only
 PRECISION_S = 1
+
+# After this time without a session that was full, a session tries so much more
+# (seconds); it costs a refusal if the relay's limit is a fixed one
+MORE_MESSAGES_S, MORE_MESSAGES_FACTOR = 3600, 1.25
 
 # -----------------------------------------------------------------------------
 def words_of(error):
@@ -89,6 +94,9 @@ class PaceLearning:
             self.accepted_since = self.accepted_since or began
             if self.pace.is_learned():
                 self._change(Pace.note_accepted, count=1, began=seconds(began), now=seconds(now))
+            if self.pace.messages_per_session and \
+               seconds(now) > self.pace.session_full_at + MORE_MESSAGES_S:
+                self._change(try_fuller_sessions, now=seconds(now))
         elif not throttled and self.pace.backoff_s:
             self._change(Pace.note_inconclusive)
         if throttled:
@@ -163,8 +171,7 @@ class PaceLearning:
     def note_session_full(self, messages):
         """ The relay takes so many messages by one session """
 
-        if messages != self.pace.messages_per_session:
-            self._change(note_session_full, messages=messages)
+        self._change(note_session_full, messages=messages, now=seconds(self.now()))
 
     # -------------------------------------------------------------------------
     def _note_throttled(self, error, delivery_id, usable, began, now):
@@ -213,9 +220,16 @@ def note_words(pace, words):
     pace.words = words
 
 # -----------------------------------------------------------------------------
-def note_session_full(pace, messages):
+def note_session_full(pace, messages, now):
     """ The relay takes so many messages per session """
 
-    pace.messages_per_session = max(messages, 1)
+    pace.messages_per_session, pace.session_full_at = max(messages, 1), now
+
+# -----------------------------------------------------------------------------
+def try_fuller_sessions(pace, now):
+    """ The relay may take more messages per session than was learned """
+
+    pace.messages_per_session = ceil(MORE_MESSAGES_FACTOR * pace.messages_per_session)
+    pace.session_full_at = now
 
 # END =========================================================================

@@ -48,6 +48,7 @@ class Permit:
         self.is_on_trial = False # by a new configuration, after one that has failed
         self.has_probe = False   # this run may probe, and has not done so
         self.noted_refusals = 0  # in a row, as the breaker knows
+        self.max_messages = None # by one session, as the transport knows
 
     # -------------------------------------------------------------------------
     def may_send(self):
@@ -57,9 +58,7 @@ class Permit:
         if self.relay.is_paused(row, now):
             return False
         self.allowance.read(row, self.transport.relay_name())
-        max_messages = self.allowance.limits.pace.messages_per_session
-        if max_messages:
-            self.transport.limit_sessions(max_messages)
+        self._limit_sessions(self.allowance.limits.pace.messages_per_session)
         self.is_tripped = row.status == TRIPPED
         self.is_on_trial = not self.is_tripped and bool(row.fingerprints)
         self.odd_messages.read(row)
@@ -75,6 +74,14 @@ class Permit:
             return True
         self.has_probe = self.has_probe or self.insist or self.breaker.probe(row, now)
         return self.has_probe
+
+    # -------------------------------------------------------------------------
+    def _limit_sessions(self, max_messages):
+        """ The relay takes so many messages by one session, as is known; None = any number """
+
+        if max_messages != self.max_messages:
+            self.max_messages = max_messages
+            self.transport.limit_sessions(max_messages)
 
     # -------------------------------------------------------------------------
     def read_limits(self):
@@ -112,8 +119,10 @@ class Permit:
                 self.pace_learning.note_opening(each, len(at_work))
             else:
                 self.pace_learning.weigh(each, len(at_work))
-        if self.transport.max_messages:
-            self.pace_learning.note_session_full(self.transport.max_messages)
+        if self.transport.max_messages != self.max_messages:
+            # A session was full
+            self.max_messages = self.transport.max_messages
+            self.pace_learning.note_session_full(self.max_messages)
         works, causes = self.odd_messages.weigh(finished)
         failures = [each.failure for each in finished
                     if each.failure and not isinstance(each.failure, Throttled) and

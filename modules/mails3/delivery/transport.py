@@ -86,7 +86,7 @@ class Transport:
                 envelope, within_s,
                 following and partial(self._next_envelope, session, following), final_within_s))
         finally:
-            if ours.max_messages < Session.MAX_MESSAGES:
+            if ours.max_messages < (self.max_messages or Session.MAX_MESSAGES):
                 self.limit_sessions(ours.max_messages)
 
     # -------------------------------------------------------------------------
@@ -186,11 +186,11 @@ class Transport:
 
     # -------------------------------------------------------------------------
     def limit_sessions(self, max_messages):
-        """ The relay takes so many messages by one session, or fewer, as far as is known """
+        """ The relay takes so many messages by one session; None = no limit is known """
 
-        self.max_messages = min(self.max_messages or max_messages, max_messages)
+        self.max_messages = max_messages
         for session in self.sessions:
-            session.max_messages = self.max_messages
+            session.max_messages = max_messages or Session.MAX_MESSAGES
 
     # -------------------------------------------------------------------------
     def close(self):

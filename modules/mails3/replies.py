@@ -25,7 +25,7 @@ __all__ = ("CONNECT", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BODY"
            "DeliveryError", "ChannelFailure", "ConfigurationFailure", "LoginRefused",
            "RelayUnavailable", "QuotaReached", "TransientFailure", "PermanentFailure",
            "InternalFailure", "TooManyRecipients", "Throttled", "WANTS_LESS",
-           "classify", "breaks_off", "concerns_the_site", "concerns_the_recipient",
+           "classify", "breaks_off", "concerns_the_site",
            )
 
 # MAIL with the sender that all mail shares
@@ -130,6 +130,11 @@ SENDER = "sender" # about the sender: the configured one, or one given in a call
 CLIENT = "client" # about the site, with any sender
 SITE = (
     # about  enhanced           words                                what it means
+    # Exchange Online, with 5.2.0 and 5.2.2, about the sender's own mailbox; Oracle
+    (CLIENT, r"", r"submission ?quota ?(was )?exceeded|messages sent per day reached",
+     QuotaReached),
+    (SENDER, r"", r"mailbox full; STOREDRV\.Submission|MapiExceptionLogonFailed",
+     ConfigurationFailure),
     # One mailbox, with any words (RFC 3463 3.3); not Exchange's 5.2.252
     (CLIENT, r"[45]\.2\.[0-4]", r"", None),
     # Quotas: they end by themselves
@@ -140,6 +145,7 @@ SITE = (
                   r"(exceeded|reached)", QuotaReached), # Google, IONOS, Exchange, SES
     (CLIENT, r"", r"exceeded (its|your|the|their) (daily|hourly|outmail|max\w*|sending)",
      QuotaReached),                                 # Exchange Online, cPanel, Prolateral
+    (CLIENT, r"", r"limit of \d+ (rcpts|recipients|messages) per", QuotaReached), # policy daemons
     # The site may not use this sender
     (SENDER, r"[45]\.1\.[78]",  r"", ConfigurationFailure), # RFC 3463 3.2; Postfix, Exchange, Zoho
     (SENDER, r"5\.7\.60|5\.2\.252", r"", ConfigurationFailure), # Exchange: send as
@@ -166,17 +172,6 @@ SITE = (
                   r"|not (yet )?activated)", ConfigurationFailure), # SES, SocketLabs, Brevo
     )
 
-# Refusals that are about one mailbox. Exim's "Unrouteable address" and
-# OpenSMTPD's "Invalid recipient" are not among them: when these servers are
-# configured wrongly, they say the same to all recipients.
-#
-RECIPIENT = re.compile(r"5\.1\.[1236](?!\d)" # RFC 3463 3.2: bad destination
-                       r"|5\.2\.[012](?![\d.])" # RFC 3463 3.3: disabled, full
-                       r"|5\.1\.10(?!\d)" # RFC 7505 4.2: takes no mail
-                       r"|(unknown|no such) (local )?(user|recipient|mailbox)"
-                       r"|(user|recipient|mailbox) (is )?(unknown|not found|does(n't| not) exist)",
-                       re.IGNORECASE)
-
 # -----------------------------------------------------------------------------
 # What a refusal means: the first row that fits phase, code and enhanced status
 # code (RFC 3463)
@@ -185,7 +180,7 @@ ANY = (CONNECT, EHLO, STARTTLS, AUTH, OWN_MAIL, MAIL, RCPT, DATA, BODY)
 MEANING = (
     # phase           code       enhanced        what it means
     (ANY,             "421",     "",             RelayUnavailable),     # RFC 5321 3.8: is closing
-    (ANY,             "4..",     r"4\.3\.[12]",  RelayUnavailable),     # RFC 3463 3.4: full, closed
+    (ANY,             "4..",     r"4\.3\.[125]", RelayUnavailable), # RFC 3463 3.4: full, closed, ...
     ((CONNECT, EHLO), "...",     "",             RelayUnavailable),     # RFC 5321 3.1, 4.2.1
     ((STARTTLS,),     "4..",     "",             RelayUnavailable),     # RFC 3207 4: not now
     ((STARTTLS,),     "5..",     "",             ConfigurationFailure), # RFC 3207 4: not here
@@ -283,18 +278,5 @@ def concerns_the_site(failure):
     """
 
     return isinstance(failure, (ConfigurationFailure, QuotaReached))
-
-# -----------------------------------------------------------------------------
-def concerns_the_recipient(error):
-    """
-        Whether the relay's own words say that the recipient does not exist:
-        such a refusal tells nothing about the site
-
-        Args:
-            error: the DeliveryError
-    """
-
-    return isinstance(error, PermanentFailure) and error.phase == RCPT and \
-        RECIPIENT.search(error.text) is not None
 
 # END =========================================================================

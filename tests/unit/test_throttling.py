@@ -157,7 +157,20 @@ OTHERS = [
     # Quotas, by day mostly: Amazon SES, Google, Exchange Online, Zoho, cPanel, Emailit, IONOS
     (BODY, "454 Throttling failure: Daily message quota exceeded.", QuotaReached),
     (BODY, "550 5.4.5 Daily SMTP relay limit exceeded for user", QuotaReached),
-    (BODY, "550 5.2.2 Submission quota exceeded", PermanentFailure),
+    (BODY, "550 5.2.2 Submission quota exceeded", QuotaReached),
+    (BODY, "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException; Failed to "
+           "process message due to a permanent exception", QuotaReached),
+    (BODY, "455 Maximum messages sent per day reached", QuotaReached),
+    (DATA, "550 5.7.1 <DATA>: Data command rejected: limit of 400 rcpts per 24 hours",
+     QuotaReached),
+    # The sender's own mailbox at Exchange Online, and not the recipient's
+    (BODY, "554 5.2.2 mailbox full; STOREDRV.Submission.Exception:QuotaExceededException",
+     ConfigurationFailure),
+    (BODY, "430 4.2.0 STOREDRV; mailbox logon failure; MapiExceptionLogonFailed",
+     ConfigurationFailure),
+    (RCPT, "552 5.2.2 mailbox full", PermanentFailure),
+    # Postfix cannot read its own configuration
+    (RCPT, "451 4.3.5 Server configuration error", RelayUnavailable),
     (BODY, "550 5.4.6 Unusual sending activity detected", QuotaReached),
     (RCPT, "550 Domain example.org has exceeded the max emails per hour (50/50 (100%)) allowed.",
      QuotaReached),

@@ -8,11 +8,24 @@
     @license: MIT
 """
 
+import re
+
 from ..policy import REFUSALS_IN_A_ROW, as_message_failure, is_in_doubt
-from ..replies import MAIL, RCPT, ChannelFailure, RelayUnavailable, Throttled, \
-                      concerns_the_recipient, concerns_the_site
+from ..replies import MAIL, RCPT, ChannelFailure, PermanentFailure, RelayUnavailable, \
+                      Throttled, concerns_the_site
 
 __all__ = ("OddMessages",)
+
+# Refusals that are about one mailbox. Exim's "Unrouteable address" and
+# OpenSMTPD's "Invalid recipient" are not among them: when these servers are
+# configured wrongly, they say the same to all recipients.
+#
+RECIPIENT = re.compile(r"5\.1\.[1236](?!\d)" # RFC 3463 3.2: bad destination
+                       r"|5\.2\.[012](?![\d.])" # RFC 3463 3.3: disabled, full
+                       r"|5\.1\.10(?!\d)" # RFC 7505 4.2: takes no mail
+                       r"|(unknown|no such) (local )?(user|recipient|mailbox)"
+                       r"|(user|recipient|mailbox) (is )?(unknown|not found|does(n't| not) exist)",
+                       re.IGNORECASE)
 
 # =============================================================================
 class OddMessages:
@@ -188,5 +201,18 @@ class OddMessages:
             return False
         return is_refuted or not concerns_site or \
             self.accepted_on is not None and delivery.put_back_on <= self.accepted_on
+
+# -----------------------------------------------------------------------------
+def concerns_the_recipient(error):
+    """
+        Whether the relay's own words say that the recipient does not exist:
+        such a refusal tells nothing about the site
+
+        Args:
+            error: the DeliveryError
+    """
+
+    return isinstance(error, PermanentFailure) and error.phase == RCPT and \
+        RECIPIENT.search(error.text) is not None
 
 # END =========================================================================

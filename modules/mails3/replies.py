@@ -180,7 +180,7 @@ ANY = (CONNECT, EHLO, STARTTLS, AUTH, OWN_MAIL, MAIL, RCPT, DATA, BODY)
 MEANING = (
     # phase           code       enhanced        what it means
     (ANY,             "421",     "",             RelayUnavailable),     # RFC 5321 3.8: is closing
-    (ANY,             "4..",     r"4\.3\.[125]", RelayUnavailable), # RFC 3463 3.4: full, closed, ...
+    (ANY,             "4..",     r"4\.3\.[125]", RelayUnavailable), # RFC 3463 3.4: full, closed
     ((CONNECT, EHLO), "...",     "",             RelayUnavailable),     # RFC 5321 3.1, 4.2.1
     ((STARTTLS,),     "4..",     "",             RelayUnavailable),     # RFC 3207 4: not now
     ((STARTTLS,),     "5..",     "",             ConfigurationFailure), # RFC 3207 4: not here

@@ -239,10 +239,7 @@ class TestStatus:
         assert Status(office.mail, now[0]).worker_list() == []
 
     def test_risky_settings_are_warned_of(self, office):
-        """
-            The status warns of an example sender, a login without TLS and an unverified
-            certificate
-        """
+        """ The status warns of an example sender, and of mail and a login without TLS """
 
         def warned(word, **settings):
             office.mail.settings.update(settings)
@@ -255,9 +252,10 @@ class TestStatus:
         assert not warned("encryption")
         assert warned("without encryption", server="mail.shelter.net:25", tls=False)
         assert warned("and the login", login="user:hush")
-        assert warned("gets the login", tls=True)
+        assert not warned("and the login", tls=True)
+        office.mail.settings.tls = False
         office.configure(verify_tls="yes")
-        assert not warned("gets the login")
+        assert not warned("and the login")
         assert warned("No sender", sender=None)
         assert warned("No mail server", server=None)
         report = str(status(office).as_dict())
@@ -320,7 +318,8 @@ class TestConfigCheck:
             steps = check_configuration(small_office.mail, ANNE)
 
             assert [step["phase"] for step in steps] == \
-                   ["connect", "EHLO", "STARTTLS", "EHLO", "AUTH", "MAIL", "RCPT", "RSET"]
+                   ["connect", "EHLO", "STARTTLS", "certificate", "EHLO", "AUTH", "MAIL", "RCPT",
+                    "RSET"]
             assert all(step["good"] for step in steps)
             assert relay.mails == [] and "hush" not in str(steps)
 

@@ -56,15 +56,15 @@ class ServerCertificate:
         """ The SSLContext of a server that has it (oldest: as for SSLContext.minimum_version) """
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # Also with what is not safe any more
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
         context.load_cert_chain(self.file(self.chain, self.key))
         if oldest:
-            context.set_ciphers("ALL:@SECLEVEL=0")
             context.minimum_version = context.maximum_version = oldest
         return context
 
 # -----------------------------------------------------------------------------
-def certificate(*hosts, by=None, days=(-1, 30), name=None, is_authority=False, hash=None,
-                key=None):
+def certificate(*hosts, by=None, days=(-1, 30), name=None, is_authority=False, key=None):
     """
         Make a certificate
 
@@ -74,7 +74,6 @@ def certificate(*hosts, by=None, days=(-1, 30), name=None, is_authority=False, h
             days: when it begins and ends, from now
             name: its common name; None = its first host
             is_authority: whether it may sign others
-            hash: of the signature
             key: its private key; None = a new one
 
         Returns:
@@ -96,8 +95,7 @@ def certificate(*hosts, by=None, days=(-1, 30), name=None, is_authority=False, h
     if hosts:
         builder = builder.add_extension(x509.SubjectAlternativeName(map(alternative, hosts)),
                                         critical=False)
-    return ServerCertificate(builder.sign(by.signing_key if by else key,
-                                          hash or hashes.SHA256()), key)
+    return ServerCertificate(builder.sign(by.signing_key if by else key, hashes.SHA256()), key)
 
 # -----------------------------------------------------------------------------
 def alternative(host):

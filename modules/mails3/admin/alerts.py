@@ -33,7 +33,11 @@ IN_STATUS = {"is_in_status": True}
 # not an incident: an admin wants it.
 INCIDENTS = {"worker": "The waiting mail is being sent",
              "suspended": "Sending is not suspended any more",
+             "certificate": "The certificate of the mail server is no problem any more",
              }
+
+# The worker that trips the breaker logs "suspended" itself
+LOGGED_HERE = ("worker", "certificate")
 
 # The longest time that a hook may take; the wait before a failed hook is called again
 HOOK_TIMEOUT_S = 10
@@ -75,7 +79,7 @@ class Alerts:
         """
 
         now = self.now()
-        problems = {problem.kind: problem for problem in Status(self.mail, now).problems}
+        problems = {problem.kind: problem for problem in Status(self.mail, now).incidents}
         for kind in INCIDENTS:
             self._note(kind, problems.get(kind), now)
 
@@ -96,7 +100,8 @@ class Alerts:
         if row.is_active == bool(problem):
             if problem and row.reason != reason:
                 self.db(table.name == name).update(reason=reason)
-                if kind == "worker" and not (row.reason or "").startswith(problem.title):
+                if kind == "certificate" or \
+                   kind == "worker" and not (row.reason or "").startswith(problem.title):
                     # One incident has followed another: the cause is new
                     log.error("%s", reason, extra=IN_STATUS)
             return
@@ -106,8 +111,7 @@ class Alerts:
         if problem:
             changes["reason"] = reason
         if self.db((table.name == name) &
-                   (table.is_active == row.is_active)).update(**changes) and kind == "worker":
-            # The worker that trips the breaker logs "suspended" itself
+                   (table.is_active == row.is_active)).update(**changes) and kind in LOGGED_HERE:
             if problem:
                 log.error("%s", reason, extra=IN_STATUS)
             else:

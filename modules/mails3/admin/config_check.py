@@ -13,6 +13,7 @@ from ..replies import RCPT, WANTS_LESS, ChannelFailure, ConfigurationFailure, De
                       Throttled
 from ..smtp.session import Session
 from ..smtp.trial import try_envelope
+from ..smtp.verification import forget
 
 __all__ = ("check_configuration", "refuses_recipient", "works")
 
@@ -47,6 +48,7 @@ def check_configuration(mail, recipient=None):
     try:
         sender = sender_of(settings)
         server = Configuration(mail).server()
+        forget(server)
         session = Session(server, min(MAX_REPLY_S, options.reply_timeout),
                           observe = lambda reply, error, seconds: steps.append(
                               step_of(reply.phase, reply.code, reply.text, error, seconds)))

@@ -12,8 +12,10 @@ import re
 from ..message.address import BadInput, address_of
 from ..replies import ConfigurationFailure
 from ..delivery.configuration import Configuration, is_native
+from ..delivery.known_certificate import KnownCertificate
+from ..smtp.tls import WARN, YES
 
-__all__ = ("configuration_in_use", "configuration_warnings", "server_of")
+__all__ = ("configuration_in_use", "configuration_warnings", "server_of", "unverified_certificate")
 
 # Domains for examples, which nobody has (RFC 2606). The example of web2py's own
 # scaffolding app is you@gmail.com.
@@ -22,15 +24,14 @@ EXAMPLE_DOMAIN = re.compile(
                     re.IGNORECASE)
 EXAMPLE_ADDRESS = "you@gmail.com"
 
-LOOPBACK = re.compile(r"localhost|127\.[\d.]+|::1", re.IGNORECASE)
-
 # -----------------------------------------------------------------------------
-def configuration_in_use(mail):
+def configuration_in_use(mail, row):
     """
         The configuration as this request or command has it, without secrets
 
         Args:
             mail: the MailS3
+            row: of mails3_channel, of the EMAIL channel
 
         Returns:
             list of tuples (name, value)
@@ -46,14 +47,52 @@ def configuration_in_use(mail):
     except ConfigurationFailure as error:
         return [("Mail server", str(error))] + sender
 
-    encryption = "from the first byte (SSL)" if server.ssl else \
-                 "STARTTLS" if server.starttls else "none"
-    if encryption != "none":
-        encryption += ", certificate %s" % ("verified" if server.verify else "not verified")
-    return [("Mail server", "%s:%s" % (server.host, server.port)),
-            ("Encryption", encryption),
-            ("Login", "yes" if server.user is not None else "none"),
+    has_login = server.user is not None
+    return [("Mail server", server.address),
+            ("Encryption", "from the first byte (SSL)" if server.ssl else
+             "STARTTLS" if server.starttls else
+             "STARTTLS, if the mail server offers it" if has_login else "none"),
+            *([("Certificate", certificate_state(server, row))]
+              if server.ssl or server.starttls or has_login else []),
+            ("Login", "yes" if has_login else "none"),
             ] + sender
+
+# -----------------------------------------------------------------------------
+def certificate_state(server, row):
+    """ Whether the certificate of the Server is verified, in a few words """
+
+    known = KnownCertificate.load(row.certificate, server.address)
+    if server.tls.pins:
+        return "pinned: no mail goes to another one"
+    if server.tls.verify == YES:
+        return "verified, or no mail goes out"
+    if known and server.tls.verify == WARN:
+        return "verified" if known.is_verified else "not verified"
+    return "not verified" if server.is_local or server.tls.verify != WARN else "not seen yet"
+
+# -----------------------------------------------------------------------------
+def unverified_certificate(mail, row):
+    """
+        What an admin is told of a certificate that could not be verified
+
+        Args:
+            mail: the MailS3
+            row: of mails3_channel, of the EMAIL channel
+
+        Returns:
+            tuple (title, detail); None = nothing is known to be wrong
+    """
+
+    if is_native(mail.settings):
+        return None
+    try:
+        server = Configuration(mail).server()
+    except ConfigurationFailure:
+        return None
+    known = KnownCertificate.load(row.certificate, server.address)
+    if not known or not known.is_told or server.tls.verify != WARN or server.tls.pins:
+        return None
+    return "The certificate of %s is not verified" % server.host, known.text
 
 # -----------------------------------------------------------------------------
 def server_of(mail, salt, fingerprints):
@@ -74,16 +113,16 @@ def server_of(mail, salt, fingerprints):
         server = configuration.server()
     except ConfigurationFailure:
         return None
-    return "%s:%s" % (server.host, server.port) \
-        if configuration.fingerprint(salt) in fingerprints else None
+    return server.address if configuration.fingerprint(salt) in fingerprints else None
 
 # -----------------------------------------------------------------------------
-def configuration_warnings(mail):
+def configuration_warnings(mail, row):
     """
         What will or may go wrong with the configuration
 
         Args:
             mail: the MailS3
+            row: of mails3_channel, of the EMAIL channel
 
         Returns:
             list of sentences (str)
@@ -111,21 +150,21 @@ def configuration_warnings(mail):
         warnings.extend(server_warnings(Configuration(mail).server()))
     except ConfigurationFailure as error:
         warnings.append("%s: no mail can be sent." % error)
+    unverified = unverified_certificate(mail, row)
+    if unverified:
+        warnings.append("%s: %s." % unverified)
     return warnings
 
 # -----------------------------------------------------------------------------
 def server_warnings(server):
     """ What others may read on the way to the Server (yields sentences) """
 
-    if LOOPBACK.fullmatch(server.host):
+    if server.is_local or server.ssl or server.starttls:
         return
-    has_login = server.user is not None
-    if not (server.ssl or server.starttls):
-        yield "Mail%s goes to %s without encryption (TLS)." % \
-              (" and the login" if has_login else "", server.host)
-    elif not server.verify:
-        yield "The certificate of %s is not verified: a server that pretends to be it " \
-              "gets the %s (verify_tls = yes)." % (server.host,
-                                                   "login" if has_login else "mail")
+    if server.user is None:
+        yield "Mail goes to %s without encryption (TLS)." % server.host
+    elif server.tls.verify != YES:
+        yield "Mail and the login go to %s without encryption (TLS) if it offers no STARTTLS: " \
+              "set mail.settings.tls = True." % server.host
 
 # END =========================================================================

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from typing import Optional
 
 from ..delivery.breaker import CONFIGURATION, TRIPPED, is_paused
+from .configuration import unverified_certificate
 from .times import stamp, stamp_s
 
-__all__ = ("FLOWING", "WAITING", "BROKEN", "Problem", "problems_of")
+__all__ = ("FLOWING", "WAITING", "BROKEN", "Problem", "problems_of", "unverified")
 
 # The exit status of "status", for monitors
 FLOWING = 0
@@ -25,10 +26,10 @@ BROKEN = 2  # until somebody repairs it
 # =============================================================================
 @dataclass(frozen = True)
 class Problem:
-    """ Why mail is not going out """
+    """ Why mail is not going out, or goes out in another way than it should """
 
-    kind: str                 # "paused", "suspended" or "worker"
-    level: int                # WAITING or BROKEN
+    kind: str                 # "paused", "suspended", "worker" or "certificate"
+    level: int                # FLOWING, WAITING or BROKEN
     title: str
     detail: str
     since: Optional[datetime] = None # UTC
@@ -86,6 +87,16 @@ def paused(status):
             else "until somebody resumes it"
     return Problem("paused", WAITING, "Sending is paused",
                    "%sBy %s, %s." % (reason, row.paused_by, until), row.paused_on)
+
+# -----------------------------------------------------------------------------
+def unverified(status):
+    """ The certificate of the mail server could not be verified; mail goes out all the same """
+
+    found = unverified_certificate(status.mail, status.channel_row)
+    if not found:
+        return None
+    title, detail = found
+    return Problem("certificate", FLOWING, title, "%s%s." % (detail[:1].upper(), detail[1:]))
 
 # -----------------------------------------------------------------------------
 def suspended(status):

@@ -17,7 +17,7 @@ from ..delivery.allowance import Allowance
 from ..delivery.breaker import TRIPPED, fingerprints_of
 from .configuration import configuration_in_use, configuration_warnings, server_of
 from .limits_report import LimitsReport
-from .problems import BROKEN, FLOWING, WAITING, problems_of
+from .problems import BROKEN, FLOWING, WAITING, problems_of, unverified
 from .times import stamp
 from .worker_list import worker_list
 
@@ -191,13 +191,20 @@ class Status:
     def configuration(self):
         """ The configuration in use, without secrets: list of tuples (name, value) """
 
-        return configuration_in_use(self.mail)
+        return configuration_in_use(self.mail, self.channel_row)
 
     # -------------------------------------------------------------------------
     def warnings(self):
         """ What will or may go wrong, beside the problems (list of sentences) """
 
-        return configuration_warnings(self.mail)
+        return configuration_warnings(self.mail, self.channel_row)
+
+    # -------------------------------------------------------------------------
+    @property
+    def incidents(self):
+        """ The problems, and what is told once although mail goes out (list of Problem) """
+
+        return self.problems + [problem for problem in [unverified(self)] if problem]
 
     # -------------------------------------------------------------------------
     def as_dict(self):

@@ -12,6 +12,7 @@ from hashlib import sha256
 from ..message.address import BadInput, read_mailbox
 from ..replies import ConfigurationFailure
 from ..smtp.server import Server
+from ..smtp.tls import TLS
 
 __all__ = ("Configuration", "is_native")
 
@@ -40,11 +41,7 @@ class Configuration:
     def server(self):
         """ The Server; raises ConfigurationFailure if none is configured """
 
-        options = self.mail.options
-        return Server.read(self.mail.settings,
-                           verify = options.verify_tls,
-                           cafile = options.cafile or None,
-                           )
+        return Server.read(self.mail.settings, TLS.read(self.mail.options))
 
     # -------------------------------------------------------------------------
     def sender_of(self, message):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ..message.stored import Message
 from ..queue.database import has_written, own_connection, savepoint
 from ..replies import TransientFailure
+from ..settings import complain_once
 from ..smtp.waits import run
 from ..states import brief
 from .allowance import Allowance
@@ -56,6 +57,9 @@ def send_directly(mail, direct, timeout_s, remote_server=None):
     transport = Transport(mail, timeout_s, remote_server)
     try:
         outcome = run(transport.sending(0, direct, DIRECT_REPLIES * timeout_s))
+        for relay, finding in transport.findings():
+            if finding.is_told:
+                complain_once("The certificate of %s is not verified: %s." % (relay, finding.text))
     finally:
         transport.close()
     for address in direct.recipients:

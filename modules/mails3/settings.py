@@ -73,8 +73,8 @@ SETTINGS = tuple(Setting(*setting) for setting in (
     ("in_doubt", "resend", "resend or hold",
      "What happens to a message if its worker died while sending it"),
     ("verify_tls", "warn", "warn, yes or no",
-     "What happens if the certificate of the mail server can't be verified: mail goes out, and the "
-     "admin is told; or it waits; no = nothing is verified, and nobody told"),
+     "If the certificate of the mail server can't be verified: warn = mail goes out, and the "
+     "admin is told; yes = mail waits. no = nothing is verified"),
     ("cafile", "", "path",
      "A PEM file of the authorities to trust; empty = those of the system"),
     ("tls_fingerprint", "", "SHA-256, ...",

@@ -85,7 +85,7 @@ class TestTold:
 
         assert office.status(number) == SENT
         warning, = told(office)
-        assert warning.startswith("%s: it is self-signed (mail.shelter.net (Shelter), by itself, "
+        assert warning.startswith("%s: it is self-signed (mail.shelter.net of Shelter, by itself, "
                                   "until 20" % NOT_VERIFIED)
         assert "SHA-256" in warning and "tls_fingerprint" in warning and "verify_tls" in warning
         assert shown(office) == "not verified"
@@ -155,7 +155,8 @@ class TestAlert:
         verification.REMEMBERED.clear()
         send_by(office, self_signed)
         Alerts(office.mail).run()
-        assert caplog.messages[1:] == ["The certificate of the mail server is no problem any more."]
+        assert caplog.messages[1:] == \
+               ["The certificate of the mail server is not warned of any more."]
 
     def test_another_bad_certificate_is_told_as_well(self, small_office, self_signed, caplog):
         """ When another certificate is not verified either, that is told """
@@ -272,7 +273,7 @@ class TestCheck:
             steps, (words,) = self.steps(small_office, relay, cafile=authority().file())
 
         assert ("certificate", True) in steps
-        assert words.startswith("verified: mail.shelter.net (Shelter), by Shelter CA (Shelter), "
+        assert words.startswith("verified: mail.shelter.net of Shelter, by Shelter CA of Shelter, "
                                 "until 20")
 
     def test_a_bad_one_is_told_and_the_check_goes_on(self, small_office, self_signed):

@@ -8,7 +8,6 @@ from email import message_from_bytes
 from email.policy import default
 
 import pytest
-import trustme
 
 from support.server_app import app_of, wanted
 from support.site import eventually
@@ -34,21 +33,6 @@ def office(server, tmp_path):
     office = app_of(server, tmp_path)
     yield office
     office.close()
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    """ Makes certificates (chain, key) for a host; the path of its own """
-
-    path = tmp_path_factory.mktemp("authority") / "ca.pem"
-    ca = trustme.CA()
-    ca.cert_pem.write_to_path(str(path))
-
-    def certificate(host="127.0.0.1"):
-        made = ca.issue_cert(host)
-        return (b"".join(pem.bytes() for pem in made.cert_chain_pems),
-                made.private_key_pem.bytes())
-
-    return certificate, str(path)
 
 # -----------------------------------------------------------------------------
 def addresses(users):
@@ -433,48 +417,5 @@ class TestRefusal:
         office.queue(*["user%02d@elsewhere.example" % number for number in range(20)])
 
         assert_waits_for_the_configuration(office)
-
-# =============================================================================
-class TestTLS:
-    """ A certificate of a private authority """
-
-    def test_a_certificate_is_verified_if_that_is_set(self, server, office, authority):
-        """
-            With verify_tls a certificate needs a known authority, without it any certificate is
-            accepted
-        """
-
-        certificate, ca = authority
-        server.run(certificate=certificate())
-        office.mail.settings.tls = True
-
-        anne = office.queue(ANNE)
-        office.drain(verify_tls="yes")
-        assert (office.status(anne), office.state().cause) == (UNSENT, "configuration")
-
-        office.drain(verify_tls="yes", cafile=ca)
-        assert office.status(anne) == (SENT if server.speaks_tls else UNSENT)
-
-        again = office.queue(ANNE)
-        office.drain(verify_tls="no", cafile="")
-        # What should be encrypted is never sent in clear
-        assert office.status(again) == (SENT if server.speaks_tls else UNSENT)
-
-    def test_a_certificate_of_another_host_is_refused(self, server, office, authority):
-        """
-            With verify_tls the certificate of another host is refused, although its authority
-            is known
-        """
-
-        certificate, ca = authority
-        server.run(certificate=certificate("another.example.org"))
-        office.mail.settings.tls = True
-
-        anne = office.queue(ANNE)
-        office.drain(verify_tls="yes", cafile=ca)
-        assert (office.status(anne), office.state().cause) == (UNSENT, "configuration")
-
-        office.drain(verify_tls="no")
-        assert office.status(anne) == (SENT if server.speaks_tls else UNSENT)
 
 # END =========================================================================

@@ -25,8 +25,8 @@ class TestCertificate:
 
         read = Certificate.read(made.der)
 
-        assert read.subject == "mail.shelter.net (Shelter)"
-        assert read.issuer == "Shelter CA (Shelter)"
+        assert read.subject == "mail.shelter.net of Shelter"
+        assert read.issuer == "Shelter CA of Shelter"
         assert read.names == ("mail.shelter.net", "192.0.2.1", "2001:db8::25")
         assert read.fingerprint == made.fingerprint
         assert not read.is_self_issued
@@ -44,7 +44,7 @@ class TestCertificate:
         """ A common name that is not ASCII is read """
 
         assert Certificate.read(certificate(name="Flüchtlingshilfe 難民").der).subject == \
-               "Flüchtlingshilfe 難民 (Shelter)"
+               "Flüchtlingshilfe 難民 of Shelter"
 
     def test_a_name_does_not_steer_a_terminal(self):
         """ Control characters in a name are not kept, and a long name is cut """

@@ -88,7 +88,7 @@ class TestWarn:
         with relay_with(certificate(HOST, by=authority(), days=(-1, 30)), kind) as relay:
             finding = found(ours(relay, TLS(cafile=own())))
 
-            assert str(finding).startswith("verified: mail.shelter.net (Shelter), by Shelter CA")
+            assert str(finding).startswith("verified: mail.shelter.net of Shelter, by Shelter CA")
             assert (relay.connections, len(relay.mails), finding.is_told) == (1, 1, False)
 
     @kinds

@@ -33,7 +33,7 @@ IN_STATUS = {"is_in_status": True}
 # not an incident: an admin wants it.
 INCIDENTS = {"worker": "The waiting mail is being sent",
              "suspended": "Sending is not suspended any more",
-             "certificate": "The certificate of the mail server is no problem any more",
+             "certificate": "The certificate of the mail server is not warned of any more",
              }
 
 # The worker that trips the breaker logs "suspended" itself

@@ -66,7 +66,7 @@ class Certificate:
 
     # -------------------------------------------------------------------------
     def __str__(self):
-        """ Whose it is, in words: "mail.shelter.net, by R11 (Let's Encrypt), until 2027-01-31" """
+        """ Whose it is, in words: "mail.shelter.net, by R11 of Let's Encrypt, until 2027-01-31" """
 
         return "%s, by %s, until %s" % (
             self.subject or ", ".join(self.names[:1]) or "no name",
@@ -146,12 +146,12 @@ def attributes(name):
 
 # -----------------------------------------------------------------------------
 def name_of(name):
-    """ A name in words: "R11 (Let's Encrypt)" """
+    """ A name in words: "R11 of Let's Encrypt" """
 
     found = attributes(name)
     known = [found[identifier] for identifier in (COMMON_NAME, ORGANISATION) if identifier in found]
     if len(known) == 2 and known[0] != known[1]:
-        return "%s (%s)" % tuple(known)
+        return "%s of %s" % tuple(known)
     return known[0] if known else None
 
 # -----------------------------------------------------------------------------

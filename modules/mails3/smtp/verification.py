@@ -42,6 +42,13 @@ REMEMBERED = {}
 # The authorities that the machine knows may change (seconds)
 REMEMBER_S = 3600
 
+# What to do about a certificate that is not verified, by verify_tls
+WAY_OUT = {WARN: "set tls_fingerprint to that; or have it repaired, and set verify_tls = yes (with "
+                 "cafile, if its authority is a private one)",
+           YES: "set tls_fingerprint to that; or have it repaired; or set cafile, if its authority "
+                "is a private one",
+           }
+
 # How many names of a certificate are told
 MAX_NAMES = 3
 
@@ -72,9 +79,7 @@ class Finding:
             return str(self.certificate)
         if not self.is_wanted:
             return "%s (%s)" % (self.reason, self.certificate)
-        return "%s (%s, SHA-256 %s). If it is the right one, set tls_fingerprint to that; or " \
-               "repair it, and set verify_tls = yes (for a private authority with cafile)" % \
-               (self.reason, self.certificate, self.certificate.fingerprint)
+        return told(self.reason, self.certificate, WAY_OUT[WARN])
 
     # -------------------------------------------------------------------------
     def __str__(self):
@@ -155,7 +160,8 @@ class Verification:
             reason = reason_of(*self.refusal, certificate, self.server.host)
             finding = Finding(certificate, reason, address=address)
             if self.tls.verify == YES:
-                raise ConfigurationFailure(str(finding))
+                raise ConfigurationFailure("not verified: %s" %
+                                           told(reason, certificate, WAY_OUT[YES]))
             self._remember(finding)
             return finding
         if certificate.fingerprint in self.known:
@@ -169,9 +175,8 @@ class Verification:
         """ Compare the certificate with the pins; as judge() """
 
         if certificate.fingerprint not in self.tls.pins:
-            raise ConfigurationFailure(
-                "not the one of tls_fingerprint (%s, SHA-256 %s). If it is the right one, add that "
-                "to tls_fingerprint" % (certificate, certificate.fingerprint))
+            raise ConfigurationFailure(told("not the one of tls_fingerprint", certificate,
+                                            "add that to tls_fingerprint"))
         return Finding(certificate, is_pinned=True, address=address)
 
     # -------------------------------------------------------------------------
@@ -180,6 +185,13 @@ class Verification:
 
         known = {**self.known, finding.certificate.fingerprint: finding.reason}
         REMEMBERED[self.key] = self.since, known
+
+# -----------------------------------------------------------------------------
+def told(reason, certificate, way_out):
+    """ What people are told about a certificate that is not as it should be """
+
+    return "%s (%s, SHA-256 %s). If it is the right one, %s" % \
+           (reason, certificate, certificate.fingerprint, way_out)
 
 # -----------------------------------------------------------------------------
 def reason_of(code, words, certificate, host):

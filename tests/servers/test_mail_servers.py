@@ -9,6 +9,7 @@ from email.policy import default
 
 import pytest
 
+from support.certificates import authority, certificate
 from support.server_app import app_of, wanted
 from support.site import eventually
 from support.mail_servers import DOMAIN, USERS, Exim, OpenSMTPD, Postfix
@@ -35,6 +36,12 @@ def office(server, tmp_path):
     office.close()
 
 # -----------------------------------------------------------------------------
+def own_certificate():
+    """ A certificate for this machine: (chain, key) """
+
+    made = certificate("127.0.0.1", by=authority())
+    return made.chain, made.key
+
 def addresses(users):
     """ The addresses of users """
 
@@ -325,14 +332,13 @@ class TestRefusal:
         assert statuses(office) == {user: SENT if status == UNSENT else status
                                     for user, status in zip(USERS[2:32], found)}
 
-    def test_a_refused_login_is_tried_once(self, server, office, authority):
+    def test_a_refused_login_is_tried_once(self, server, office):
         """
             A refused login is tried once, and all mail leaves when no login is required any
             more
         """
 
-        certificate, _ = authority
-        server.run(asks_for_login=True, certificate=certificate())
+        server.run(asks_for_login=True, certificate=own_certificate())
         settings = office.mail.settings
         settings.login, settings.tls = "shelter:not-the-password", True
         office.queue(*addresses(USERS[2:7]))
@@ -352,11 +358,10 @@ class TestRefusal:
         office.drain()
         assert set(statuses(office).values()) == {SENT}
 
-    def test_mail_waits_while_the_login_is_missing(self, server, office, authority):
+    def test_mail_waits_while_the_login_is_missing(self, server, office):
         """ Mail waits without an attempt while a required login is missing """
 
-        certificate, _ = authority
-        server.run(asks_for_login=True, certificate=certificate())
+        server.run(asks_for_login=True, certificate=own_certificate())
         office.queue(*addresses(USERS[2:22]))
 
         assert_waits_for_the_configuration(office)

@@ -5,8 +5,6 @@
 import json
 import logging
 
-from datetime import datetime, timedelta
-
 import pytest
 
 from support.certificates import HOST, authority, certificate, resolve_here
@@ -17,7 +15,6 @@ from mails3.admin.config_check import check_configuration
 from mails3.admin.printing import status_lines
 from mails3.admin.status import FLOWING, Status
 from mails3.clock import utcnow
-from mails3.delivery.known_certificate import KnownCertificate
 from mails3.smtp import verification
 from mails3.states import SENT, UNSENT
 
@@ -60,11 +57,6 @@ def told(office):
     office.db.commit()
     return [warning for warning in Status(office.mail, utcnow()).warnings()
             if "certificate" in warning]
-
-def hours_later(hours):
-    """ The time, so many hours after a certificate was met """
-
-    return datetime(2026, 11, 27, 10) + timedelta(hours=hours)
 
 def shown(office):
     """ What the status prints about the certificate, beside warnings """
@@ -218,39 +210,6 @@ class TestEnforced:
 
         assert office.status(number) == SENT
         assert shown(office) == "pinned: no mail goes to another one"
-
-# =============================================================================
-class TestSeveralMachines:
-    """ The name of a relay may have several machines, and one has a bad certificate """
-
-    def finding(self, **values):
-        """ What a session has found out, by default about a bad certificate """
-
-        return KnownCertificate(**{**dict(relay="x:25", is_verified=False, is_told=True,
-                                          text="bad", fingerprint="AB", address="192.0.2.1",
-                                          seen_on="2026-11-27T10:00:00"), **values})
-
-    @pytest.mark.parametrize("hours, newer, is_outdated", [
-        (1.5, {"address": "192.0.2.2"}, False),
-        (0.5, {"address": "192.0.2.1"}, True),
-        (0.5, {"address": "192.0.2.2", "fingerprint": "AB"}, True),
-        (25, {"address": "192.0.2.2"}, True),
-        ])
-    def test_a_good_machine_does_not_hide_a_bad_one(self, hours, newer, is_outdated):
-        """ The warning ends when that machine is repaired, or was not met for a day """
-
-        bad, now = self.finding(), hours_later(hours)
-        good = self.finding(**{**dict(is_verified=True, is_told=False, fingerprint="CD"), **newer})
-
-        assert bad.is_outdated(good, now) == is_outdated
-
-    @pytest.mark.parametrize("hours, is_outdated", [(0.5, False), (1.5, True), (-1, True)])
-    def test_a_bad_one_is_noted_each_hour(self, hours, is_outdated):
-        """ That a bad certificate is still met is written once per hour """
-
-        again = self.finding(seen_on="2026-11-27T11:00:00")
-
-        assert self.finding().is_outdated(again, hours_later(hours)) == is_outdated
 
 # =============================================================================
 class TestCheck:

@@ -159,6 +159,13 @@ class TestPorts:
             with pytest.raises(RelayUnavailable):
                 Session(Server("127.0.0.1", port), 0.5).open(1)
 
+    def test_a_silent_handshake_is_told_in_words(self):
+        """ With ssl, a relay that does not answer to the handshake is said not to """
+
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            with pytest.raises(RelayUnavailable, match="handshake timed out"):
+                Session(Server(*silent.getsockname(), ssl=True), 0.3).open(1)
+
     @pytest.mark.parametrize("reply", ["530 5.7.0 Must issue a STARTTLS command first",
                                        "538 5.7.11 Encryption required",
                                        "530 A SSL/TLS-connection is required for authentication",

@@ -48,20 +48,20 @@ def configuration_in_use(mail, row):
         return [("Mail server", str(error))] + sender
 
     has_login = server.user is not None
+    known = KnownCertificate.load(row.certificate, server.address)
+    has_certificate = server.ssl or server.starttls or has_login and known
     return [("Mail server", server.address),
             ("Encryption", "from the first byte (SSL)" if server.ssl else
              "STARTTLS" if server.starttls else
              "STARTTLS, if the mail server offers it" if has_login else "none"),
-            *([("Certificate", certificate_state(server, row))]
-              if server.ssl or server.starttls or has_login else []),
+            *([("Certificate", certificate_state(server, known))] if has_certificate else []),
             ("Login", "yes" if has_login else "none"),
             ] + sender
 
 # -----------------------------------------------------------------------------
-def certificate_state(server, row):
-    """ Whether the certificate of the Server is verified, in a few words """
+def certificate_state(server, known):
+    """ Whether the certificate of a Server is verified (known: the KnownCertificate, or None) """
 
-    known = KnownCertificate.load(row.certificate, server.address)
     if server.tls.pins:
         return "pinned: no mail goes to another one"
     if server.tls.verify == YES:

@@ -15,8 +15,9 @@ from typing import NamedTuple, Optional
 
 __all__ = ("KnownCertificate", "KnownCertificates")
 
-# A name may have several machines, one of which has a bad certificate: it counts until
-# that machine has shown a good one, or no session has met the bad one for so long
+# A name may have several machines, one or more with bad certificates: the first of them
+# that was met is told about, until its machine shows another one, or no session has met it
+# for so long. Else an admin would be told again and again.
 FORGET_AFTER = timedelta(days=1)
 
 # How often it is noted that the bad one is still met
@@ -81,11 +82,13 @@ class KnownCertificate(NamedTuple):
                 now: the time
         """
 
+        if not self.is_told:
+            return newer.is_told or newer.is_verified != self.is_verified
         age = now - datetime.strptime(self.seen_on, TIME)
         if newer._replace(seen_on="", address="") == self._replace(seen_on="", address=""):
-            return self.is_told and not timedelta(0) <= age < NOTE_EVERY
-        return newer.is_told or not self.is_told or newer.address == self.address or \
-            newer.fingerprint == self.fingerprint or not timedelta(0) <= age < FORGET_AFTER
+            return not timedelta(0) <= age < NOTE_EVERY
+        return newer.address == self.address or newer.fingerprint == self.fingerprint or \
+            not timedelta(0) <= age < FORGET_AFTER
 
 # =============================================================================
 class KnownCertificates:

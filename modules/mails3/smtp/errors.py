@@ -49,6 +49,8 @@ def translated(phase, error):
     if isinstance(error, smtplib.SMTPException):
         # The relay does not offer an extension that is needed
         return None, str(error), ConfigurationFailure
+    if isinstance(error, OSError) and "handshake" in str(error):
+        return None, "The TLS handshake timed out", None
     if isinstance(error, OSError):
         return None, error.strerror or str(error) or name, None
     # ValueError: the text can't be encoded or decoded; the configuration is

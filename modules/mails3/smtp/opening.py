@@ -91,11 +91,11 @@ class Opening:
         """ Connect, and take the banner; smtplib raises if its code is not 220 """
 
         client, server = self.client, self.server
-        answer_by = client.answer_by(CONNECT)
+        now, answer_by = client.clock(), client.answer_by(CONNECT)
         is_doubtful = server.port in TLS_PORTS and not context
-        first_by = min(answer_by, client.clock() + SILENCE_S) if is_doubtful else answer_by
+        half_time = min(now + SILENCE_S, (now + answer_by) / 2)
         try:
-            client.connection = self._connection(first_by, context)
+            client.connection = self._connection(half_time if is_doubtful else answer_by, context)
         except TimeoutError:
             if not is_doubtful:
                 raise

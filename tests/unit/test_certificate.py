@@ -7,7 +7,7 @@ import ssl
 
 import pytest
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from support.certificates import authority, certificate
 
@@ -71,12 +71,14 @@ class TestCertificate:
             assert read.not_after.replace(tzinfo=datetime.timezone.utc).timestamp() == ends_at
             assert read.is_self_issued == (known["subject"] == known["issuer"])
 
+    @settings(deadline=None)
     @given(st.binary(max_size=200))
     def test_no_bytes_raise_an_error(self, data):
         """ Of bytes that are no certificate, only the fingerprint is known """
 
         assert Certificate.read(data) == Certificate(Certificate.read(data).fingerprint)
 
+    @settings(deadline=None)
     @given(st.integers(0, 400), st.binary(min_size=1, max_size=4))
     def test_a_damaged_certificate_raises_no_error(self, at, data):
         """ A certificate with some bytes of another kind raises no error """

@@ -84,11 +84,14 @@ class TestUnasked:
     def test_a_login_is_not_sent_in_clear_where_starttls_is_offered(self):
         """ A relay that offers STARTTLS gets the login encrypted although tls is not set """
 
-        with FakeRelay(tls="starttls", login=("shelter", "hush")) as relay:
+        with FakeRelay(tls="starttls", login=("shelter", "hush"),
+                       mechanisms=("CRAM-MD5", "PLAIN")) as relay:
             assert transmit(session(relay, **LOGIN)) == {ANNE: None}
 
             verbs = [verb for _, verb, _ in relay.commands]
             assert verbs.index("STARTTLS") < verbs.index("AUTH")
+            # As where tls is set
+            assert relay.logins[0][1] == "PLAIN"
 
     def test_without_a_login_nothing_changes(self):
         """ Without a login and without tls, STARTTLS is not used although it is offered """

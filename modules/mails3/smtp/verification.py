@@ -140,14 +140,15 @@ class Verification:
                 connection: the Connection, with TLS
 
             Returns:
-                the Finding
+                the Finding; None = nothing was found out: it has another certificate
+                than before, which the next session verifies
 
             Raises:
                 ConfigurationFailure: it may not
         """
 
-        certificate = Certificate.read(connection.sock.getpeercert(True))
-        address = connection.sock.getpeername()[0]
+        certificate = Certificate.read(connection.sock.getpeercert(True) or b"")
+        address = connection.peer_address()
         if self.is_verified:
             REMEMBERED.pop(self.key, None)
             return Finding(certificate, address=address)
@@ -155,18 +156,18 @@ class Verification:
             return self._compare(certificate, address)
         if not self.is_wanted:
             return Finding(certificate, "verify_tls = no" if self.tls.verify == NO else
-                           "as it is this machine", is_wanted=False, address=address)
+                           "the mail server is on this machine", is_wanted=False, address=address)
         if self.refusal:
             reason = reason_of(*self.refusal, certificate, self.server.host)
             finding = Finding(certificate, reason, address=address)
             if self.tls.verify == YES:
                 raise ConfigurationFailure("not verified: %s" %
                                            told(reason, certificate, WAY_OUT[YES]))
-            self._remember(finding)
+            if self.refusal[0] is not None:
+                self._remember(finding)
             return finding
         if certificate.fingerprint in self.known:
             return Finding(certificate, self.known[certificate.fingerprint], address=address)
-        # Another one than before: the next session verifies it
         REMEMBERED.pop(self.key, None)
         return None
 

@@ -105,6 +105,15 @@ class Connection(smtplib.SMTP):
         return isinstance(self.sock, ssl.SSLSocket)
 
     # -------------------------------------------------------------------------
+    def peer_address(self):
+        """ The IP address of the relay (str); None = it has closed the connection already """
+
+        try:
+            return self.sock.getpeername()[0]
+        except OSError:
+            return None
+
+    # -------------------------------------------------------------------------
     def getreply(self):
         """ Take a reply, as smtplib.SMTP; raises TimeoutError at the deadline """
 

@@ -7,11 +7,11 @@
     @license: MIT
 """
 
-__all__ = ("CONNECT", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BODY",
+__all__ = ("CONNECT", "EHLO", "STARTTLS", "CERTIFICATE", "AUTH", "MAIL", "RCPT", "DATA", "BODY",
            "MESSAGE_PHASES")
 
-CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BODY = \
-    "connect", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "end of data"
+CONNECT, EHLO, STARTTLS, CERTIFICATE, AUTH, MAIL, RCPT, DATA, BODY = \
+    "connect", "EHLO", "STARTTLS", "certificate", "AUTH", "MAIL", "RCPT", "DATA", "end of data"
 
 # The phases that deal with one message: a refusal there may be meant for that
 # message alone

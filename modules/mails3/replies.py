@@ -166,8 +166,8 @@ SITE = (
     (CLIENT, r"", r"authenticat\w+ (is )?required|not authenticated|unauthenticated sender"
                   r"|(please|must|need to) (first )?(authenticate|be authenticated|log ?in)",
      ConfigurationFailure),                         # Exchange, SendGrid, hosters
-    (CLIENT, r"", r"is not allowed to send(?!: recipient limit exceeded)"
-                  r"|email outgoing blocked", ConfigurationFailure), # Mailgun, Zoho
+    (CLIENT, r"", r"is not allowed to send(?!: recipient limit exceeded)|requires encryption"
+                  r"|email outgoing blocked", ConfigurationFailure), # Mailgun, Mimecast; Zoho
     (CLIENT, r"", r"account\b.{0,40}\b(suspended|paused|disabled|blocked|locked"
                   r"|not (yet )?activated)", ConfigurationFailure), # SES, SocketLabs, Brevo
     )

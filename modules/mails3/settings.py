@@ -68,10 +68,16 @@ SETTINGS = tuple(Setting(*setting) for setting in (
      "four times reply_timeout"),
     ("in_doubt", "resend", "resend or hold",
      "What happens to a message if its worker died while sending it"),
-    ("verify_tls", False, "yes or no",
-     "Verify the certificate of the mail server; web2py itself never does (up to 3.3.3)"),
+    ("verify_tls", "warn", "warn, yes or no",
+     "If the certificate of the mail server can't be verified: warn = mail goes out, and the "
+     "admin is told; yes = mail waits. no = nothing is verified"),
     ("cafile", "", "path",
      "A PEM file of the authorities to trust; empty = those of the system"),
+    ("tls_fingerprint", "", "SHA-256, ...",
+     "Mail goes only to a server whose certificate has this fingerprint, or one of several: "
+     "nothing else about it matters then; empty = any"),
+    ("tls_min", "1.2", "1.0, 1.1, 1.2 or 1.3",
+     "The oldest version of TLS that is used; those before 1.2 are not safe"),
     ("keep_sent", 30, "days",
      "How long sent mail is kept; 0 = for ever"),
     ("keep_rejected", 90, "days",
@@ -94,7 +100,8 @@ SETTINGS = tuple(Setting(*setting) for setting in (
     ))
 
 # The settings that each relay has of its own
-OF_EACH_RELAY = ("sessions", "rate", "rate_counts", "verify_tls", "cafile")
+OF_EACH_RELAY = ("sessions", "rate", "rate_counts", "verify_tls", "cafile", "tls_fingerprint",
+                 "tls_min")
 
 # The settings of a further relay, in a section [relay NAME], beside these; the first
 # relay has the settings of web2py's Mail
@@ -117,7 +124,8 @@ RELAY_SETTINGS = tuple(Setting(*setting) for setting in (
 RELAYS = "relays"
 
 # Settings that take one of a few words
-CHOICES = {"in_doubt": ("resend", "hold"), "rate_counts": ("recipients", "messages")}
+CHOICES = {"in_doubt": ("resend", "hold"), "rate_counts": ("recipients", "messages"),
+           "verify_tls": ("warn", "yes", "no"), "tls_min": ("1.0", "1.1", "1.2", "1.3")}
 
 MAY_BE_ZERO = ("max_retries", "retry_interval", "shortest_wait", "alert_delay",
                "keep_sent", "keep_rejected", "keep_failed")
@@ -223,6 +231,10 @@ def read_value(setting, value):
     """ Read one value, a text or of the setting's type; raises ValueError """
 
     kind = type(setting.default)
+    if "yes" in CHOICES.get(setting.name, ()):
+        # As those that are no more than yes or no
+        is_yes = BOOLEANS.get(str(value).strip().lower())
+        value = value if is_yes is None else "yes" if is_yes else "no"
     if isinstance(value, str):
         value = value.strip()
         if kind is bool:

@@ -109,7 +109,7 @@ class TestStatus:
 
         assert second.address in facts["Mail server second"]
         assert "STARTTLS" in facts["Mail server second"]
-        assert "only for *@example.org" in facts["Mail server second"]
+        assert "only for: *@example.org" in facts["Mail server second"]
         assert "secret" not in repr(status_of(two).as_dict())
 
 # =============================================================================

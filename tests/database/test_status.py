@@ -14,7 +14,7 @@ from support.fake_relay import FakeRelay
 from support.meanwhile import meanwhile
 from mails3.clock import utcnow
 from mails3.states import FAILED, NEW, SENT, UNSENT
-from mails3.delivery import channel
+from mails3.delivery import runs
 from mails3.admin.manual_run import manual_run
 from mails3.admin.metrics import exposition
 from mails3.admin.operator import Operator
@@ -226,7 +226,7 @@ class TestStatus:
             now[0] += timedelta(seconds=4)
             return now[0]
 
-        monkeypatch.setattr(channel, "database_clock", lambda db: (passing, timedelta(0)))
+        monkeypatch.setattr(runs, "database_clock", lambda db: (passing, timedelta(0)))
         office.queue(ANNE)
         thread = meanwhile(office, "DATA",
                            lambda mail: listed.extend(Status(mail, now[0]).worker_list()))
@@ -239,10 +239,7 @@ class TestStatus:
         assert Status(office.mail, now[0]).worker_list() == []
 
     def test_risky_settings_are_warned_of(self, office):
-        """
-            The status warns of an example sender, a login without TLS and an unverified
-            certificate
-        """
+        """ The status warns of an example sender, and of mail and a login without TLS """
 
         def warned(word, **settings):
             office.mail.settings.update(settings)
@@ -255,9 +252,10 @@ class TestStatus:
         assert not warned("encryption")
         assert warned("without encryption", server="mail.shelter.net:25", tls=False)
         assert warned("and the login", login="user:hush")
-        assert warned("gets the login", tls=True)
+        assert not warned("and the login", tls=True)
+        office.mail.settings.tls = False
         office.configure(verify_tls="yes")
-        assert not warned("gets the login")
+        assert not warned("and the login")
         assert warned("No sender", sender=None)
         assert warned("No mail server", server=None)
         report = str(status(office).as_dict())
@@ -320,7 +318,8 @@ class TestConfigCheck:
             steps = check_configuration(small_office.mail, ANNE)
 
             assert [step["phase"] for step in steps] == \
-                   ["connect", "EHLO", "STARTTLS", "EHLO", "AUTH", "MAIL", "RCPT", "RSET"]
+                   ["connect", "EHLO", "STARTTLS", "certificate", "EHLO", "AUTH", "MAIL", "RCPT",
+                    "RSET"]
             assert all(step["good"] for step in steps)
             assert relay.mails == [] and "hush" not in str(steps)
 

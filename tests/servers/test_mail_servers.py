@@ -8,8 +8,8 @@ from email import message_from_bytes
 from email.policy import default
 
 import pytest
-import trustme
 
+from support.certificates import authority, certificate
 from support.server_app import app_of, wanted
 from support.site import eventually
 from support.mail_servers import DOMAIN, USERS, Exim, OpenSMTPD, Postfix
@@ -35,22 +35,13 @@ def office(server, tmp_path):
     yield office
     office.close()
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    """ Makes certificates (chain, key) for a host; the path of its own """
-
-    path = tmp_path_factory.mktemp("authority") / "ca.pem"
-    ca = trustme.CA()
-    ca.cert_pem.write_to_path(str(path))
-
-    def certificate(host="127.0.0.1"):
-        made = ca.issue_cert(host)
-        return (b"".join(pem.bytes() for pem in made.cert_chain_pems),
-                made.private_key_pem.bytes())
-
-    return certificate, str(path)
-
 # -----------------------------------------------------------------------------
+def own_certificate():
+    """ A certificate for this machine: (chain, key) """
+
+    made = certificate("127.0.0.1", by=authority())
+    return made.chain, made.key
+
 def addresses(users):
     """ The addresses of users """
 
@@ -341,14 +332,13 @@ class TestRefusal:
         assert statuses(office) == {user: SENT if status == UNSENT else status
                                     for user, status in zip(USERS[2:32], found)}
 
-    def test_a_refused_login_is_tried_once(self, server, office, authority):
+    def test_a_refused_login_is_tried_once(self, server, office):
         """
             A refused login is tried once, and all mail leaves when no login is required any
             more
         """
 
-        certificate, _ = authority
-        server.run(asks_for_login=True, certificate=certificate())
+        server.run(asks_for_login=True, certificate=own_certificate())
         settings = office.mail.settings
         settings.login, settings.tls = "shelter:not-the-password", True
         office.queue(*addresses(USERS[2:7]))
@@ -368,11 +358,10 @@ class TestRefusal:
         office.drain()
         assert set(statuses(office).values()) == {SENT}
 
-    def test_mail_waits_while_the_login_is_missing(self, server, office, authority):
+    def test_mail_waits_while_the_login_is_missing(self, server, office):
         """ Mail waits without an attempt while a required login is missing """
 
-        certificate, _ = authority
-        server.run(asks_for_login=True, certificate=certificate())
+        server.run(asks_for_login=True, certificate=own_certificate())
         office.queue(*addresses(USERS[2:22]))
 
         assert_waits_for_the_configuration(office)
@@ -433,48 +422,5 @@ class TestRefusal:
         office.queue(*["user%02d@elsewhere.example" % number for number in range(20)])
 
         assert_waits_for_the_configuration(office)
-
-# =============================================================================
-class TestTLS:
-    """ A certificate of a private authority """
-
-    def test_a_certificate_is_verified_if_that_is_set(self, server, office, authority):
-        """
-            With verify_tls a certificate needs a known authority, without it any certificate is
-            accepted
-        """
-
-        certificate, ca = authority
-        server.run(certificate=certificate())
-        office.mail.settings.tls = True
-
-        anne = office.queue(ANNE)
-        office.drain(verify_tls="yes")
-        assert (office.status(anne), office.state().cause) == (UNSENT, "configuration")
-
-        office.drain(verify_tls="yes", cafile=ca)
-        assert office.status(anne) == (SENT if server.speaks_tls else UNSENT)
-
-        again = office.queue(ANNE)
-        office.drain(verify_tls="no", cafile="")
-        # What should be encrypted is never sent in clear
-        assert office.status(again) == (SENT if server.speaks_tls else UNSENT)
-
-    def test_a_certificate_of_another_host_is_refused(self, server, office, authority):
-        """
-            With verify_tls the certificate of another host is refused, although its authority
-            is known
-        """
-
-        certificate, ca = authority
-        server.run(certificate=certificate("another.example.org"))
-        office.mail.settings.tls = True
-
-        anne = office.queue(ANNE)
-        office.drain(verify_tls="yes", cafile=ca)
-        assert (office.status(anne), office.state().cause) == (UNSENT, "configuration")
-
-        office.drain(verify_tls="no")
-        assert office.status(anne) == (SENT if server.speaks_tls else UNSENT)
 
 # END =========================================================================

@@ -33,7 +33,7 @@ class FakeRelay(Script):
     host = "127.0.0.1"
 
     def __init__(self, port=0, tls=None, login=None, size=None, extensions=(),
-                 mechanisms=("LOGIN", "PLAIN")):
+                 mechanisms=("LOGIN", "PLAIN"), context=None):
         """
             Args:
                 port: the port to listen on; 0 = any free one, kept for good
@@ -43,6 +43,7 @@ class FakeRelay(Script):
                 extensions: others to announce: "PIPELINING", "CHUNKING"; it
                             could do both in any case
                 mechanisms: the ways to log in: "LOGIN", "PLAIN", "CRAM-MD5"
+                context: the SSLContext, with a certificate; None = a good one
         """
 
         super().__init__()
@@ -51,7 +52,7 @@ class FakeRelay(Script):
         self.address = "%s:%s" % (self.host, self.port)
 
         self.tls = tls
-        self.cafile, self.context = certificate() if tls else (None, None)
+        self.cafile, self.context = (None, context) if context or not tls else certificate()
         self.login = login
         self.size = size or 33554432
         self.extensions = extensions

@@ -126,6 +126,7 @@ class MailServer:
                          - settings: of its own, in its own words (dict)
                          - checks: statements of Exim's ACL for recipients (list)
                          - certificate: (chain, key) as PEM (bytes)
+                         - ssl: TLS from the first byte on, in place of STARTTLS
         """
 
         # Not among those of pytest: the servers' own users have to get there
@@ -220,7 +221,8 @@ class MailServer:
 
         try:
             with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
-                return connection.recv(4).startswith(b"220")
+                # Who speaks TLS at once waits for the client to begin
+                return bool(self.options.get("ssl")) or connection.recv(4).startswith(b"220")
         except OSError:
             return False
 
@@ -348,7 +350,8 @@ exec postfix start-fg"""
         if options.get("certificate"):
             settings.update(smtpd_tls_cert_file="/etc/chain.pem",
                             smtpd_tls_key_file="/etc/key.pem",
-                            smtpd_tls_security_level="may")
+                            smtpd_tls_security_level="may",
+                            smtpd_tls_wrappermode="yes" if options.get("ssl") else "no")
         settings.update(options.get("settings", {}))
         self.write("postfix/main.cf", "".join("%s = %s\n" % item for item in settings.items()))
 
@@ -392,6 +395,8 @@ exec exim4 -bdf -q5s"""
         if options.get("certificate"):
             general += ["tls_advertise_hosts = *", "tls_certificate = /etc/chain.pem",
                         "tls_privatekey = /etc/key.pem"]
+            if options.get("ssl"):
+                general.append("tls_on_connect_ports = %s" % self.port)
         else:
             general.append("tls_advertise_hosts =")
         senders = [user for user in USERS
@@ -475,7 +480,7 @@ exec smtpd -d"""
         lines.append('table users file:/etc/smtpd.users')
         if options.get("certificate"):
             lines.append('pki here cert "/etc/chain.pem"\npki here key "/etc/key.pem"')
-            listener += " tls pki here"
+            listener += " smtps pki here" if options.get("ssl") else " tls pki here"
         if options.get("asks_for_login"):
             self.write("smtpd.logins", "nobody *\n")
             lines.append("table logins file:/etc/smtpd.logins")

@@ -4,6 +4,7 @@
 """
 
 import socket
+import ssl
 
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
@@ -30,7 +31,11 @@ def scripted_relay(script, context=None):
     def serve():
         connection, _ = listening.accept()
         if context:
-            connection = context.wrap_socket(connection, server_side=True)
+            try:
+                connection = context.wrap_socket(connection, server_side=True)
+            except ssl.SSLError:
+                # The handshake has failed, and the client has been told
+                return
         with connection, connection.makefile("rb") as lines:
             connection.sendall(b"220 relay.example.org\r\n")
             lines.readline()

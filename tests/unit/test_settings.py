@@ -132,6 +132,15 @@ class TestRates:
         assert read(rate_counts="messages")[0].rate_counts == "messages"
         assert "rate_counts" in read(rate_counts="bytes")[1][0]
 
+    def test_verify_tls_is_warn_yes_or_no(self):
+        """ What was yes or no before may still be written in any way, and nothing else is valid """
+
+        assert read()[0].verify_tls == "warn"
+        for given, meant in (("yes", "yes"), ("On", "yes"), (True, "yes"), ("no", "no"),
+                             ("0", "no"), (False, "no"), (" warn ", "warn")):
+            assert read(verify_tls=given) == (read(verify_tls=meant)[0], [])
+        assert "verify_tls" in read(verify_tls="sometimes")[1][0]
+
 # =============================================================================
 class TestRelays:
     """ The sections of further relays """

@@ -33,7 +33,11 @@ IN_STATUS = {"is_in_status": True}
 # not an incident: an admin wants it.
 INCIDENTS = {"worker": "The waiting mail is being sent",
              "suspended": "Sending is not suspended any more",
+             "certificate": "The certificate of the mail server is not warned of any more",
              }
+
+# The worker that trips the breaker logs "suspended" itself
+LOGGED_HERE = ("worker", "certificate")
 
 # The longest time that a hook may take; the wait before a failed hook is called again
 HOOK_TIMEOUT_S = 10
@@ -75,7 +79,7 @@ class Alerts:
         """
 
         now = self.now()
-        problems = Status(self.mail, now).problems
+        problems = Status(self.mail, now).incidents
         for kind in INCIDENTS:
             self._note(kind, [problem for problem in problems if problem.kind == kind], now)
 
@@ -97,7 +101,8 @@ class Alerts:
         if row.is_active == bool(problems):
             if problems and row.reason != reason:
                 self.db(table.name == name).update(reason=reason)
-                if kind == "worker" and not (row.reason or "").startswith(problems[0].title):
+                if kind == "certificate" or \
+                   kind == "worker" and not (row.reason or "").startswith(problems[0].title):
                     # One incident has followed another: the cause is new
                     log.error("%s", reason, extra=IN_STATUS)
             return
@@ -107,8 +112,7 @@ class Alerts:
         if problems:
             changes["reason"] = reason
         if self.db((table.name == name) &
-                   (table.is_active == row.is_active)).update(**changes) and kind == "worker":
-            # The worker that trips the breaker logs "suspended" itself
+                   (table.is_active == row.is_active)).update(**changes) and kind in LOGGED_HERE:
             if problems:
                 log.error("%s", reason, extra=IN_STATUS)
             else:

@@ -13,6 +13,7 @@ from ..replies import RCPT, WANTS_LESS, ChannelFailure, ConfigurationFailure, De
                       Throttled
 from ..smtp.session import Session
 from ..smtp.trial import try_envelope
+from ..smtp.verification import forget
 
 __all__ = ("check_configuration", "first_failure", "refuses_recipient", "works")
 
@@ -65,6 +66,7 @@ def check_relay(mail, relay_settings, recipient):
     try:
         sender = sender_of(mail.settings)
         server = configuration.server()
+        forget(server)
         session = Session(server, min(MAX_REPLY_S, mail.options.reply_timeout),
                           observe = lambda reply, error, seconds: steps.append(
                               step_of(reply.phase, reply.code, reply.text, error, seconds,

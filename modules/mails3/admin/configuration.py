@@ -12,8 +12,10 @@ import re
 from ..message.address import BadInput, address_of
 from ..replies import ConfigurationFailure
 from ..delivery.configuration import Configuration, is_native
+from ..delivery.known_certificate import KnownCertificate
+from ..smtp.tls import WARN, YES
 
-__all__ = ("configuration_in_use", "configuration_warnings", "server_of")
+__all__ = ("configuration_in_use", "configuration_warnings", "server_of", "unverified_certificate")
 
 # Domains for examples, which nobody has (RFC 2606). The example of web2py's own
 # scaffolding app is you@gmail.com.
@@ -22,69 +24,94 @@ EXAMPLE_DOMAIN = re.compile(
                     re.IGNORECASE)
 EXAMPLE_ADDRESS = "you@gmail.com"
 
-LOOPBACK = re.compile(r"localhost|127\.[\d.]+|::1", re.IGNORECASE)
-
 # -----------------------------------------------------------------------------
-def configuration_in_use(mail):
+def configuration_in_use(mail, relays):
     """
         The configuration as this request or command has it, without secrets
 
         Args:
             mail: the MailS3
+            relays: list of RelayState, the first relay first
 
         Returns:
             list of tuples (name, value)
     """
 
-    settings = mail.settings
-    sender = [("Sender", settings.sender or "none")]
-    further = [("Mail server %s" % relay.name, further_relay(mail, relay))
-               for relay in mail.options.relays]
-    if is_native(settings):
-        return [("Mail server", "%s (for what is sent from here; a worker may have "
-                 "another)" % settings.server)] + sender + further
+    first, *others = relays
+    sender = [("Sender", mail.settings.sender or "none")]
+    further = [("Mail server %s" % state.relay.name, further_relay(mail, state))
+               for state in others]
+    if is_native(mail.settings):
+        facts = [("Mail server", "%s (for what is sent from here; a worker may have another)" %
+                  mail.settings.server)]
+    else:
+        facts = facts_of(mail, first)
+    return facts + sender + further
+
+# -----------------------------------------------------------------------------
+def facts_of(mail, state):
+    """ The configuration of a relay (state: its RelayState); returns as configuration_in_use() """
+
     try:
-        server = Configuration(mail).server()
+        server = Configuration(mail, state.relay.settings).server()
     except ConfigurationFailure as error:
-        return [("Mail server", str(error))] + sender + further
-
-    return [("Mail server", "%s:%s" % (server.host, server.port)),
-            ("Encryption", encryption_of(server)),
-            ("Login", "yes" if server.user is not None else "none"),
-            ] + sender + further
-
-# -----------------------------------------------------------------------------
-def encryption_of(server):
-    """ How the connection to a Server is encrypted (str) """
-
-    encryption = "from the first byte (SSL)" if server.ssl else \
-                 "STARTTLS" if server.starttls else "none"
-    if encryption != "none":
-        encryption += ", certificate %s" % ("verified" if server.verify else "not verified")
-    return encryption
+        return [("Mail server", str(error))]
+    has_login = server.user is not None
+    known = KnownCertificate.load(state.row.certificate, server.address)
+    has_certificate = server.ssl or server.starttls or has_login and known
+    return [("Mail server", server.address),
+            ("Encryption", "from the first byte (SSL)" if server.ssl else
+             "STARTTLS" if server.starttls else
+             "STARTTLS, if the mail server offers it" if has_login else "none"),
+            *([("Certificate", certificate_state(server, known))] if has_certificate else []),
+            ("Login", "yes" if has_login else "none"),
+            ]
 
 # -----------------------------------------------------------------------------
-def further_relay(mail, settings):
+def further_relay(mail, state):
+    """ The configuration of a further relay (its RelayState), on one line """
+
+    (_, server), *facts = facts_of(mail, state)
+    if state.relay.only_for:
+        facts.append(("only for", ", ".join(state.relay.only_for)))
+    return "; ".join([server] + ["%s: %s" % (name.lower(), value) for name, value in facts])
+
+# -----------------------------------------------------------------------------
+def certificate_state(server, known):
+    """ Whether the certificate of a Server is verified (known: the KnownCertificate, or None) """
+
+    if server.tls.pins:
+        return "pinned: no mail goes to another one"
+    if server.tls.verify == YES:
+        return "verified, or no mail goes out"
+    if known and server.tls.verify == WARN:
+        return "verified" if known.is_verified else "not verified"
+    return "not verified" if server.is_local or server.tls.verify != WARN else "not seen yet"
+
+# -----------------------------------------------------------------------------
+def unverified_certificate(mail, state):
     """
-        The configuration of a further relay, without secrets
+        What an admin is told of a certificate that could not be verified
 
         Args:
             mail: the MailS3
-            settings: those of the relay
+            state: the RelayState
 
         Returns:
-            a text
+            tuple (title, detail); None = nothing is known to be wrong
     """
 
+    configuration = Configuration(mail, state.relay.settings)
+    if configuration.is_native():
+        return None
     try:
-        server = Configuration(mail, settings).server()
-    except ConfigurationFailure as error:
-        return str(error)
-    parts = ["%s:%s" % (server.host, server.port), "encryption: %s" % encryption_of(server),
-             "login: %s" % ("yes" if server.user is not None else "none")]
-    if settings.only_for:
-        parts.append("only for %s" % settings.only_for)
-    return ", ".join(parts)
+        server = configuration.server()
+    except ConfigurationFailure:
+        return None
+    known = KnownCertificate.load(state.row.certificate, server.address)
+    if not known or not known.is_told or server.tls.verify != WARN or server.tls.pins:
+        return None
+    return "The certificate of %s is not verified" % server.host, known.text
 
 # -----------------------------------------------------------------------------
 def server_of(mail, salt, fingerprints, relay_settings=None):
@@ -106,16 +133,16 @@ def server_of(mail, salt, fingerprints, relay_settings=None):
         server = configuration.server()
     except ConfigurationFailure:
         return None
-    return "%s:%s" % (server.host, server.port) \
-        if configuration.fingerprint(salt) in fingerprints else None
+    return server.address if configuration.fingerprint(salt) in fingerprints else None
 
 # -----------------------------------------------------------------------------
-def configuration_warnings(mail):
+def configuration_warnings(mail, relays):
     """
         What will or may go wrong with the configuration
 
         Args:
             mail: the MailS3
+            relays: list of RelayState, the first relay first
 
         Returns:
             list of sentences (str)
@@ -139,27 +166,27 @@ def configuration_warnings(mail):
         warnings.append("What is sent from here is %s, and not queued: mail.settings."
                         "server is %r in this request." % (outcome, settings.server))
         return warnings
-    for relay in (None, *mail.options.relays):
+    for state in relays:
         try:
-            warnings.extend(server_warnings(Configuration(mail, relay).server()))
+            warnings.extend(server_warnings(Configuration(mail, state.relay.settings).server()))
         except ConfigurationFailure as error:
             warnings.append("%s: no mail can be sent%s." %
-                            (error, " by the mail server %s" % relay.name if relay else ""))
+                            (error, " by the mail server %s" % state.relay.name
+                             if state.relay.name else ""))
+    warnings += ["%s: %s." % unverified for unverified in
+                 (unverified_certificate(mail, state) for state in relays) if unverified]
     return warnings
 
 # -----------------------------------------------------------------------------
 def server_warnings(server):
     """ What others may read on the way to the Server (yields sentences) """
 
-    if LOOPBACK.fullmatch(server.host):
+    if server.is_local or server.ssl or server.starttls:
         return
-    has_login = server.user is not None
-    if not (server.ssl or server.starttls):
-        yield "Mail%s goes to %s without encryption (TLS)." % \
-              (" and the login" if has_login else "", server.host)
-    elif not server.verify:
-        yield "The certificate of %s is not verified: a server that pretends to be it " \
-              "gets the %s (verify_tls = yes)." % (server.host,
-                                                   "login" if has_login else "mail")
+    if server.user is None:
+        yield "Mail goes to %s without encryption (TLS)." % server.host
+    elif server.tls.verify != YES:
+        yield "Mail and the login go to %s without encryption (TLS) if it offers no STARTTLS: " \
+              "set mail.settings.tls = True." % server.host
 
 # END =========================================================================

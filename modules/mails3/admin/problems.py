@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from typing import Optional
 
 from ..delivery.breaker import CONFIGURATION, is_paused
+from .configuration import unverified_certificate
 from .relay_list import label_of
 from .times import stamp, stamp_s
 
-__all__ = ("FLOWING", "WAITING", "BROKEN", "Problem", "problems_of")
+__all__ = ("FLOWING", "WAITING", "BROKEN", "Problem", "problems_of", "unverified")
 
 # The exit status of "status", for monitors
 FLOWING = 0
@@ -26,10 +27,10 @@ BROKEN = 2  # until somebody repairs it
 # =============================================================================
 @dataclass(frozen = True)
 class Problem:
-    """ Why mail is not going out """
+    """ Why mail is not going out, or goes out in another way than it should """
 
-    kind: str                 # "paused", "suspended" or "worker"
-    level: int                # WAITING or BROKEN
+    kind: str                 # "paused", "suspended", "worker" or "certificate"
+    level: int                # FLOWING, WAITING or BROKEN
     title: str
     detail: str
     since: Optional[datetime] = None # UTC
@@ -74,7 +75,7 @@ def no_worker(status):
     if status.channel.activity.is_neglected(since, status.now):
         return Problem("worker", BROKEN, "The worker seems to hang",
                        "It is alive, but new mail has been waiting since before "
-                       "%s. Restart it." % stamp(since), status.channel_row.drained_on)
+                       "%s. Restart it." % stamp(since), status.drained_on)
     return None
 
 # -----------------------------------------------------------------------------
@@ -91,9 +92,18 @@ def paused(status):
                    "%sBy %s, %s." % (reason, row.paused_by, until), row.paused_on)
 
 # -----------------------------------------------------------------------------
+def unverified(status):
+    """ The certificates that could not be verified; mail goes out all the same (list) """
+
+    found = filter(None, (unverified_certificate(status.mail, state) for state in status.relays))
+    return [Problem("certificate", FLOWING, title, "%s%s." % (detail[:1].upper(), detail[1:]))
+            for title, detail in found]
+
+# -----------------------------------------------------------------------------
 def suspended(status, state):
     """
         Sending by a relay is suspended, because of the mail server or the configuration
+
 
         Args:
             status: the Status

@@ -16,7 +16,7 @@ from ..states import EMAIL, NEW, SENT
 from ..delivery.breaker import fingerprints_of
 from .configuration import configuration_in_use, configuration_warnings
 from .limits_report import LimitsReport
-from .problems import BROKEN, FLOWING, WAITING, problems_of
+from .problems import BROKEN, FLOWING, WAITING, problems_of, unverified
 from .relay_list import relay_list
 from .times import stamp
 from .worker_list import worker_list
@@ -211,13 +211,20 @@ class Status:
     def configuration(self):
         """ The configuration in use, without secrets: list of tuples (name, value) """
 
-        return configuration_in_use(self.mail)
+        return configuration_in_use(self.mail, self.relays)
 
     # -------------------------------------------------------------------------
     def warnings(self):
         """ What will or may go wrong, beside the problems (list of sentences) """
 
-        return configuration_warnings(self.mail)
+        return configuration_warnings(self.mail, self.relays)
+
+    # -------------------------------------------------------------------------
+    @property
+    def incidents(self):
+        """ The problems, and what is told once although mail goes out (list of Problem) """
+
+        return self.problems + unverified(self)
 
     # -------------------------------------------------------------------------
     def as_dict(self):

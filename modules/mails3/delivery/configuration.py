@@ -12,6 +12,7 @@ from hashlib import sha256
 from ..message.address import BadInput, read_mailbox
 from ..replies import ConfigurationFailure
 from ..smtp.server import Server
+from ..smtp.tls import TLS
 
 __all__ = ("Configuration", "is_native")
 
@@ -45,10 +46,7 @@ class Configuration:
     def server(self):
         """ The Server; raises ConfigurationFailure if none is configured """
 
-        return Server.read(self.settings,
-                           verify = self.options.verify_tls,
-                           cafile = self.options.cafile or None,
-                           )
+        return Server.read(self.settings, TLS.read(self.options))
 
     # -------------------------------------------------------------------------
     def is_native(self):

@@ -16,6 +16,7 @@ from ..message.stored import Message
 from ..policy import is_in_doubt
 from ..queue.database import has_written, own_connection, savepoint
 from ..replies import ChannelFailure, Throttled, TransientFailure
+from ..settings_file import complain_once
 from ..smtp.waits import run
 from ..states import brief
 from .transport import Transport
@@ -69,6 +70,7 @@ def send_directly(mail, direct, timeout_s, remote_server=None):
             if is_in_doubt(error):
                 break
         else:
+            complain_of_certificate(transport)
             if not mail.is_counted:
                 count_direct(mail, len(recipients), relay)
         finally:
@@ -78,6 +80,14 @@ def send_directly(mail, direct, timeout_s, remote_server=None):
     for address in direct.recipients:
         outcome.setdefault(address, failure)
     return outcome
+
+# -----------------------------------------------------------------------------
+def complain_of_certificate(transport):
+    """ Log, once, that a certificate that the Transport has met is not verified """
+
+    for relay, finding in transport.findings():
+        if finding.is_told:
+            complain_once("The certificate of %s is not verified: %s." % (relay, finding.text))
 
 # -----------------------------------------------------------------------------
 def relays_for(mail, remote_server):

@@ -16,6 +16,7 @@ from .allowance import Allowance
 from .pace_learning import PaceLearning
 from .odd_messages import OddMessages
 from .breaker import TRIPPED, fingerprints_of
+from .known_certificate import KnownCertificates
 
 __all__ = ("Permit",)
 
@@ -44,6 +45,7 @@ class Permit:
         self.odd_messages = OddMessages()
         self.allowance = Allowance(relay, now)
         self.pace_learning = PaceLearning(relay.channel, self.allowance, now)
+        self.certificates = KnownCertificates(relay.row, transport, now)
         self.is_tripped = False
         self.is_on_trial = False # by a new configuration, after one that has failed
         self.has_probe = False   # this run may probe, and has not done so
@@ -57,6 +59,7 @@ class Permit:
         now, row = self.now(), self.breaker.read()
         if self.relay.is_paused(row, now):
             return False
+        self.certificates.read(row)
         self.allowance.read(row, self.transport.relay_name())
         self._limit_sessions(self.allowance.limits.pace.messages_per_session)
         self.is_tripped = row.status == TRIPPED
@@ -175,6 +178,7 @@ class Permit:
         """ What was noted is committed """
 
         self.noted_refusals, self.odd_messages.is_refuted = self.odd_messages.refusals, False
+        self.certificates.note_written()
 
     # -------------------------------------------------------------------------
     def trip(self, failure):

@@ -93,6 +93,7 @@ class Results:
         if any(works for *_, works in self.finished):
             self.permit.note_working()
         self.permit.note_refusals()
+        self.permit.certificates.write()
 
     # -------------------------------------------------------------------------
     def note_written(self):

@@ -203,6 +203,18 @@ class Transport:
         self.composed.clear()
 
     # -------------------------------------------------------------------------
+    def findings(self):
+        """
+            What the sessions have found out about the relay's certificate
+
+            Returns:
+                list of tuples (relay as host:port, Finding)
+        """
+
+        return [(session.server.address, session.finding)
+                for session in self.sessions if session.finding]
+
+    # -------------------------------------------------------------------------
     def relay_name(self):
         """ Tell this relay from another (str), see Configuration """
 

@@ -91,6 +91,7 @@ FIELDS = {
         # Limits
         ("pace", "text", {}),                          # see Limits (delivery/allowance.py)
         ("pace_no", "integer", {"default": 0}),        # counts the changes of pace
+        ("certificate", "text", {}),                   # the relay's, see KnownCertificate
         # Activity
         ("drained_on", "datetime", {}),                # a run was at work
         ("retried_on", "datetime", {}),

@@ -15,7 +15,9 @@ from contextlib import suppress
 from .deadlines import Deadlines
 from .errors import ERRORS, translated
 from .opening import Opening
-from ..replies import AUTH, BODY, CONNECT, DATA, Reply, classify
+from .tls import with_tls_hint
+from ..phases import AUTH, BODY, CERTIFICATE, CONNECT, DATA
+from ..replies import Reply, classify
 from ..states import one_line
 
 __all__ = ("Client",)
@@ -48,6 +50,7 @@ class Client:
         self.observe = observe
 
         self.connection = None         # the Connection, once connected
+        self.finding = None            # the Finding about its certificate; None = no TLS
         self.must_send_content = False # the relay has said 354, and waits
         self.given_at = 0              # the last group of commands was given (by the clock)
         self.has_quit = False          # QUIT has been given
@@ -197,6 +200,8 @@ class Client:
         text = one_line(text)
         if phase == AUTH:
             text = self.server.without_login(text)
+        if self.connection and not self.connection.is_encrypted:
+            text = with_tls_hint(code, text)
         reply = Reply(phase, code if code and code > 0 else None, text[:MAX_TEXT])
         error = kind(reply) if kind else None
         if self.observe:
@@ -204,6 +209,14 @@ class Client:
         if error:
             raise error
         return reply
+
+    # -------------------------------------------------------------------------
+    def note(self, finding):
+        """ Keep the Finding about the relay's certificate, and show it to the observer """
+
+        self.finding = finding
+        if self.observe and finding:
+            self.observe(Reply(CERTIFICATE, None, str(finding)), None, 0)
 
     # -------------------------------------------------------------------------
     def is_quiet(self):

@@ -11,6 +11,7 @@ import smtplib
 import ssl
 
 from ..replies import MESSAGE_PHASES, ConfigurationFailure, InternalFailure
+from .tls import tls_error
 
 __all__ = ("ERRORS", "translated")
 
@@ -40,15 +41,16 @@ def translated(phase, error):
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return None, "Connection closed", None
     if isinstance(error, ssl.SSLError):
-        reason = error.reason or "?"
         if phase in MESSAGE_PHASES:
             # TLS has worked until now: the relay has broken off
-            return None, "TLS broken off (%s)" % reason, None
+            return None, "TLS broken off (%s)" % (error.reason or "?"), None
         # Certificate or protocol version: only a person can repair that
-        return None, "TLS impossible (%s)" % reason, ConfigurationFailure
+        return None, tls_error(error), ConfigurationFailure
     if isinstance(error, smtplib.SMTPException):
         # The relay does not offer an extension that is needed
         return None, str(error), ConfigurationFailure
+    if isinstance(error, OSError) and "handshake" in str(error):
+        return None, "The TLS handshake timed out", None
     if isinstance(error, OSError):
         return None, error.strerror or str(error) or name, None
     # ValueError: the text can't be encoded or decoded; the configuration is

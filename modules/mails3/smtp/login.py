@@ -42,7 +42,7 @@ def login(connection, server):
     """
 
     offered = connection.esmtp_features.get("auth", "").upper().split()
-    possible = [mechanism for name, mechanism in mechanisms(server) if name in offered]
+    possible = [mechanism for name, mechanism in mechanisms(connection) if name in offered]
     for mechanism in possible:
         try:
             reply = mechanism(connection, server)
@@ -54,13 +54,13 @@ def login(connection, server):
     raise smtplib.SMTPNotSupportedError("The server offers no login that is possible here")
 
 # -----------------------------------------------------------------------------
-def mechanisms(server):
+def mechanisms(connection):
     """
         The mechanisms, the best one first: without TLS, the one that does not
         show the password
 
         Args:
-            server: the Server
+            connection: the Connection
 
         Returns:
             list of tuples (name, function)
@@ -68,7 +68,7 @@ def mechanisms(server):
 
     plain = [("PLAIN", auth_plain), ("LOGIN", auth_login)]
     cram_md5 = [("CRAM-MD5", auth_cram_md5)]
-    return plain + cram_md5 if server.starttls or server.ssl else cram_md5 + plain
+    return plain + cram_md5 if connection.is_encrypted else cram_md5 + plain
 
 # -----------------------------------------------------------------------------
 def auth_plain(connection, server):

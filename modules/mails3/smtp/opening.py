@@ -7,12 +7,23 @@
     @license: MIT
 """
 
+import smtplib
+import ssl
+
 from .errors import ERRORS, translated
 from .login import login
+from .verification import Verification
 from .wire import connect
-from ..replies import AUTH, CONNECT, EHLO, STARTTLS, classify
+from ..phases import AUTH, CERTIFICATE, CONNECT, EHLO, STARTTLS
+from ..replies import ConfigurationFailure, classify
 
 __all__ = ("Opening",)
+
+# Ports where TLS begins with the first byte (RFC 8314 7.3; Amazon SES)
+TLS_PORTS = (465, 2465)
+
+# How long a relay may be silent there. Without TLS, both sides wait for the other one (seconds)
+SILENCE_S = 3
 
 # =============================================================================
 class Opening:
@@ -25,32 +36,95 @@ class Opening:
         """
 
         self.client = client
+        self.server = client.server
+        self.observe = client.observe
+        self.verification = Verification(client.server, client.clock)
 
     # -------------------------------------------------------------------------
     def run(self):
         """ As Client.connect() """
 
-        server = self.client.server
-        context = server.tls_context()
-        self._ask(CONNECT, self._connect, context)
-        self._hello()
-        connection = self.client.connection
-        if server.starttls:
-            self._ask(STARTTLS, connection.starttls, context=context)
-            self._hello()
+        client, server = self.client, self.server
+        try:
+            self._reach()
+        except ssl.SSLCertVerificationError as error:
+            self.verification.note_refusal(error)
+            if client.connection:
+                client.connection.close()
+                client.connection = None
+            # Nobody need see the same steps again
+            client.observe = None
+            self._reach()
         if server.user is not None:
-            self._ask(AUTH, login, connection, server)
+            self._ask(AUTH, login, client.connection, server)
 
     # -------------------------------------------------------------------------
-    def _connect(self, context):
+    # Its steps
+    #
+    def _reach(self):
+        """
+            Connect, EHLO, STARTTLS
+
+            Raises:
+                SSLCertVerificationError: the handshake has failed, and another
+                                          connection is to find out more
+                DeliveryError: as Client.connect()
+        """
+
+        client, server = self.client, self.server
+        if server.ssl:
+            client.observe = self.observe
+            self._ask(CONNECT, self._connect, self.verification.context())
+            self._judge()
+            self._hello()
+            return
+        self._ask(CONNECT, self._connect)
+        self._hello()
+        if server.wants_starttls(client.connection.has_extn("starttls")):
+            client.observe = self.observe
+            self._ask(STARTTLS, client.connection.starttls, context=self.verification.context())
+            self._judge()
+            self._hello()
+
+    # -------------------------------------------------------------------------
+    def _connect(self, context=None):
         """ Connect, and take the banner; smtplib raises if its code is not 220 """
 
-        client, server = self.client, self.client.server
-        client.connection = connect(server.host, server.port,
-                                    client.answer_by(CONNECT), client.clock,
-                                    tls_context = context if server.ssl else None,
-                                    local_hostname = server.hostname)
+        client, server = self.client, self.server
+        now, answer_by = client.clock(), client.answer_by(CONNECT)
+        is_doubtful = server.port in TLS_PORTS and not context
+        half_time = min(now + SILENCE_S, (now + answer_by) / 2)
+        try:
+            client.connection = self._connection(half_time if is_doubtful else answer_by, context)
+        except TimeoutError:
+            if not is_doubtful:
+                raise
+            # Does it speak TLS?
+            self._connection(answer_by, server.tls.context(False)).close()
+            raise smtplib.SMTPNotSupportedError(
+                "Port %s speaks TLS from the first byte: set mail.settings.ssl = True" %
+                server.port) from None
         return 220, b""
+
+    # -------------------------------------------------------------------------
+    def _connection(self, answer_by, context):
+        """ A Connection (see wire.py) """
+
+        server = self.server
+        return connect(server.host, server.port, answer_by, self.client.clock,
+                       tls_context = context,
+                       local_hostname = server.hostname)
+
+    # -------------------------------------------------------------------------
+    def _judge(self):
+        """ Judge the relay by its certificate, before it gets anything """
+
+        client = self.client
+        began = client.clock()
+        try:
+            client.note(self.verification.judge(client.connection))
+        except ConfigurationFailure as failure:
+            client.heard(began, CERTIFICATE, None, failure.text, ConfigurationFailure)
 
     # -------------------------------------------------------------------------
     def _hello(self):
@@ -86,6 +160,7 @@ class Opening:
                 the Reply
 
             Raises:
+                SSLCertVerificationError: see _reach()
                 ConfigurationFailure: the command is not possible at all
         """
 
@@ -97,6 +172,8 @@ class Opening:
             client.connection.wait_until(client.answer_by(phase))
         try:
             result = method(*args, **kwargs)
+        except ssl.SSLCertVerificationError:
+            raise
         except ERRORS as error:
             result = translated(phase, error)
         return client.heard(began, phase, *result)

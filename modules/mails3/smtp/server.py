@@ -10,18 +10,20 @@
 
 import hashlib
 import re
-import ssl
 
 from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Optional
 
 from ..replies import ConfigurationFailure
+from .tls import TLS, YES
 
 __all__ = ("Server", "in_base64")
 
 # A text that may be a login, or a part of one, as AUTH sends it
 BASE64 = re.compile(r"[A-Za-z0-9+/]{6,}={0,2}")
+
+LOOPBACK = re.compile(r"localhost|127\.[\d.]+|::1", re.IGNORECASE)
 
 # =============================================================================
 @dataclass(frozen = True)
@@ -35,20 +37,17 @@ class Server:
     user: Optional[str] = None     # None = no login
     password: Optional[str] = field(default = None, repr = False)
     hostname: Optional[str] = None # our own name, for EHLO; None = this machine's
-    verify: bool = False           # verify the relay's certificate
-    cafile: Optional[str] = None   # certificates of the authorities, PEM; None = the system's
+    tls: TLS = TLS()               # how to encrypt, where we do
 
     # -------------------------------------------------------------------------
     @classmethod
-    def read(cls, settings, verify=False, cafile=None):
+    def read(cls, settings, tls=TLS()):
         """
             Read mail.settings (gluon/tools.py, class Mail)
 
             Args:
                 settings: the settings of a Mail object
-                verify: verify the relay's certificate (bool)
-                cafile: path of the certificates of the authorities (str);
-                        None = the system's
+                tls: the TLS
 
             Returns:
                 the Server
@@ -78,41 +77,51 @@ class Server:
         return cls(host = host.strip("[]"),
                    # RFC 8314 section 7.3 and RFC 5321 section 4.5.4.2
                    port = int(port) if port else (465 if over_ssl else 25),
-                   starttls = bool(settings.tls) and not over_ssl,
+                   # Who has pinned a certificate wants to see one
+                   starttls = bool(settings.tls or tls.pins) and not over_ssl,
                    ssl = over_ssl,
                    user = user,
                    password = password,
                    hostname = settings.hostname or None,
-                   verify = verify,
-                   cafile = cafile,
+                   tls = tls,
                    )
 
     # -------------------------------------------------------------------------
-    def tls_context(self):
-        """
-            The TLS context; without verification, as in Mail.send, unless set
+    @property
+    def address(self):
+        """ Where it listens, for people (str) """
 
-            Returns:
-                the SSLContext, None if there is no TLS
+        return "%s:%s" % (self.host, self.port)
+
+    # -------------------------------------------------------------------------
+    @property
+    def is_local(self):
+        """ Whether the relay is this machine: nobody is on the way to it """
+
+        return LOOPBACK.fullmatch(self.host) is not None
+
+    # -------------------------------------------------------------------------
+    def wants_starttls(self, is_offered):
+        """
+            Whether to use STARTTLS (RFC 3207)
+            - a login uses it wherever the relay offers it, without being told
+
+            Args:
+                is_offered: the relay offers STARTTLS (bool)
 
             Raises:
-                ConfigurationFailure: the certificates of the authorities are
-                                      not readable
+                ConfigurationFailure: the site wants to know who gets its login, and
+                                      the relay can't show that
         """
 
-        if not (self.ssl or self.starttls):
-            return None
-        if self.verify:
-            try:
-                return ssl.create_default_context(cafile=self.cafile)
-            except OSError:
-                raise ConfigurationFailure("Certificates of the authorities not readable") \
-                      from None
-        # No create_default_context() here: it takes long to read the authorities
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context
+        if self.starttls:
+            return True
+        if self.user is None or self.ssl:
+            return False
+        if not is_offered and self.tls.verify == YES and not self.is_local:
+            raise ConfigurationFailure("The mail server offers no STARTTLS: with verify_tls = yes, "
+                                       "it does not get the login")
+        return is_offered
 
     # -------------------------------------------------------------------------
     def fingerprint(self, sender, salt):
@@ -128,7 +137,7 @@ class Server:
         """
 
         return digest((self.host, self.port, self.starttls, self.ssl, self.hostname,
-                       self.user, self.password, self.verify, self.cafile, sender), salt)
+                       self.user, self.password, self.tls, sender), salt)
 
     # -------------------------------------------------------------------------
     def login_fingerprint(self, salt):

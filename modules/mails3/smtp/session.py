@@ -30,8 +30,7 @@ EXTRA_TIME_S = 1
 class Session:
     """ A session with the relay, opened when it is needed, kept for reuse """
 
-    # Relays close a session that has been used too often or too long (Postfix:
-    # smtp_connection_reuse_count_limit and _time_limit)
+    # Relays close a session used too often or too long (Postfix: smtp_connection_reuse_*_limit)
     MAX_MESSAGES = 100
     MAX_AGE_S = 240
 
@@ -58,6 +57,7 @@ class Session:
 
         self.client = None     # the Client, while the session is open
         self.left = None       # the Client before, which has been given QUIT
+        self.finding = None    # the last Finding about the relay's certificate (verification.py)
         self.opened_at = 0     # by the clock
         self.messages = 0      # how many have been begun
         self.accepted = 0      # how many of these the relay has accepted
@@ -225,6 +225,7 @@ class Session:
             client.give_up(began)
             raise
         self.client, self.opened_at, self.messages, self.accepted = client, self.clock(), 0, 0
+        self.finding = client.finding or self.finding
 
     # -------------------------------------------------------------------------
     def looks_ahead(self):

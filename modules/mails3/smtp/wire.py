@@ -98,6 +98,22 @@ class Connection(smtplib.SMTP):
             self.sock.settimeout(max(answer_by - self.clock(), SHORTEST_TIMEOUT_S))
 
     # -------------------------------------------------------------------------
+    @property
+    def is_encrypted(self):
+        """ Whether it speaks TLS now """
+
+        return isinstance(self.sock, ssl.SSLSocket)
+
+    # -------------------------------------------------------------------------
+    def peer_address(self):
+        """ The IP address of the relay (str); None = it has closed the connection already """
+
+        try:
+            return self.sock.getpeername()[0]
+        except OSError:
+            return None
+
+    # -------------------------------------------------------------------------
     def getreply(self):
         """ Take a reply, as smtplib.SMTP; raises TimeoutError at the deadline """
 
@@ -228,7 +244,7 @@ class Connection(smtplib.SMTP):
         """ Whether the relay has sent unread data, or has closed the connection """
 
         if self.sock is None or self.file and self.file.received or \
-           isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+           self.is_encrypted and self.sock.pending():
             return True
         with Selector() as selector:
             try:

@@ -183,6 +183,12 @@ class ChannelTransport:
         return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
     # -------------------------------------------------------------------------
+    def findings(self):
+        """ As Transport.findings(): it is Eden that connects """
+
+        return []
+
+    # -------------------------------------------------------------------------
     def login_fingerprint(self, salt):
         """ As Transport.login_fingerprint(): Eden logs in to a gateway, not MailS3 """
 

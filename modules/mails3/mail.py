@@ -17,10 +17,9 @@ from .admin.alerts import Alerts
 from .app_mail import AppMail
 from .clock import utcnow
 from .delivery.configuration import is_native
-from .delivery.direct import Direct, send_directly
+from .delivery.direct import Direct, as_refusal, send_directly
 from .message.address import BadInput
 from .message.call import Call
-from .replies import DeliveryError, PermanentFailure
 from .queue.contents import Contents, QueuedAlready
 from .queue.database import TransactionLost, is_conflict, savepoint
 from .queue.enqueue import enqueue, transaction
@@ -185,9 +184,7 @@ class MailS3(AppMail, Mail):
             outcome = send_directly(self, direct, self.settings.timeout or DIRECT_TIMEOUT_S,
                                     call.remote_server)
         except Exception as error:
-            if not isinstance(error, DeliveryError):
-                error = PermanentFailure(brief(error))
-            return self._done(False, error)
+            return self._done(False, as_refusal(error))
 
         refused = {address: (error.code, error.text)
                    for address, error in outcome.items() if error}

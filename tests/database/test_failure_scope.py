@@ -15,7 +15,8 @@ from support.transports import WatchedTransport
 from mails3.clock import utcnow
 from mails3.policy import is_in_doubt
 from mails3.replies import BODY, MAIL, RCPT, STARTTLS, ConfigurationFailure, Reply, classify
-from mails3.smtp.dialogue import Dialogue, Envelope
+from mails3.smtp.dialogue import Dialogue
+from mails3.smtp.envelope import Envelope
 from mails3.smtp.errors import translated
 from mails3.smtp.server import Server
 from mails3.smtp.session import Session

@@ -116,10 +116,11 @@ class TestReport:
     def test_a_search_finds_text_or_a_number(self, office):
         """ A search finds a part of an address in any case, or a number """
 
-        percent, anne = office.queue("a%b@example.org", ANNE)
+        percent, anne, zoe = office.queue("a%b@example.org", ANNE, "ζωή@bücher.example")
         report = office.mail.report()
 
-        for search, number in (("ANNE@", anne), ("%", percent), (str(anne), anne)):
+        for search, number in (("ANNE@", anne), ("%", percent), (str(anne), anne),
+                               ("bücher", zoe), ("ωή@BÜCHER.example", zoe), ("ζωή", zoe)):
             assert [entry["number"] for entry in report.page(search=search)[0]] == [number]
         for search in ("_nne", "'", "\\"):
             assert report.page(search=search)[0] == []

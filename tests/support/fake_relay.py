@@ -33,7 +33,7 @@ class FakeRelay(Script):
     host = "127.0.0.1"
 
     def __init__(self, port=0, tls=None, login=None, size=None, extensions=(),
-                 mechanisms=("LOGIN", "PLAIN"), context=None):
+                 mechanisms=("LOGIN", "PLAIN"), context=None, utf8=True):
         """
             Args:
                 port: the port to listen on; 0 = any free one, kept for good
@@ -44,6 +44,8 @@ class FakeRelay(Script):
                             could do both in any case
                 mechanisms: the ways to log in: "LOGIN", "PLAIN", "CRAM-MD5"
                 context: the SSLContext, with a certificate; None = a good one
+                utf8: whether it announces and takes SMTPUTF8; a client that
+                      is connected learns of a change with its next EHLO
         """
 
         super().__init__()
@@ -57,6 +59,7 @@ class FakeRelay(Script):
         self.size = size or 33554432
         self.extensions = extensions
         self.mechanisms = mechanisms
+        self.utf8 = utf8
 
         self.thread = None
         self.numbers = itertools.count(1) # of the sessions, never reused

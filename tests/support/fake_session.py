@@ -61,7 +61,7 @@ class Session(SMTP):
             SimpleNamespace(handle_EHLO=self.greet, handle_DATA=self.accept),
             hostname = "relay.example.org", # or else it asks the DNS
             data_size_limit = relay.size,
-            enable_SMTPUTF8 = True,
+            enable_SMTPUTF8 = relay.utf8,
             tls_context = relay.context if relay.tls == "starttls" else None,
             auth_require_tls = relay.tls == "starttls",
             authenticator = self.authenticate,

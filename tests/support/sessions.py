@@ -6,7 +6,7 @@ import time
 
 from . import web2py # noqa: F401 (mails3 can be imported)
 
-from mails3.smtp.dialogue import Envelope
+from mails3.smtp.envelope import Envelope
 from mails3.smtp.server import Server
 from mails3.smtp.session import Session
 

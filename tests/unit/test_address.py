@@ -29,6 +29,19 @@ MAILBOXES = {
                             r'"the \"Shelter\"" <%s>' % SHELTER),
     "a comment": ("%s (Shelter)" % SHELTER, "Shelter <%s>" % SHELTER),
     "a quoted local part": ('Anne <"a,b"@example.org>', 'Anne <"a,b"@example.org>'),
+    "dots as Japanese carriers have them": ("Taro <ta..ro.@docomo.ne.jp>",
+                                            'Taro <"ta..ro."@docomo.ne.jp>'),
+    "dots that are quoted": ('"ta..ro."@docomo.ne.jp', '"ta..ro."@docomo.ne.jp'),
+    "a long local part": ("reply+%s@example.org" % ("x" * 200),
+                          "reply+%s@example.org" % ("x" * 200)),
+    "an IPv4 address": ("Anne <anne@[192.0.2.1]>", "Anne <anne@[192.0.2.1]>"),
+    "an IPv6 address": ("anne@[IPv6:2001:DB8::25]", "anne@[IPv6:2001:db8::25]"),
+    "an IPv6 address without a tag": ("anne@[2001:db8::25]", "anne@[IPv6:2001:db8::25]"),
+    "an address in another script": ("Ζωή <ζωή@bücher.example>",
+                                     "=?utf-8?b?zpbPic6u?= <ζωή@xn--bcher-kva.example>"),
+    "an accent apart from its letter": ("zoe\u0301@example.org", "zo\u00e9@example.org"),
+    "a joiner that is seen": ("क्\u200dष@example.org", "क्\u200dष@example.org"),
+    "an address in another script, quoted": ('"ζωή μου"@example.org', '"ζωή μου"@example.org'),
     "a domain in another script": ("Shelter <shelter@bücher.example>",
                                    "Shelter <shelter@xn--bcher-kva.example>"),
     }
@@ -64,7 +77,9 @@ class TestMailbox:
         "<%s> <%s>" % (SHELTER, SHELTER), "<%s> Anne" % SHELTER, '"Anne <%s>' % SHELTER,
         "Anne <%s" % SHELTER, "Anne (<%s>" % SHELTER, "anne@example.org, Bob <%s>" % SHELTER,
         "Anne\n <%s>" % SHELTER, None, 5, ["a@example.org"], "x" * 5000,
-        "%s <%s>" % ("x " * 300, SHELTER),
+        "%s <%s>" % ("x " * 300, SHELTER), "anne@[192.0.2]", "anne@[IPv6:192.0.2.1]",
+        "anne@[fe80::1%eth0]", "anne@2001:db8::25", "ζω ή@example.org", "an\u200cne@example.org",
+        "ζωή\ufeff@example.org", "ζωή\ufffd@example.org", "ζ" * 122 + "@example.org",
         ])
     def test_text_that_is_not_one_mailbox_is_refused(self, text):
         """ Text that is not one mailbox raises BadInput """

@@ -18,11 +18,13 @@ from support.arrival import lines_of, through_the_queue, unfolded
 from support.call_strategies import attachments, bodies, lines, reproducibly
 from support.calls import A_FILE, Form, attachment, fresh
 
-from mails3.message.composition import MAKERS
-from mails3.message.header import MAX_LINE_CHARS
+from mails3.message.composition import makers
+from mails3.message.header import FOLDED, MAX_LINE_CHARS
 from mails3.message.stored import Message
 
 ANNE = "anne@example.org"
+
+MAKERS = makers(FOLDED)
 
 HINDI = "आश्रय में आपका स्वागत है। "
 

@@ -134,4 +134,22 @@ class TestAddressHeaders:
         assert arrived.message["List-Unsubscribe"] == \
             "<mailto:leave@xn--bcher-kva.example?subject=gr%C3%B6%C3%9Fer>"
 
+    def test_a_mail_may_have_no_return_path(self, branch):
+        """ With the sender "<>" nobody is told of a failure (RFC 5321 4.5.5), From: is the site """
+
+        arrived = through_the_queue(branch, ANNE, sender="<>",
+                                    headers={"Auto-Submitted": "auto-replied"})
+
+        assert arrived.sender == "<>"
+        assert people(arrived.message["From"]) == (("Shelter", "shelter@example.org"),)
+        assert arrived.message["Message-ID"].endswith("@example.org>")
+
+    def test_a_mail_without_a_return_path_may_be_from_anybody(self, branch):
+        """ With the sender "<>" From: may be given as from_address """
+
+        arrived = through_the_queue(branch, ANNE, sender=" <> ", from_address="Bob <%s>" % BOB)
+
+        assert arrived.sender == "<>"
+        assert people(arrived.message["From"]) == (("Bob", BOB),)
+
 # END =========================================================================

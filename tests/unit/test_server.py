@@ -17,6 +17,9 @@ class TestServer:
         ("mail.example.org", "mail.example.org", 25),
         ("[::1]:2525", "::1", 2525),
         ("[::1]", "::1", 25),
+        ("2001:db8::25", "2001:db8::25", 25),
+        ("[2001:db8::25]:587", "2001:db8::25", 587),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.1", 25),
         ])
     def test_a_server_is_host_and_port(self, given, host, port):
         """ A server is a host with an optional port, as in web2py, or an IPv6 address """
@@ -24,6 +27,8 @@ class TestServer:
         server = Server.read(Storage(server=given))
 
         assert (server.host, server.port) == (host, port)
+        again = Server.read(Storage(server=server.address))
+        assert (again.host, again.port) == (host, port)
 
     def test_a_password_may_have_a_colon(self):
         """ A login is divided at its first colon """

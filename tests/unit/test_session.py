@@ -13,7 +13,7 @@ from support.sessions import TEXT, accepted, mail, session, transmit
 
 from mails3.replies import ConfigurationFailure, PermanentFailure, RelayUnavailable, \
                            TransientFailure
-from mails3.smtp.dialogue import as_lines, dotted
+from mails3.smtp.envelope import as_lines, dotted
 from mails3.smtp.server import Server
 from mails3.smtp.session import Session
 
@@ -183,6 +183,6 @@ class TestSession:
 def test_an_empty_mail_can_be_sent():
     """ An empty message is sent with a final line of its own """
 
-    assert dotted(as_lines("")) == b"\r\n.\r\n"
+    assert dotted(as_lines(mail(content=""))) == b"\r\n.\r\n"
 
 # END =========================================================================

@@ -12,7 +12,8 @@ from mails3.replies import AUTH, BODY, CONNECT, DATA, EHLO, MAIL, RCPT, STARTTLS
                            ConfigurationFailure, LoginRefused, PermanentFailure, \
                            QuotaReached, RelayUnavailable, Reply, Throttled, TooManyRecipients, \
                            TransientFailure, classify
-from mails3.smtp.dialogue import Dialogue, Envelope
+from mails3.smtp.dialogue import Dialogue
+from mails3.smtp.envelope import Envelope
 from mails3.throttling import CONNECTIONS, MESSAGES_PER_SESSION, RATE, RECIPIENTS, THROTTLING, \
                               limit_of
 

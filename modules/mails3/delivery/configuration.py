@@ -9,7 +9,7 @@
 
 from hashlib import sha256
 
-from ..message.address import BadInput, read_mailbox
+from ..message.address import NULL_PATH, BadInput, read_mailbox
 from ..replies import ConfigurationFailure
 from ..smtp.server import Server
 from ..smtp.tls import TLS
@@ -63,13 +63,15 @@ class Configuration:
                 message: the Message
 
             Returns:
-                the Mailbox: its own sender, else the configured one
+                the Mailbox for its header: its own sender, else the configured one
 
             Raises:
                 ConfigurationFailure: it is missing, or is not an address
         """
 
-        sender = message.sender or self.mail.configured("sender")
+        sender = message.sender
+        if not sender or sender == NULL_PATH:
+            sender = self.mail.configured("sender")
         if not sender:
             raise ConfigurationFailure("No sender configured")
         try:
@@ -83,6 +85,8 @@ class Configuration:
 
         if message.sender is None:
             return True
+        if message.sender == NULL_PATH:
+            return False
         try:
             return read_mailbox(self.mail.configured("sender")).address == \
                 self.sender_of(message).address
@@ -95,7 +99,7 @@ class Configuration:
 
         server = self._any_server()
         login = "" if server.user is None else sha256(server.user.encode("utf-8")).hexdigest()
-        return ("%s:%s %s" % (server.host, server.port, login[:8])).strip()
+        return ("%s %s" % (server.address, login[:8])).strip()
 
     # -------------------------------------------------------------------------
     def fingerprint(self, salt):

@@ -15,13 +15,15 @@ from ..clock import utcnow
 from ..message.stored import Message
 from ..policy import is_in_doubt
 from ..queue.database import has_written, own_connection, savepoint
-from ..replies import ChannelFailure, Throttled, TransientFailure
+from ..replies import ChannelFailure, DeliveryError, PermanentFailure, Throttled, \
+                      TransientFailure
 from ..settings_file import complain_once
 from ..smtp.waits import run
 from ..states import brief
+from .outgoing import by_script
 from .transport import Transport
 
-__all__ = ("Direct", "count_direct", "send_directly")
+__all__ = ("Direct", "as_refusal", "count_direct", "send_directly")
 
 log = logging.getLogger("web2py.mails3")
 
@@ -63,16 +65,16 @@ def send_directly(mail, direct, timeout_s, remote_server=None):
             continue
         transport = Transport(mail, timeout_s, relay and relay.settings, remote_server)
         try:
-            outcome.update(run(transport.sending(0, direct._replace(recipients=recipients),
-                                                 DIRECT_REPLIES * timeout_s)))
+            for part in by_script(recipients, str):
+                hand_over(transport, direct._replace(recipients=part), timeout_s, outcome)
+                if not mail.is_counted:
+                    count_direct(mail, len(part), relay)
         except (ChannelFailure, Throttled) as error:
             failure = error
             if is_in_doubt(error):
                 break
         else:
             complain_of_certificate(transport)
-            if not mail.is_counted:
-                count_direct(mail, len(recipients), relay)
         finally:
             transport.close()
     if not outcome:
@@ -114,6 +116,39 @@ def relays_for(mail, remote_server):
         # The direct way is also the way out where the database fails
         log.warning("The other mail servers are not tried (%s).", brief(error))
         return [None]
+
+# -----------------------------------------------------------------------------
+def hand_over(transport, direct, timeout_s, outcome):
+    """
+        Hand a message over by a Transport
+
+        Args:
+            transport: the Transport
+            direct: the Direct
+            timeout_s: as for send_directly()
+            outcome: dict {recipient: None if accepted, else the DeliveryError} of
+                     other recipients, who may have the message already; those of
+                     the Direct are added
+
+        Raises:
+            ChannelFailure, Throttled: there was no session
+            Exception: as send_directly(), if there are no others
+    """
+
+    try:
+        outcome.update(run(transport.sending(0, direct, DIRECT_REPLIES * timeout_s)))
+    except (ChannelFailure, Throttled):
+        raise
+    except Exception as error:
+        if not outcome:
+            raise
+        outcome.update(dict.fromkeys(direct.recipients, as_refusal(error)))
+
+# -----------------------------------------------------------------------------
+def as_refusal(error):
+    """ The DeliveryError for an exception """
+
+    return error if isinstance(error, DeliveryError) else PermanentFailure(brief(error))
 
 # -----------------------------------------------------------------------------
 def count_direct(mail, recipients, relay=None):

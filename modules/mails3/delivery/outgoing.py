@@ -11,13 +11,14 @@
 from collections import deque
 from datetime import timedelta
 from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from ..message.stored import Message, NewerVersion
 from ..replies import PermanentFailure
 from ..states import envelope_of, times_in_doubt
 
-__all__ = ("Outgoing", "Supply")
+__all__ = ("Outgoing", "Supply", "by_script")
 
 # To how many recipients a message is handed over at a time: each relay has to
 # take so many (RFC 5321 section 4.5.3.1.8)
@@ -32,6 +33,25 @@ MAX_IN_DOUBT = 1
 IN_DOUBT = "In doubt: its worker was lost while sending it"
 IN_DOUBT_TWICE = "It was handed over twice, and nobody knows whether it has arrived"
 OTHER_ADDRESS = PermanentFailure("The address has been changed: the mail is not for that one")
+
+# -----------------------------------------------------------------------------
+def by_script(recipients, address_of=attrgetter("address")):
+    """
+        Divide the recipients of a message by whether their addresses are ASCII:
+        the relay may not take the others, and a message that was handed over with
+        SMTPUTF8 does not reach those whose own mail server does not offer it
+
+        Args:
+            recipients: list, of Deliveries by default
+            address_of: function that tells the address of one
+
+        Returns:
+            list of lists, none empty
+    """
+
+    parts = [[each for each in recipients if address_of(each).isascii() == is_ascii]
+             for is_ascii in (True, False)]
+    return list(filter(None, parts))
 
 # =============================================================================
 class Outgoing(NamedTuple):
@@ -130,9 +150,9 @@ class Supply:
                 return False
             # Or none, if all of them were deleted or held
             for _, group in groupby(deliveries, key=envelope_of):
-                group = list(group)
-                self.groups.extend(group[start:start + MAX_RECIPIENTS]
-                                   for start in range(0, len(group), MAX_RECIPIENTS))
+                for part in by_script(list(group)):
+                    self.groups.extend(part[start:start + MAX_RECIPIENTS]
+                                       for start in range(0, len(part), MAX_RECIPIENTS))
         return True
 
     # -------------------------------------------------------------------------

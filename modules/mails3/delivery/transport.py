@@ -9,9 +9,10 @@
 
 from functools import partial
 
+from ..message.address import NULL_PATH
 from ..message.composition import compose
 from ..replies import PermanentFailure
-from ..smtp.dialogue import Envelope
+from ..smtp.envelope import Envelope, needs_utf8
 from ..smtp.session import Session
 from .configuration import Configuration
 
@@ -117,8 +118,11 @@ class Transport:
             # Each recipient gets a mail of their own
             message = message.only_to(recipients)
         sender = self.configuration.sender_of(message)
-        return Envelope(sender.address, recipients,
-                        compose(self.mail, message, outgoing.message_id_header, str(sender)),
+        address = "" if message.sender == NULL_PATH else sender.address
+        is_utf8 = needs_utf8(address, recipients)
+        return Envelope(address, recipients,
+                        compose(self.mail, message, outgoing.message_id_header, str(sender),
+                                is_utf8),
                         self.configuration.is_own_sender(message))
 
     # -------------------------------------------------------------------------
@@ -236,9 +240,12 @@ class Transport:
 def send_by(remote_server, envelope):
     """ Hand an Envelope over by a connection of the caller's """
 
-    outcome = dict.fromkeys(envelope.recipients)
+    outcome, content, options = dict.fromkeys(envelope.recipients), envelope.content, {}
+    if needs_utf8(envelope.sender, envelope.recipients):
+        options = {"mail_options": ["SMTPUTF8", "BODY=8BITMIME"]}
+        content = content.encode("utf-8") if isinstance(content, str) else content
     for recipient, reply in remote_server.sendmail(envelope.sender, envelope.recipients,
-                                                   envelope.content).items():
+                                                   content, **options).items():
         outcome[recipient] = PermanentFailure("%s %s" % reply)
     return outcome
 

@@ -15,27 +15,21 @@ from email.header import decode_header, make_header
 from functools import lru_cache
 from typing import NamedTuple
 
-from .domain import DomainError, ascii_domain
+from .bare_address import check_address
 from .header import encoded_words
 from .text import BadInput, read_line
 
-__all__ = ("BadInput", "Mailbox", "address_of", "check_address", "read_addresses",
+__all__ = ("NULL_PATH", "BadInput", "Mailbox", "address_of", "in_ascii", "read_addresses",
            "read_mailbox", "read_sender")
+
+# The sender of a mail to which nobody is to answer automatically (RFC 5321
+# section 4.5.5): the envelope has none then
+NULL_PATH = "<>"
 
 # The longest name, and the longest mailbox with such a name when it is encoded
 MAX_NAME_CHARS, MAX_MAILBOX_CHARS = 500, 4000
 # The longest list: thousands of recipients, read in a fraction of a second
 MAX_LIST_CHARS = 200000
-
-# RFC 5321 section 4.5.3.1: the longest local-part, and path without its brackets
-MAX_LOCAL_PART_CHARS, MAX_ADDRESS_CHARS = 64, 254
-
-# RFC 5321 section 4.1.2: Local-part, Domain and address-literal
-ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
-ADDRESS = re.compile(r"""(?:%(atom)s(?:\.%(atom)s)*|"(?:[ !#-\[\]-~]|\\[ -~])*")"""
-                     r"""@(?:%(label)s(?:\.%(label)s)*\.?|\[[0-9A-Za-z.:-]+\])"""
-                     % {"atom": ATOM, "label": LABEL})
 
 # The tokens of a list of mailboxes, as people write it (RFC 5322 section 3.4)
 # - at each place one alternative fits, in one way only: so the time to read a
@@ -60,7 +54,7 @@ class Mailbox(NamedTuple):
     """ The sender or a recipient of a mail (RFC 5322 section 3.4) """
 
     name: str
-    address: str # bare, ASCII only
+    address: str # bare; its domain is ASCII only
 
     # -------------------------------------------------------------------------
     def __str__(self):
@@ -75,6 +69,18 @@ class Mailbox(NamedTuple):
         elif not SIMPLE.fullmatch(name):
             name = '"%s"' % re.sub(r'(["\\])', r"\\\1", name)
         return "%s <%s>" % (name, self.address)
+
+    # -------------------------------------------------------------------------
+    def in_ascii(self):
+        """
+            The text for a header that must be ASCII: an address that is not is
+            shown, as the name of a group without members (RFC 6857 section 3)
+        """
+
+        if self.address.isascii():
+            return str(self)
+        shown = ("%s %s" % (self.name, self.address)).strip()
+        return "%s :;" % " ".join(encoded_words(shown, MAX_WORD_CHARS))
 
 # -----------------------------------------------------------------------------
 def address_of(text):
@@ -125,7 +131,8 @@ def read_sender(name, value):
 
         Args:
             name: the name of the argument, for an error
-            value: the header text; None or empty: the configured sender
+            value: the header text; None or empty: the configured sender. The
+                   argument "sender" may be NULL_PATH as well.
 
         Returns:
             the header text, or None
@@ -137,6 +144,8 @@ def read_sender(name, value):
     if not value:
         return None
     text = read_line(name, value)
+    if text.strip() == NULL_PATH and name == "sender":
+        return NULL_PATH
     try:
         return str(read_mailbox(text))
     except BadInput as error:
@@ -179,6 +188,13 @@ def read_addresses(name, value):
             raise BadInput("Malformed address in %s" % name)
         result.extend(found)
     return result
+
+# -----------------------------------------------------------------------------
+def in_ascii(text):
+    """ A header text with mailboxes, in ASCII; it was read before (see Mailbox.in_ascii) """
+
+    return text if text.isascii() else \
+        ", ".join(box.in_ascii() for box in read_addresses("header", text))
 
 # -----------------------------------------------------------------------------
 def parse(text):
@@ -267,32 +283,5 @@ def decoded(name):
             pass
     name = name.encode("utf-8", "replace").decode("utf-8")
     return CONTROL.sub(" ", name).strip()
-
-# -----------------------------------------------------------------------------
-def check_address(address):
-    """
-        Check a bare address (RFC 5321 section 4.1.2)
-
-        Args:
-            address: the address; its domain may be in any script
-
-        Returns:
-            the address, ASCII only
-
-        Raises:
-            BadInput: it is malformed
-    """
-
-    local, at, domain = address.rpartition("@")
-    if not local.isascii():
-        raise BadInput("Address not ASCII before the @")
-    try:
-        address = local + at + ascii_domain(domain)
-    except DomainError as error:
-        raise BadInput(str(error)) from None
-    if len(local) > MAX_LOCAL_PART_CHARS or len(address) > MAX_ADDRESS_CHARS or \
-       not ADDRESS.fullmatch(address):
-        raise BadInput("Malformed address")
-    return address
 
 # END =========================================================================

@@ -13,12 +13,13 @@ from email.errors import MessageError
 from email.message import Message as MimePart
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
-from functools import partial
+from functools import lru_cache, partial
 from types import FunctionType
 
 from gluon.tools import Mail
 
-from .header import FOLDED, MAX_LINE_CHARS
+from .address import Mailbox, in_ascii, read_mailbox
+from .header import ADDRESS_HEADERS, FOLDED, FOLDED_UTF8, MAX_LINE_CHARS
 from ..replies import InternalFailure, PermanentFailure, TransientFailure
 
 __all__ = ("compose", "substitute")
@@ -29,7 +30,7 @@ MESSAGE_ERRORS = (MessageError, UnicodeError)
 CODE_ERRORS = (ValueError, TypeError, AttributeError, LookupError)
 
 # -----------------------------------------------------------------------------
-def compose(mail, message, message_id_header, sender):
+def compose(mail, message, message_id_header, sender, is_utf8=False):
     """
         Have Mail.send compose a message
 
@@ -38,6 +39,9 @@ def compose(mail, message, message_id_header, sender):
             message: the Message
             message_id_header: its Message-ID, unless its headers have one
             sender: the sender, as header text
+            is_utf8: headers have addresses in UTF-8, if they are not ASCII
+                     (RFC 6532); else ASCII readers are shown these addresses
+                     as far as that is possible
 
         Returns:
             the mail (str or bytes); None if Mail.send has delivered it
@@ -51,12 +55,14 @@ def compose(mail, message, message_id_header, sender):
 
     arguments = message.arguments()
     arguments["sender"] = sender
+    if not is_utf8:
+        make_ascii(arguments)
     headers = arguments["headers"]
     if not any(name.lower() == "message-id" for name in headers):
         headers["Message-ID"] = message_id_header
 
     composer = Composer()
-    send = substitute(Mail.send, smtplib=composer, **MAKERS)
+    send = substitute(Mail.send, smtplib=composer, **makers(FOLDED_UTF8 if is_utf8 else FOLDED))
     try:
         composed, error = send(mail, **arguments), mail.error
     except Exception as failure:
@@ -69,6 +75,29 @@ def compose(mail, message, message_id_header, sender):
         # An error of gpg or x509, which an admin can repair
         raise TransientFailure("The message can not be composed: %s" % error)
     return composer.content
+
+# -----------------------------------------------------------------------------
+def make_ascii(arguments):
+    """
+        Write the addresses of a message in ASCII: it goes to people whose mail
+        servers may not take anything else
+
+        Args:
+            arguments: as for Mail.send, with an ASCII sender (dict, is changed)
+    """
+
+    for name in ("to", "cc", "reply_to"):
+        if name in arguments:
+            arguments[name] = list(map(in_ascii, arguments[name]))
+    headers = arguments["headers"]
+    headers.update((name, in_ascii(text)) for name, text in headers.items()
+                   if name.lower() in ADDRESS_HEADERS)
+    from_address = arguments.get("from_address")
+    if from_address and not from_address.isascii():
+        # Mail servers refuse a From: without an address
+        name, address = read_mailbox(from_address)
+        arguments["from_address"] = str(Mailbox(name or address,
+                                                read_mailbox(arguments["sender"]).address))
 
 # -----------------------------------------------------------------------------
 def substitute(function, **names):
@@ -148,7 +177,7 @@ class Parsed(Once, MimePart):
     """ A mail that Mail.send has parsed again, after x509 """
 
 # -----------------------------------------------------------------------------
-def text_part(text, subtype="plain", _charset=None):
+def text_part(text, subtype="plain", _charset=None, policy=FOLDED):
     """ In place of MIMEText; also takes the raw message of web2py 2.x, which is bytes """
 
     if isinstance(text, bytes):
@@ -156,13 +185,22 @@ def text_part(text, subtype="plain", _charset=None):
     if _charset is None and any(len(line) > MAX_LINE_CHARS for line in text.split("\n")):
         # Without an encoding the long line would be sent, and refused
         _charset = "utf-8"
-    return Text(text, subtype, _charset, policy=FOLDED)
+    return Text(text, subtype, _charset, policy=policy)
 
-# The classes and functions with which Mail.send makes a mail: their header lines
-# have the permitted length
-MAKERS = {"MIMEText": text_part,
-          "MIMEMultipart": partial(Multipart, policy=FOLDED),
-          "message_from_string": partial(message_from_string, _class=Parsed, policy=FOLDED),
-          }
+# -----------------------------------------------------------------------------
+@lru_cache()
+def makers(policy):
+    """
+        The classes and functions with which Mail.send makes a mail, by the names
+        that it knows them by: their header lines have the permitted length
+
+        Args:
+            policy: FOLDED or FOLDED_UTF8
+    """
+
+    return {"MIMEText": partial(text_part, policy=policy),
+            "MIMEMultipart": partial(Multipart, policy=policy),
+            "message_from_string": partial(message_from_string, _class=Parsed, policy=policy),
+            }
 
 # END =========================================================================

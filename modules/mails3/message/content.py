@@ -14,8 +14,9 @@ from email.message import Message as MimePart
 from email.utils import formatdate
 from urllib.parse import quote
 
-from .address import check_address, read_addresses
-from .header import FOLDED
+from .address import read_addresses
+from .bare_address import check_address
+from .header import ADDRESS_HEADERS, FOLDED
 from .text import BadInput, check_unicode, read_line
 
 __all__ = ("read_attachments", "read_body", "read_headers", "read_unsubscribe", "texts_of")
@@ -23,9 +24,8 @@ __all__ = ("read_attachments", "read_body", "read_headers", "read_unsubscribe", 
 # RFC 5322 section 2.2: printable ASCII except colon
 HEADER_NAME = re.compile(r"[!-9;-~]{1,200}")
 
-# Headers with addresses (lower case), where only the names may be encoded
-ADDRESS_HEADERS = ("from", "sender", "to", "cc", "bcc", "reply-to", "errors-to", "return-path",
-                   "disposition-notification-to", "return-receipt-to")
+# What a mailto: URL has of an address as it is
+IN_ADDRESS = "!$'*+/@^_`{|}~[]:"
 
 # The longest name of an attachment that file systems take
 MAX_FILENAME_CHARS = 255
@@ -91,7 +91,8 @@ def read_unsubscribe(value):
     if text.isascii():
         return text
     address, mark, query = text.partition("?")
-    return check_address(address) + mark + quote(query, safe="=&%+")
+    # RFC 6068 section 2
+    return quote(check_address(address), safe=IN_ADDRESS) + mark + quote(query, safe="=&%+")
 
 # -----------------------------------------------------------------------------
 def read_body(value, encoding):

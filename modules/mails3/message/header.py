@@ -14,9 +14,14 @@ from base64 import b64encode
 from email.header import Header
 from email.policy import Compat32
 
-__all__ = ("FOLDED", "MAX_LINE_CHARS", "encoded_words")
+__all__ = ("ADDRESS_HEADERS", "FOLDED", "FOLDED_UTF8", "MAX_LINE_CHARS", "encoded_words")
 
-# RFC 5322 section 2.1.1, without the end of the line
+# Headers with addresses (lower case), where only the names may be encoded
+ADDRESS_HEADERS = ("from", "sender", "to", "cc", "bcc", "reply-to", "errors-to", "return-path",
+                   "disposition-notification-to", "return-receipt-to")
+
+# RFC 5322 section 2.1.1, without the end of the line; of UTF-8, these are bytes (RFC
+# 6532 section 3.4)
 MAX_LINE_CHARS = 998
 
 # RFC 2047 section 2: the longest line with an encoded-word, and what "=?utf-8?q?"
@@ -86,10 +91,16 @@ class Folding(Compat32):
         The email package's policy, with header lines no longer than the RFCs
         allow, and the same lines in a text as in bytes: a signature is made
         over the text, and the bytes are sent
+
+        is_utf8: addresses are written in UTF-8, if they are not ASCII: for a
+                 relay that takes such a message (RFC 6532)
     """
 
+    is_utf8 = False
+
+    # -------------------------------------------------------------------------
     def fold(self, name, value):
-        """ A header as lines, ASCII only """
+        """ A header as lines, ASCII only unless is_utf8 is set """
 
         if isinstance(value, str) and len(name) + len(value) <= FOLDED_LINE_CHARS - 2 and \
            UNCHANGED.fullmatch(value):
@@ -102,7 +113,8 @@ class Folding(Compat32):
             space = "" if text.startswith(self.linesep) else " "
             return "%s:%s%s%s" % (name, space, text, self.linesep)
         lines = [name + ":"]
-        for index, token in enumerate(tokens(name, text)):
+        is_utf8 = self.is_utf8 and name.lower() in ADDRESS_HEADERS
+        for index, token in enumerate(tokens(name, text, is_utf8)):
             # Some mail readers do not take a first line that has only the name
             if len(lines[-1]) + len(token) > FOLDED_LINE_CHARS and \
                (index or token.startswith(" =?")):
@@ -115,10 +127,11 @@ class Folding(Compat32):
     def fold_binary(self, name, value):
         """ A header as lines (bytes) """
 
-        return self.fold(name, value).encode("ascii")
+        return self.fold(name, value).encode("utf-8")
 
 # 7bit, because text and bytes of an 8bit part differ
 FOLDED = Folding(cte_type="7bit")
+FOLDED_UTF8 = FOLDED.clone(is_utf8=True)
 
 # -----------------------------------------------------------------------------
 def decoded(value):
@@ -130,13 +143,14 @@ def decoded(value):
     return text
 
 # -----------------------------------------------------------------------------
-def tokens(name, text):
+def tokens(name, text, is_utf8=False):
     """
         The tokens of a header text, of which its lines are made
 
         Args:
             name: the name of the header
             text: its text
+            is_utf8: text that is not ASCII is written as it is
 
         Returns:
             list of texts, each with the white space before it
@@ -146,13 +160,19 @@ def tokens(name, text):
     # Lines that are not folded correctly become one
     text = " ".join(line.strip(" \t") for line in LINE_END.split(text)) \
         if LINE_END.search(text) else text
-    if PRINTABLE.fullmatch(text):
+    if is_utf8 or PRINTABLE.fullmatch(text):
         found = cut(text)
-        if max(map(len, found)) > room:
+        if size(found) > room:
             found = cut(EXTENDED.sub(in_parts, text))
-        if max(map(len, found)) <= room:
+        if size(found) <= room:
             return found
     return [" " + word for word in encoded_words(text, FOLDED_LINE_CHARS - len(name) - 2)]
+
+# -----------------------------------------------------------------------------
+def size(found):
+    """ The size of the largest of some tokens (bytes) """
+
+    return max(len(token.encode("utf-8")) for token in found)
 
 # -----------------------------------------------------------------------------
 def cut(text):

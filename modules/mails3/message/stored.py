@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from email import message_from_bytes
 from uuid import uuid4
 
-from .address import address_of, read_addresses, read_sender
+from .address import NULL_PATH, address_of, read_addresses, read_sender
 from .content import read_attachments, read_body, read_headers, read_unsubscribe, texts_of
 from .text import BadInput, read_line
 
@@ -44,7 +44,7 @@ class Message:
     cc: list = field(default_factory = list)
     bcc: list = field(default_factory = list)
     reply_to: list = field(default_factory = list)
-    sender: object = None      # None: the one that is configured when it is sent
+    sender: object = None      # None: the one that is configured when it is sent; NULL_PATH
     from_address: object = None
     headers: dict = field(default_factory = dict)
     attachments: list = field(default_factory = list) # MIME parts (bytes)
@@ -169,8 +169,9 @@ class Message:
         for name, value in self.headers.items():
             if name.lower() == "message-id":
                 return value[:MAX_ID_CHARS]
+        sender = self.sender if self.sender != NULL_PATH else None
         try:
-            domain = address_of(self.sender or configured_sender).rpartition("@")[2]
+            domain = address_of(sender or configured_sender).rpartition("@")[2]
         except BadInput:
             domain = socket.gethostname()
         return "<%s@%s>" % (uuid4().hex, domain[:MAX_ID_DOMAIN_CHARS])

@@ -40,7 +40,7 @@ def enqueue(tables, message, message_id_header, now, retries=None, priority=NORM
             list of the ids of its deliveries
 
         Raises:
-            as Contents.store()
+            as Contents.store(); ValueError: the database can't store an address
     """
 
     message_id = Contents(tables).store(message, message_id_header, now, **options)
@@ -52,12 +52,30 @@ def enqueue(tables, message, message_id_header, now, retries=None, priority=NORM
               }
     outbox_ids = insert_rows(tables.db, tables.outbox,
                              *outbox_rows(tables.outbox, common, message.recipients))
+    check_stored(tables, outbox_ids, message.recipients)
     return insert_rows(tables.db, tables.delivery,
                        "outbox_id, message_id, channel, queue, priority, due_on, "
                        "attempts, in_doubt_count",
                        ["%d, %d, '%s', %d, %d, '%s', 0, 0" %
                         (outbox_id, message_id, EMAIL, NEW, priority, sql_time(now))
                         for outbox_id in outbox_ids])
+
+# -----------------------------------------------------------------------------
+def check_stored(tables, outbox_ids, addresses):
+    """
+        Make sure that the database has the addresses as they are: MySQL stores
+        question marks for what its character set does not have
+
+        Raises:
+            ValueError: it has others
+    """
+
+    if all(map(str.isascii, addresses)):
+        return
+    outbox = tables.outbox
+    stored = tables.db(outbox.id.belongs(outbox_ids)).select(outbox.address)
+    if {row.address for row in stored} != set(addresses):
+        raise ValueError("The database can't store an address")
 
 # -----------------------------------------------------------------------------
 def outbox_rows(table, common, addresses):

@@ -8,13 +8,12 @@
     @license: MIT
 """
 
-from typing import NamedTuple, Union
-
+from .envelope import as_lines, dotted, envelope_commands
 from ..policy import is_in_doubt
-from ..replies import BODY, DATA, MAIL, RCPT, ChannelFailure, PermanentFailure, \
-                      Reply, TooManyRecipients, TransientFailure, breaks_off, classify
+from ..replies import BODY, DATA, MAIL, ChannelFailure, Reply, TooManyRecipients, \
+                      TransientFailure, breaks_off, classify
 
-__all__ = ("Dialogue", "Envelope")
+__all__ = ("Dialogue",)
 
 # How many commands are given together: so few that a relay that is slow with
 # each recipient has answered them all in time, and that they fit into the
@@ -24,15 +23,6 @@ MAX_COMMANDS = 6
 # The largest content that is sent along with the envelope, before it is known
 # whether the relay accepts any recipient (bytes)
 MAX_WHOLE_BYTES = 50000
-
-# =============================================================================
-class Envelope(NamedTuple):
-    """ Sender and recipients of one transaction, with the content (RFC 5321 section 2.3.1) """
-
-    sender: str              # a bare address
-    recipients: list         # bare addresses
-    content: Union[str, bytes]
-    own_sender: bool = True  # the sender is the configured one
 
 # =============================================================================
 class Dialogue:
@@ -50,17 +40,11 @@ class Dialogue:
                 extensions: the names of the relay's extensions (lower case)
 
             Raises:
-                PermanentFailure: the message can't be encoded
+                ConfigurationFailure, PermanentFailure: as envelope_commands()
         """
 
-        try:
-            lines = as_lines(envelope.content)
-            commands = [(MAIL, command("MAIL FROM", envelope.sender,
-                                       parameters(lines, extensions)))]
-            commands.extend((RCPT, command("RCPT TO", recipient))
-                            for recipient in envelope.recipients)
-        except ValueError:
-            raise PermanentFailure("The message can not be encoded") from None
+        lines = as_lines(envelope)
+        commands = envelope_commands(envelope, lines, extensions)
 
         self.envelope = envelope
         self.lines = lines
@@ -256,45 +240,5 @@ def without_too_many(outcome):
         return {recipient: TransientFailure(error.reason) for recipient, error in outcome.items()}
     return {recipient: error for recipient, error in outcome.items()
             if recipient not in beyond}
-
-# -----------------------------------------------------------------------------
-def command(verb, address, options=""):
-    """ A command with an address; raises ValueError if the address can't be sent """
-
-    if "\r" in address or "\n" in address:
-        raise ValueError("address")
-    return ("%s:<%s>%s\r\n" % (verb, address, options)).encode("ascii")
-
-# -----------------------------------------------------------------------------
-def parameters(lines, extensions):
-    """ The parameters of MAIL: properties of the content, as far as the relay takes them """
-
-    text = ""
-    if "size" in extensions:
-        # RFC 1870 section 6: the relay refuses a large message before it is sent
-        text += " SIZE=%s" % len(lines)
-    if "8bitmime" in extensions and not lines.isascii():
-        text += " BODY=8BITMIME"
-    return text
-
-# -----------------------------------------------------------------------------
-def as_lines(content):
-    """ The content as bytes; each line ends with CRLF; raises ValueError if not ASCII """
-
-    if isinstance(content, str):
-        # Mail.send composes ASCII; other text can't be sent as it is
-        content = content.encode("ascii")
-    content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if not content.endswith(b"\n"):
-        content += b"\n"
-    return content.replace(b"\n", b"\r\n")
-
-# -----------------------------------------------------------------------------
-def dotted(lines):
-    """ The content for DATA: leading dots doubled, ended by a dot (RFC 5321 section 4.5.2) """
-
-    if lines.startswith(b"."):
-        lines = b"." + lines
-    return lines.replace(b"\n.", b"\n..") + b".\r\n"
 
 # END =========================================================================

@@ -9,7 +9,7 @@
 """
 
 from .dialogue import Dialogue
-from ..replies import PermanentFailure
+from ..replies import ConfigurationFailure, PermanentFailure
 
 __all__ = ("NextDialogue",)
 
@@ -92,7 +92,7 @@ def dialogue_of(client, following):
     envelope = following()
     try:
         return envelope and Dialogue(envelope, client.extensions)
-    except PermanentFailure:
+    except (ConfigurationFailure, PermanentFailure):
         # The message fails when it has its turn
         return None
 

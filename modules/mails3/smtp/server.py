@@ -13,6 +13,7 @@ import re
 
 from base64 import b64encode
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import Optional
 
 from ..replies import ConfigurationFailure
@@ -53,8 +54,9 @@ class Server:
                 the Server
 
             Raises:
-                ConfigurationFailure: there is no server, or it is not "host:port", or
-                                      the login is not "user:password"
+                ConfigurationFailure: there is no server, or it is not "host:port" ("host"
+                                      may be an IPv6 address, with brackets if there is a
+                                      port), or the login is not "user:password"
         """
 
         address = settings.server
@@ -62,7 +64,7 @@ class Server:
             raise ConfigurationFailure("No mail server configured")
 
         host, colon, port = address.rpartition(":")
-        if not colon or "]" in port:
+        if not colon or "]" in port or is_ipv6(address):
             host, port = address, ""
         if port and not port.isdigit():
             raise ConfigurationFailure("Mail server is not host:port")
@@ -89,9 +91,9 @@ class Server:
     # -------------------------------------------------------------------------
     @property
     def address(self):
-        """ Where it listens, for people (str) """
+        """ Host and port for people, and as read() takes them (str) """
 
-        return "%s:%s" % (self.host, self.port)
+        return "%s:%s" % ("[%s]" % self.host if ":" in self.host else self.host, self.port)
 
     # -------------------------------------------------------------------------
     @property
@@ -180,6 +182,15 @@ class Server:
         for secret in (password, user):
             text = text.replace(secret, "***") if secret else text
         return text
+
+# -----------------------------------------------------------------------------
+def is_ipv6(text):
+    """ Whether a text is an IPv6 address, without brackets """
+
+    try:
+        return bool(IPv6Address(text))
+    except ValueError:
+        return False
 
 # -----------------------------------------------------------------------------
 def digest(values, salt):

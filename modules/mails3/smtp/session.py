@@ -17,7 +17,7 @@ from .deadlines import Deadlines
 from .dialogue import Dialogue
 from .next_dialogue import NextDialogue
 from .waits import in_thread, run
-from ..replies import MAIL, RelayUnavailable, Throttled, breaks_off, classify
+from ..replies import MAIL, PermanentFailure, RelayUnavailable, Throttled, breaks_off, classify
 from ..throttling import MESSAGES_PER_SESSION
 
 __all__ = ("Session",)
@@ -88,17 +88,14 @@ class Session:
                                 content, if that is more than within_s (seconds)
 
             Yields:
-                a Wait (see waits.py), each time it would block; it may be resumed
-                earlier or later than the Wait says
+                a Wait (see waits.py); it may be resumed earlier or later than that says
 
             Returns:
-                dict {recipient: None if accepted, else the DeliveryError about
-                that recipient}; without the recipients that the next
-                transaction has to try
+                as Dialogue.hand_over()
 
             Raises:
-                ChannelFailure, Throttled: there is no session; nothing was handed over
-                PermanentFailure: the message can't be encoded
+                ChannelFailure, Throttled: there is no session, or the relay can't
+                                           take our sender; nothing was handed over
         """
 
         start = self.clock()
@@ -136,7 +133,11 @@ class Session:
         self.messages += 1
         client, clock = self.client, self.clock
         half_time = (clock() + client.deadlines.reply) / 2
-        dialogue = self.ahead.take() or Dialogue(envelope, client.extensions)
+        try:
+            dialogue = self.ahead.take() or Dialogue(envelope, client.extensions)
+        except PermanentFailure as failure:
+            # The session is as it was
+            return dict.fromkeys(envelope.recipients, failure)
         ahead = following and partial(self.ahead.open, client,
                                       partial(self._next_envelope, following))
         steps = dialogue.hand_over(lambda: clock() >= half_time, ahead)

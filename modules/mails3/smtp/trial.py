@@ -7,7 +7,7 @@
     @license: MIT
 """
 
-from .dialogue import Dialogue, Envelope
+from .envelope import Envelope, envelope_commands
 from .waits import run
 from ..replies import classify
 
@@ -33,9 +33,10 @@ def try_envelope(session, sender, recipient, within_s):
 
     session.open(within_s)
     exchange, clock = session.client.exchange, session.clock
-    # Without extensions, each group is one command
-    for group in Dialogue(Envelope(sender, [recipient], ""), {}).groups:
-        reply, = run(exchange(group), clock)
+    # The size of the message that is not sent says nothing
+    extensions = {"smtputf8"}.intersection(session.client.extensions)
+    for each in envelope_commands(Envelope(sender, [recipient], ""), b"", extensions):
+        reply, = run(exchange([each]), clock)
         error = classify(reply)
         if error:
             raise error

@@ -127,6 +127,8 @@ class MailServer:
                          - checks: statements of Exim's ACL for recipients (list)
                          - certificate: (chain, key) as PEM (bytes)
                          - ssl: TLS from the first byte on, in place of STARTTLS
+                         - aliases: further mailboxes (dict {what stands before
+                           the @: the folder of the mailbox})
         """
 
         # Not among those of pytest: the servers' own users have to get there
@@ -278,7 +280,7 @@ class MailServer:
         box = self.folder / "mail" / user / "new"
         messages = [message_from_bytes(path.read_bytes())
                     for path in (box.iterdir() if box.is_dir() else ())]
-        return list({message["Received"]: message for message in messages}.values())
+        return list({str(message["Received"]): message for message in messages}.values())
 
     def recipients(self):
         """ Who has got mail: list of users, each as often as they have got one """
@@ -313,8 +315,9 @@ exec postfix start-fg"""
         self.write("postfix/port", str(self.port))
         self.write("postfix/services", "grey unix - n n - 0 spawn user=mail argv=/bin/sh "
                                        "/etc/greylist postfix %s/known\n" % self.folder)
-        self.write("postfix/users", "".join("/^%s@%s$/ %s/\n" % (user, DOMAIN, user)
-                                            for user in USERS))
+        mailboxes = {**dict(zip(USERS, USERS)), **self.options.get("aliases", {})}
+        self.write("postfix/users", "".join("/^%s@%s$/ %s/\n" % (re.escape(user), DOMAIN, folder)
+                                            for user, folder in mailboxes.items()))
         settings = {"compatibility_level": "3.6",
                     "myhostname": "mx." + DOMAIN,
                     "maillog_file": "/dev/stdout",
@@ -403,7 +406,8 @@ exec exim4 -bdf -q5s"""
                    if "%s@%s" % (user, DOMAIN) != options.get("refuses_sender")]
         # As in Exim's own default configuration: a sender whom it could not
         # answer to is not taken
-        self.write("exim4/users", "".join("%s: %s\n" % (user, user) for user in senders))
+        mailboxes = {**dict(zip(senders, senders)), **options.get("aliases", {})}
+        self.write("exim4/users", "".join("%s: %s\n" % item for item in mailboxes.items()))
         self.write("exim4/exim4.conf", EXIM % {
             "general": "\n".join(general), "port": self.port, "domain": DOMAIN,
             "checks": "\n  ".join(checks), "folder": self.folder,
@@ -476,7 +480,8 @@ exec smtpd -d"""
         lines += ["smtp %s %s" % item for item in options.get("settings", {}).items()]
         if options.get("size"):
             lines.append("smtp max-message-size %s" % options["size"])
-        self.write("smtpd.users", "".join("%s@%s\n" % (user, DOMAIN) for user in USERS))
+        self.write("smtpd.users", "".join("%s@%s\n" % (user, DOMAIN)
+                                          for user in [*USERS, *options.get("aliases", {})]))
         lines.append('table users file:/etc/smtpd.users')
         if options.get("certificate"):
             lines.append('pki here cert "/etc/chain.pem"\npki here key "/etc/key.pem"')

@@ -55,6 +55,7 @@ class AppMail:
         self.thread = current_thread() # web2py commits the transactions of this thread
         self.settings_file = None # path of the MailS3 settings, for error messages
         self.secret = False       # whether its mail is secret, if send() is not told
+        self.is_automatic = False # whether its mail is written by no person
         self.wakeup = Wakeup(self, lambda: Alerts(self).is_active("worker"))
         self.web_request = None   # the WebRequest, if a visitor waits for an answer
         self._configuration = None # the settings as the models have made them
@@ -140,11 +141,17 @@ class AppMail:
                     self.auth.has_membership(role=self.options.admin_group))
 
     # -------------------------------------------------------------------------
-    def for_secrets(self):
-        """ A MailS3 like this one, with secret = True as the default of send() """
+    def for_auth(self, secret=True):
+        """
+            A MailS3 like this one, for the mail of Auth: codes and links, which
+            answer what a visitor has done; and notices to the admins
+
+            Args:
+                secret: the default for that argument of send()
+        """
 
         mail = copy.copy(self)
-        mail.secret = True
+        mail.secret, mail.is_automatic = secret, True
         return mail
 
     # -------------------------------------------------------------------------

@@ -88,6 +88,8 @@ class MailS3(AppMail, Mail):
                          no zone), timedelta, or seconds from now
                 idempotency_key: the same key is queued only once, without end
                                  (up to 128 characters)
+                unsubscribe: URL (https) by which one click leaves the list, or a
+                             pair of it and an address (RFC 8058)
                 secret: the mail carries a secret, like a reset link: its content
                         is dropped once it is sent (see the setting drop_secrets)
 

@@ -86,6 +86,9 @@ SETTINGS = tuple(Setting(*setting) for setting in (
      "How long failed mail (given up, expired or cancelled) is kept; 0 = for ever"),
     ("drop_secrets", True, "yes or no",
      "Drop the content of mail with a secret (like a reset link) when it is sent"),
+    ("auto_submitted", True, "yes or no",
+     "Mark the mail of Auth as automatic (header Auto-Submitted, RFC 3834): no out-of-office "
+     "notice answers it"),
     ("alert_url", "", "URL",
      "A URL that gets a POST (JSON) when mail stops and when it flows again; empty = none"),
     ("alert_command", "", "command",

@@ -234,7 +234,7 @@ class TestSecrets:
     def test_all_of_auths_mail_is_secret(self, office):
         """ Each mail that web2py's auth sends is secret """
 
-        mailer = office.mail.for_secrets()
+        mailer = office.mail.for_auth()
         assert mailer.send(ANNE, "Your password", "a link")
         assert mailer.send(BOB, "No secret", "News", secret=False)
         office.db.commit()

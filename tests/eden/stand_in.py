@@ -416,6 +416,10 @@ class Auth:
         self.roles = roles
 
     @staticmethod
+    def s3_send_welcome_email(user, password=None):
+        current.msg.send_email(user["email"], subject="Welcome", message="Password %s" % password)
+
+    @staticmethod
     def s3_approver(user):
         return "approver@example.org", None
 

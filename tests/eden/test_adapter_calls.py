@@ -19,6 +19,26 @@ ANNE, BOB = "anne@example.org", "bob@example.org"
 OTHER = "Office <office@example.org>"
 
 # =============================================================================
+class TestWelcome:
+    """ The welcome mail of Eden, which goes by msg.send_email() """
+
+    @pytest.mark.parametrize("password", [None, "a long secret"])
+    def test_the_welcome_mail_is_one_of_auth(self, branch, password):
+        """ It is marked as automatic, and is a secret if it has a password """
+
+        branch.auth.s3_send_welcome_email({"email": ANNE}, password)
+        branch.msg.send_email(BOB, "News", "There is news.")
+        branch.drain()
+
+        anne, bob = sorted(branch.relay.mails, key=lambda mail: mail.recipients)
+        assert anne.message["Auto-Submitted"] == "auto-generated"
+        assert bob.message["Auto-Submitted"] is None
+        table = branch.db.mails3_message
+        bodies = [row.body for row in branch.db(table).select(orderby=table.id)]
+        assert (bodies[0] is None) == bool(password)
+        assert bodies[1] is not None
+
+# =============================================================================
 class TestDocuments:
     """ Documents of a message are attached """
 

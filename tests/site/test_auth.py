@@ -319,6 +319,7 @@ class TestVisitorsDoNotWait:
         assert statuses == "%s\n" % [UNSENT for _ in flow.recipients]
         for address in flow.recipients:
             assert letter_to(address, relay)
+        assert {mail.message["Auto-Submitted"] for mail in relay.mails} == {"auto-generated"}
 
 # =============================================================================
 @each_flow

@@ -66,7 +66,7 @@ def install_mailer(environment):
     mail.tasks.take_wakes()
     current.mail = mail
     if auth:
-        auth.settings.mailer = mail.for_secrets()
+        auth.settings.mailer = mail.for_auth()
         show_notice(mail, "flash",
                     lambda: admin_group in (auth.user_groups or {}).values(),
                     as_text=True)

@@ -32,11 +32,17 @@ DIALECTS = ("encoding", "dkim", "list_unsubscribe", "remote_server")
 # Arguments for the queue; Mail.send does not have them
 QUEUEING = ("priority", "expires", "idempotency_key", "secret")
 
+# Arguments that Mail.send does not have either; they become headers
+HEADERS = ("unsubscribe",)
+
 # Settings of a Mail object that do not change its mail
 IRRELEVANT = ("timeout", "debug", "lock_keys", "lock_values")
 
 # Settings with three values: None means that another setting decides
 THREE_VALUED = ("sign", "encrypt")
+
+# The header of a mail that no person has written (RFC 3834 section 5)
+AUTOMATIC = {"Auto-Submitted": "auto-generated"}
 
 # A bound for callers; the database has a digest of the key
 MAX_KEY_CHARS = 128
@@ -86,7 +92,8 @@ class Call:
         remote_server = arguments.pop("remote_server", None)
         is_storable = add_changed_settings(arguments, mail) and remote_server is None and \
             not carries_credentials(arguments)
-        return cls(message = Message.read(arguments, mail.options.max_size),
+        defaults = AUTOMATIC if mail.is_automatic and mail.options.auto_submitted else None
+        return cls(message = Message.read(arguments, mail.options.max_size, defaults),
                    priority = priority,
                    expires_on = expires_on,
                    idempotency_key = key,
@@ -140,7 +147,7 @@ def parameters_of(method):
     parameters = list(inspect.signature(method).parameters.values())[1:]
     names = [parameter.name for parameter in parameters
              if parameter.kind == parameter.POSITIONAL_OR_KEYWORD]
-    known = {parameter.name for parameter in parameters}.union(DIALECTS, QUEUEING)
+    known = {parameter.name for parameter in parameters}.union(DIALECTS, QUEUEING, HEADERS)
     takes_any = parameters[-1].kind == parameters[-1].VAR_KEYWORD
     return names, None if takes_any else known
 

@@ -19,6 +19,7 @@ from types import FunctionType
 from gluon.tools import Mail
 
 from .address import Mailbox, in_ascii, read_mailbox
+from .content import has_header
 from .header import ADDRESS_HEADERS, FOLDED, FOLDED_UTF8, MAX_LINE_CHARS
 from ..replies import InternalFailure, PermanentFailure, TransientFailure
 
@@ -58,7 +59,7 @@ def compose(mail, message, message_id_header, sender, is_utf8=False):
     if not is_utf8:
         make_ascii(arguments)
     headers = arguments["headers"]
-    if not any(name.lower() == "message-id" for name in headers):
+    if not has_header(headers, "Message-ID"):
         headers["Message-ID"] = message_id_header
 
     composer = Composer()
@@ -162,6 +163,10 @@ class Once:
 
     def __setitem__(self, name, value):
 
+        if name.lower() == "list-unsubscribe" and name in self:
+            # RFC 2369 section 2: once. That of a call goes before list_unsubscribe,
+            # which may be the site's.
+            return
         if name.lower() in self.ONCE:
             # Mail.send adds the argument headers last: they replace its own
             del self[name]

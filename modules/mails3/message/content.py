@@ -12,32 +12,29 @@ import re
 
 from email.message import Message as MimePart
 from email.utils import formatdate
-from urllib.parse import quote
 
 from .address import read_addresses
-from .bare_address import check_address
 from .header import ADDRESS_HEADERS, FOLDED
 from .text import BadInput, check_unicode, read_line
 
-__all__ = ("read_attachments", "read_body", "read_headers", "read_unsubscribe", "texts_of")
+__all__ = ("has_header", "read_attachments", "read_body", "read_headers", "texts_of")
 
 # RFC 5322 section 2.2: printable ASCII except colon
 HEADER_NAME = re.compile(r"[!-9;-~]{1,200}")
-
-# What a mailto: URL has of an address as it is
-IN_ADDRESS = "!$'*+/@^_`{|}~[]:"
 
 # The longest name of an attachment that file systems take
 MAX_FILENAME_CHARS = 255
 
 # -----------------------------------------------------------------------------
-def read_headers(value):
+def read_headers(value, defaults=None):
     """
         Read the additional headers
         - a missing Date is added, so that all attempts have the same one
 
         Args:
             value: dict {name: text or number}, or None
+            defaults: headers that are added, unless the call has its own (dict
+                      {name: text}); None = none
 
         Returns:
             dict {name: text}
@@ -57,9 +54,18 @@ def read_headers(value):
         headers[name] = read_line("header %s" % name, text)
         if name.lower() in ADDRESS_HEADERS:
             headers[name] = read_address_header(name, headers[name])
-    if not any(name.lower() == "date" for name in headers):
+    for name, text in (defaults or {}).items():
+        if not has_header(headers, name):
+            headers[name] = text
+    if not has_header(headers, "Date"):
         headers["Date"] = formatdate()
     return headers
+
+# -----------------------------------------------------------------------------
+def has_header(headers, name):
+    """ Whether there is a header with a name, in whatever case (headers: dict) """
+
+    return name.lower() in map(str.lower, headers)
 
 # -----------------------------------------------------------------------------
 def read_address_header(name, text):
@@ -71,28 +77,6 @@ def read_address_header(name, text):
         if text.isascii():
             return text
         raise
-
-# -----------------------------------------------------------------------------
-def read_unsubscribe(value):
-    """
-        Read the address for unsubscribing, of which Mail.send makes a mailto: URL
-
-        Args:
-            value: the address, may have a query ("anne@example.org?subject=stop")
-
-        Returns:
-            the text, ASCII only
-
-        Raises:
-            BadInput: it can not become a URL
-    """
-
-    text = read_line("list_unsubscribe", value)
-    if text.isascii():
-        return text
-    address, mark, query = text.partition("?")
-    # RFC 6068 section 2
-    return quote(check_address(address), safe=IN_ADDRESS) + mark + quote(query, safe="=&%+")
 
 # -----------------------------------------------------------------------------
 def read_body(value, encoding):

@@ -15,8 +15,9 @@ from email import message_from_bytes
 from uuid import uuid4
 
 from .address import NULL_PATH, address_of, read_addresses, read_sender
-from .content import read_attachments, read_body, read_headers, read_unsubscribe, texts_of
+from .content import read_attachments, read_body, read_headers, texts_of
 from .text import BadInput, read_line
+from .unsubscribe import read_list_unsubscribe, unsubscribe_headers
 
 __all__ = ("NewerVersion", "Message")
 
@@ -53,7 +54,7 @@ class Message:
 
     # -------------------------------------------------------------------------
     @classmethod
-    def read(cls, arguments, max_bytes=None):
+    def read(cls, arguments, max_bytes=None, defaults=None):
         """
             Read the arguments of a Mail.send call, in any form that it takes
 
@@ -61,6 +62,7 @@ class Message:
                 arguments: the arguments by name (dict); neither the dict nor
                            the lists in it are changed
                 max_bytes: the limit for all of it (bytes); None = no limit
+                defaults: headers for which the call may have its own (dict)
 
             Returns:
                 a Message
@@ -75,6 +77,9 @@ class Message:
             return others.pop(name, None)
 
         encoding = take("encoding") or "utf-8"
+        unsubscribe = take("unsubscribe")
+        if unsubscribe:
+            defaults = {**(defaults or {}), **unsubscribe_headers(unsubscribe)}
         to = read_addresses("to", take("to"))
         if not to:
             raise BadInput("No recipient")
@@ -89,7 +94,7 @@ class Message:
                       sender = read_sender("sender", take("sender")),
                       from_address = read_sender("from_address", take("from_address")),
                       subject = read_line("subject", "" if subject is None else subject),
-                      headers = read_headers(take("headers")),
+                      headers = read_headers(take("headers"), defaults),
                       raw = bool(take("raw")),
                       attachments = read_attachments(take("attachments")),
                       body = read_body(take("message"), encoding),
@@ -99,7 +104,7 @@ class Message:
 
         if others.get("list_unsubscribe"):
             # The only other argument that becomes a header
-            others["list_unsubscribe"] = read_unsubscribe(others["list_unsubscribe"])
+            others["list_unsubscribe"] = read_list_unsubscribe(others["list_unsubscribe"])
         message.options = {name: value for name, value in others.items()
                            if value is not None}
         message.check_size(max_bytes)

@@ -20,7 +20,7 @@ from .access import ask_admins_to_approve, restrict_tables
 from .mail import EdenMail
 from .outbox_page import add_mail_column
 from .settings import given_settings, settings_path
-from .stand_ins import StandIns
+from .stand_ins import StandIns, automatic
 
 __all__ = ("install_mailer",)
 
@@ -61,6 +61,7 @@ def install_mailer(environment):
                          })
     mail.tasks.take_wakes()
     StandIns(mail).install(current.msg, current.s3task, settings)
+    auth.s3_send_welcome_email = automatic(mail, auth.s3_send_welcome_email)
     restrict_tables(auth)
     ask_admins_to_approve(auth)
     # Eden lets everybody into a module that it does not know
@@ -71,7 +72,7 @@ def install_mailer(environment):
                                          )
 
     current.mail = mail
-    auth.settings.mailer = mail.for_secrets()
+    auth.settings.mailer = mail.for_auth()
     show_notice(mail, "warning", mail.is_admin)
     add_mail_column(mail)
     return mail

@@ -16,7 +16,7 @@ from ...queue.database import execute
 from ...states import EMAIL
 from .settings import NO_SENDER
 
-__all__ = ("StandIns",)
+__all__ = ("StandIns", "automatic")
 
 # The length of the column msg_email.subject (characters)
 MAX_SUBJECT = 78
@@ -134,5 +134,26 @@ class StandIns:
             return run_async(task, args, *others, **kwargs)
 
         return wake_or_run
+
+# -----------------------------------------------------------------------------
+def automatic(mail, send_welcome_email):
+    """
+        The stand-in for AuthS3.s3_send_welcome_email(), which is the only mail of
+        Auth that does not go by the mailer of Auth
+
+        Args:
+            mail: the EdenMail
+            send_welcome_email: Eden's own method
+    """
+
+    @functools.wraps(send_welcome_email)
+    def s3_send_welcome_email(user, password=None):
+        sender, current.mail = current.mail, mail.for_auth(secret=bool(password))
+        try:
+            return send_welcome_email(user, password)
+        finally:
+            current.mail = sender
+
+    return s3_send_welcome_email
 
 # END =========================================================================

@@ -13,13 +13,15 @@ from collections import namedtuple
 from difflib import get_close_matches
 from types import SimpleNamespace
 
-__all__ = ("SETTINGS", "Rate", "RELAYS", "read_patterns", "read_rates",
+__all__ = ("SETTINGS", "Rate", "RELAYS", "read_dsn", "read_patterns", "read_rates",
            "read_settings")
 
 Setting = namedtuple("Setting", "name default unit meaning")
 
 # A rate: at most so many in any period of so long
 Rate = namedtuple("Rate", "most period_s")
+# What a sender may want to be told of (RFC 3461 section 4.1)
+DSN = {"SUCCESS", "FAILURE", "DELAY", "NEVER"}
 PERIODS_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 # The type of a setting is the type of its default; int where the default is None
@@ -78,6 +80,12 @@ SETTINGS = tuple(Setting(*setting) for setting in (
      "nothing else about it matters then; empty = any"),
     ("tls_min", "1.2", "1.0, 1.1, 1.2 or 1.3",
      "The oldest version of TLS that is used; those before 1.2 are not safe"),
+    ("ehlo_name", "", "host name",
+     "The name by which the mail server is greeted (EHLO), where mail.settings.hostname has none; "
+     "empty = the full name of this machine, or its address"),
+    ("dsn", "", "words",
+     "Of what the mail server is to tell the sender by mail, if it offers that (DSN, RFC 3461): "
+     "failure, delay, success, several with commas; or never; empty = as it does by default"),
     ("keep_sent", 30, "days",
      "How long sent mail is kept; 0 = for ever"),
     ("keep_rejected", 90, "days",
@@ -284,6 +292,26 @@ def read_rates(text):
     return rates
 
 # -----------------------------------------------------------------------------
+def read_dsn(text):
+    """
+        Read the setting dsn
+
+        Args:
+            text: like "failure, delay"
+
+        Returns:
+            the value for NOTIFY (RFC 3461 section 4.1), empty if none is wanted
+
+        Raises:
+            ValueError: it is malformed
+    """
+
+    words = list(dict.fromkeys(filter(None, map(str.strip, text.upper().split(",")))))
+    if not set(words) <= DSN or "NEVER" in words and len(words) > 1:
+        raise ValueError(text)
+    return ",".join(words)
+
+# -----------------------------------------------------------------------------
 def read_patterns(text):
     """
         Read the setting only_for
@@ -305,6 +333,6 @@ def read_patterns(text):
     return patterns
 
 # Settings whose text has a form of its own
-READERS = {"rate": read_rates, "only_for": read_patterns}
+READERS = {"rate": read_rates, "dsn": read_dsn, "only_for": read_patterns}
 
 # END =========================================================================

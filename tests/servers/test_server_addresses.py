@@ -1,5 +1,6 @@
 """
-    Addresses that Postfix, Exim and OpenSMTPD take, each in its own way
+    Addresses that Postfix, Exim and OpenSMTPD take, each in its own way; what
+    they are told about us, and asked to tell
 """
 
 import re
@@ -150,5 +151,58 @@ class TestAddresses:
         content = arrived(server, "anne")
         assert header(content, "From:") == "From: Shelter <shelter@example.org>"
         assert re.search("from=<>|<= <>", server.log())
+
+# =============================================================================
+class TestNotices:
+    """ The sender is told by the server what the setting dsn says """
+
+    @pytest.mark.parametrize("server", [Postfix, OpenSMTPD], indirect=True)
+    def test_a_failure_is_not_hidden_by_the_parameters(self, server, office):
+        """ Mail arrives with the parameters of DSN, from each kind of sender """
+
+        office.configure(dsn="failure, delay")
+        office.queue(ANNE)
+        office.queue(ANNE, sender="<>")
+
+        office.drain()
+
+        assert {status for status, _ in replies(office).values()} == {SENT}
+        assert eventually(lambda: len(server.delivered("anne")) == 2, 10)
+
+    @pytest.mark.parametrize("server", [Postfix], indirect=True)
+    def test_the_notice_names_the_message(self, server, office):
+        """ A notice of success comes to the sender, with our Message-ID and without the content """
+
+        office.configure(dsn="success")
+        office.queue(ANNE)
+
+        office.drain()
+
+        notice = arrived(server, "shelter").decode("utf-8")
+        message, = server.delivered("anne")
+        assert "Original-Envelope-Id: %s" % message["Message-ID"].strip("<>") in notice
+        assert "Action: delivered" in notice
+        assert "There is news." not in notice
+
+# =============================================================================
+class TestGreeting:
+    """ The name in EHLO is one that strict servers take """
+
+    @pytest.mark.parametrize("server", [Postfix], indirect=True)
+    @pytest.mark.parametrize("hostname", [None, "localhost", "my_host", "shelter",
+                                          "mail.shelter.example"])
+    def test_a_strict_server_takes_any_configured_name(self, server, office, hostname):
+        """ Postfix that refuses malformed and short names gets the mail, whatever is configured """
+
+        server.stop()
+        server.run(settings={"smtpd_helo_required": "yes",
+                             "smtpd_helo_restrictions": "reject_invalid_helo_hostname, "
+                                                        "reject_non_fqdn_helo_hostname"})
+        office.mail.settings.hostname = hostname
+        office.queue(ANNE)
+
+        office.drain()
+
+        assert {status for status, _ in replies(office).values()} == {SENT}, replies(office)
 
 # END =========================================================================

@@ -33,7 +33,7 @@ class FakeRelay(Script):
     host = "127.0.0.1"
 
     def __init__(self, port=0, tls=None, login=None, size=None, extensions=(),
-                 mechanisms=("LOGIN", "PLAIN"), context=None, utf8=True):
+                 mechanisms=("LOGIN", "PLAIN"), context=None, utf8=True, dsn=()):
         """
             Args:
                 port: the port to listen on; 0 = any free one, kept for good
@@ -46,6 +46,8 @@ class FakeRelay(Script):
                 context: the SSLContext, with a certificate; None = a good one
                 utf8: whether it announces and takes SMTPUTF8; a client that
                       is connected learns of a change with its next EHLO
+                dsn: the commands whose parameters of DSN it takes: "MAIL",
+                     "RCPT"; where it announces "DSN", it refuses the others
         """
 
         super().__init__()
@@ -60,6 +62,7 @@ class FakeRelay(Script):
         self.extensions = extensions
         self.mechanisms = mechanisms
         self.utf8 = utf8
+        self.dsn = dsn
 
         self.thread = None
         self.numbers = itertools.count(1) # of the sessions, never reused

@@ -95,6 +95,8 @@ class Session(SMTP):
             addresses = self.envelope.rcpt_tos
 
         if not await self.refused(verb, addresses):
+            if verb in self.relay.dsn:
+                arg = re.sub(r" (RET|ENVID|NOTIFY)=\S*", "", arg)
             await proceed(self, arg)
 
     async def refused(self, step, addresses=()):

@@ -13,6 +13,7 @@ from ..message.address import BadInput, address_of
 from ..replies import ConfigurationFailure
 from ..delivery.configuration import Configuration, is_native
 from ..delivery.known_certificate import KnownCertificate
+from ..smtp.ehlo_name import full_name
 from ..smtp.tls import WARN, YES
 
 __all__ = ("configuration_in_use", "configuration_warnings", "server_of", "unverified_certificate")
@@ -179,8 +180,11 @@ def configuration_warnings(mail, relays):
 
 # -----------------------------------------------------------------------------
 def server_warnings(server):
-    """ What others may read on the way to the Server (yields sentences) """
+    """ What mail servers refuse, and what others may read on the way (yields sentences) """
 
+    if server.hostname and not full_name(server.hostname):
+        yield "The name for EHLO, %s, is not a full host name (like mail.example.org): it is " \
+              "not used." % server.hostname
     if server.is_local or server.ssl or server.starttls:
         return
     if server.user is None:

@@ -46,7 +46,7 @@ class Configuration:
     def server(self):
         """ The Server; raises ConfigurationFailure if none is configured """
 
-        return Server.read(self.settings, TLS.read(self.options))
+        return Server.read(self.settings, TLS.read(self.options), self.options.ehlo_name)
 
     # -------------------------------------------------------------------------
     def is_native(self):

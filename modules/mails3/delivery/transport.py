@@ -12,6 +12,7 @@ from functools import partial
 from ..message.address import NULL_PATH
 from ..message.composition import compose
 from ..replies import PermanentFailure
+from ..settings import read_dsn
 from ..smtp.envelope import Envelope, needs_utf8
 from ..smtp.session import Session
 from .configuration import Configuration
@@ -123,7 +124,9 @@ class Transport:
         return Envelope(address, recipients,
                         compose(self.mail, message, outgoing.message_id_header, str(sender),
                                 is_utf8),
-                        self.configuration.is_own_sender(message))
+                        own_sender = self.configuration.is_own_sender(message),
+                        notify = read_dsn(self.mail.options.dsn),
+                        envelope_id = outgoing.message_id_header.strip("<>"))
 
     # -------------------------------------------------------------------------
     # Sessions

@@ -18,8 +18,8 @@ from .text import BadInput
 __all__ = ("check_address",)
 
 # The longest address (bytes; RFC 5321 section 4.5.3.1.3, without the brackets). Exim
-# refuses longer ones. The RFC's limit for what stands before the @, 64, is none of
-# ours: Postfix, Exim and OpenSMTPD take more, and some services give away more.
+# refuses longer ones. The RFC's limit for what stands before the @, 64, is not kept:
+# Postfix, Exim and OpenSMTPD take more, and some services give away more.
 MAX_ADDRESS_BYTES = 254
 
 # RFC 5321 section 4.1.2 and RFC 6531 section 3.3: Local-part
@@ -31,7 +31,7 @@ WITH_DOTS = re.compile(r"[.A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
 
 LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
 DOMAIN = re.compile(r"%s(?:\.%s)*\.?" % (LABEL, LABEL))
-# A form of address-literal that is none of the two known ones
+# Any other form of address-literal than the two known ones
 OTHER_LITERAL = re.compile(r"[A-Za-z0-9-]*[A-Za-z0-9]:[!-Z^-~]+")
 IPV6_TAG = "IPv6:"
 

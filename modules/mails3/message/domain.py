@@ -94,8 +94,8 @@ def ascii_domain(domain):
 
         Raises:
             DomainError: there is no ASCII form, or more than one; or a label
-                         that begins with "xn--" is none. The rest of a domain
-                         in ASCII is not checked.
+                         begins with "xn--" and has no text in it. The rest of
+                         a domain in ASCII is not checked.
     """
 
     if domain.isascii():

@@ -54,17 +54,24 @@ class Client:
         self.must_send_content = False # the relay has said 354, and waits
         self.given_at = 0              # the last group of commands was given (by the clock)
         self.has_quit = False          # QUIT has been given
+        self.refused = set()           # extensions (lower case) that are not to be used
 
     # -------------------------------------------------------------------------
-    def connect(self):
+    def connect(self, before=None):
         """
             Connect, EHLO, STARTTLS, login; blocks
+
+            Args:
+                before: the Client before, which is closed first: a relay may
+                        count connections; None = none
 
             Raises:
                 ChannelFailure, Throttled: the relay refuses or does not answer,
                                            or the configuration is wrong
         """
 
+        if before:
+            before.close()
         Opening(self).run()
 
     # -------------------------------------------------------------------------
@@ -77,12 +84,39 @@ class Client:
     # -------------------------------------------------------------------------
     @property
     def extensions(self):
-        """ What the relay offers: dict {name in lower case: parameters} """
+        """ What the relay offers and may be used: dict {name in lower case: parameters} """
 
-        return self.connection.esmtp_features
+        return {name: value for name, value in self.connection.esmtp_features.items()
+                if name not in self.refused}
 
     # -------------------------------------------------------------------------
     # To hold a dialogue: without blocking
+    # -------------------------------------------------------------------------
+    def hold(self, dialogue, is_late, following):
+        """
+            Hold a Dialogue; a generator
+
+            Args:
+                dialogue: the Dialogue; perhaps its beginning was given already
+                is_late, following: as for Dialogue.hand_over()
+
+            Yields:
+                a Wait, each time it would block
+
+            Returns:
+                as Dialogue.hand_over()
+        """
+
+        steps = dialogue.hand_over(is_late, following)
+        try:
+            group = next(steps)
+            if dialogue.is_begun:
+                group = steps.send((yield from self.replies(group)))
+            while True:
+                group = steps.send((yield from self.exchange(group)))
+        except StopIteration as end:
+            return end.value
+
     # -------------------------------------------------------------------------
     def exchange(self, group):
         """

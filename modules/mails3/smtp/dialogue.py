@@ -8,7 +8,7 @@
     @license: MIT
 """
 
-from .envelope import as_lines, dotted, envelope_commands
+from .envelope import as_lines, asks_dsn, dotted, envelope_commands
 from ..policy import is_in_doubt
 from ..replies import BODY, DATA, MAIL, ChannelFailure, Reply, TooManyRecipients, \
                       TransientFailure, breaks_off, classify
@@ -47,6 +47,7 @@ class Dialogue:
         commands = envelope_commands(envelope, lines, extensions)
 
         self.envelope = envelope
+        self.asks_dsn = asks_dsn(envelope, extensions)
         self.lines = lines
         self.has_pipelining = "pipelining" in extensions
         size = MAX_COMMANDS if self.has_pipelining else 1

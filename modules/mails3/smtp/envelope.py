@@ -11,7 +11,10 @@ from typing import NamedTuple, Union
 
 from ..replies import MAIL, RCPT, ConfigurationFailure, PermanentFailure
 
-__all__ = ("Envelope", "as_lines", "dotted", "envelope_commands", "needs_utf8")
+__all__ = ("Envelope", "as_lines", "asks_dsn", "dotted", "envelope_commands", "needs_utf8")
+
+# RFC 3461 section 5.4
+MAX_ENVELOPE_ID_CHARS = 100
 
 # =============================================================================
 class Envelope(NamedTuple):
@@ -21,6 +24,8 @@ class Envelope(NamedTuple):
     recipients: list         # bare addresses
     content: Union[str, bytes]
     own_sender: bool = True  # the sender is the configured one
+    notify: str = ""         # RFC 3461 section 4.1: what the sender is to be told of
+    envelope_id: str = ""    # RFC 3461 section 4.4: by which the sender knows the message
 
 # -----------------------------------------------------------------------------
 def envelope_commands(envelope, lines, extensions):
@@ -49,8 +54,31 @@ def envelope_commands(envelope, lines, extensions):
                                        "does not take such addresses (SMTPUTF8)")
         raise PermanentFailure("The mail server does not take addresses that are not ASCII "
                                "(SMTPUTF8)")
-    return [(MAIL, command("MAIL FROM", sender, mail_parameters(lines, extensions, is_utf8))),
-            *[(RCPT, command("RCPT TO", recipient)) for recipient in recipients]]
+    of_mail, of_recipient = mail_parameters(lines, extensions, is_utf8), ""
+    if asks_dsn(envelope, extensions):
+        # Never the content, which may be secret
+        of_mail += " RET=HDRS"
+        if envelope.envelope_id:
+            of_mail += " ENVID=%s" % xtext(envelope.envelope_id)
+        of_recipient = " NOTIFY=%s" % envelope.notify
+    return [(MAIL, command("MAIL FROM", sender, of_mail)),
+            *[(RCPT, command("RCPT TO", recipient, of_recipient)) for recipient in recipients]]
+
+# -----------------------------------------------------------------------------
+def asks_dsn(envelope, extensions):
+    """ Whether the parameters of DSN (RFC 3461) are given: a sender wants to be told """
+
+    return bool(envelope.notify and envelope.sender and "dsn" in extensions)
+
+# -----------------------------------------------------------------------------
+def xtext(text):
+    """ A text as xtext (RFC 3461 section 4), shortened to what a relay has to take """
+
+    parts = [chr(byte) if 33 <= byte <= 126 and byte not in b"+=" else "+%02X" % byte
+             for byte in text.encode("utf-8")]
+    while sum(map(len, parts)) > MAX_ENVELOPE_ID_CHARS:
+        parts.pop()
+    return "".join(parts)
 
 # -----------------------------------------------------------------------------
 def needs_utf8(sender, recipients):

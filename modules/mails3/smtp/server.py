@@ -42,13 +42,14 @@ class Server:
 
     # -------------------------------------------------------------------------
     @classmethod
-    def read(cls, settings, tls=TLS()):
+    def read(cls, settings, tls=TLS(), ehlo_name=None):
         """
             Read mail.settings (gluon/tools.py, class Mail)
 
             Args:
                 settings: the settings of a Mail object
                 tls: the TLS
+                ehlo_name: our own name, where the settings have no hostname (str)
 
             Returns:
                 the Server
@@ -84,7 +85,7 @@ class Server:
                    ssl = over_ssl,
                    user = user,
                    password = password,
-                   hostname = settings.hostname or None,
+                   hostname = settings.hostname or ehlo_name or None,
                    tls = tls,
                    )
 

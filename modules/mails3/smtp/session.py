@@ -16,9 +16,9 @@ from .client import Client
 from .deadlines import Deadlines
 from .dialogue import Dialogue
 from .next_dialogue import NextDialogue
+from .outcome import is_about_session, is_dropped, refused_parameters
 from .waits import in_thread, run
-from ..replies import MAIL, PermanentFailure, RelayUnavailable, Throttled, breaks_off, classify
-from ..throttling import MESSAGES_PER_SESSION
+from ..replies import MAIL, PermanentFailure, breaks_off, classify
 
 __all__ = ("Session",)
 
@@ -56,6 +56,7 @@ class Session:
         self.max_messages = max_messages
 
         self.client = None     # the Client, while the session is open
+        self.refused = set()   # extensions that the relay offers, and does not take
         self.left = None       # the Client before, which has been given QUIT
         self.finding = None    # the last Finding about the relay's certificate (verification.py)
         self.opened_at = 0     # by the clock
@@ -140,16 +141,18 @@ class Session:
             return dict.fromkeys(envelope.recipients, failure)
         ahead = following and partial(self.ahead.open, client,
                                       partial(self._next_envelope, following))
-        steps = dialogue.hand_over(lambda: clock() >= half_time, ahead)
-        try:
-            group = next(steps)
-            if dialogue.is_begun:
-                group = steps.send((yield from client.replies(group)))
-            while True:
-                group = steps.send((yield from client.exchange(group)))
-        except StopIteration as end:
-            self.accepted += None in end.value.values()
-            return end.value
+        outcome = yield from client.hold(dialogue, lambda: clock() >= half_time, ahead)
+        self.accepted += None in outcome.values()
+        refused = refused_parameters(outcome) if dialogue.asks_dsn else ()
+        if refused:
+            # The relay offers DSN, and may have refused a parameter of it
+            self.refused.add("dsn")
+            outcome = {each: outcome[each] for each in outcome if each not in refused}
+            if not self.is_ahead() and (yield from self._is_usable(outcome)):
+                # Else the next transaction tries them without
+                again = envelope._replace(recipients=refused)
+                outcome.update((yield from self._converse(again, following)))
+        return outcome
 
     # -------------------------------------------------------------------------
     def _next_envelope(self, following):
@@ -212,9 +215,10 @@ class Session:
 
         before, self.left = self.left, None
         client = Client(self.server, deadlines, self.timeout_s, self.clock, self.observe)
+        client.refused = self.refused
         began = self.clock()
         try:
-            yield from in_thread(partial(connect, client, before),
+            yield from in_thread(partial(client.connect, before),
                                  deadlines.reply + EXTRA_TIME_S, client.close, self.clock)
         except TimeoutError:
             raise client.give_up(began) from None
@@ -274,28 +278,5 @@ class Session:
         client, self.left = self.left, None
         if client:
             client.close()
-
-# -----------------------------------------------------------------------------
-def connect(client, before):
-    """ Connect, once the Client before (or None) is closed: a relay may count connections """
-
-    if before:
-        before.close()
-    client.connect()
-
-# -----------------------------------------------------------------------------
-def is_dropped(outcome):
-    """ Whether a new session may take the message at once (outcome: dict) """
-
-    errors = outcome.values()
-    # The relay broke off before any recipient was named, or has refused only the session
-    return any(isinstance(error, RelayUnavailable) and error.phase == MAIL for error in errors) \
-        or bool(errors) and all(map(is_about_session, errors))
-
-# -----------------------------------------------------------------------------
-def is_about_session(error):
-    """ Whether the relay takes no more by this session (error: DeliveryError, or None) """
-
-    return isinstance(error, Throttled) and error.limit == MESSAGES_PER_SESSION
 
 # END =========================================================================

@@ -27,6 +27,7 @@ import time
 
 from contextlib import contextmanager
 
+from .ehlo_name import ehlo_name
 from .reply_buffer import ReplyBuffer
 from .waits import Selector, Wait, run
 
@@ -50,7 +51,7 @@ def connect(host, port, answer_by, clock=time.monotonic, tls_context=None, local
             answer_by: the latest time for the banner (by the clock)
             clock: function that tells the time (seconds)
             tls_context: SSLContext, for TLS from the first byte on; None = no TLS
-            local_hostname: our own name, for EHLO; None = this machine's
+            local_hostname: our own name, for EHLO, as far as ehlo_name() takes it
 
         Returns:
             the Connection
@@ -63,10 +64,12 @@ def connect(host, port, answer_by, clock=time.monotonic, tls_context=None, local
     addresses = {address for *_, address in
                  socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
     timeout_s = max((answer_by - clock()) / len(addresses), SHORTEST_TIMEOUT_S)
-    options = {"timeout": timeout_s, "local_hostname": local_hostname}
-    if tls_context:
-        return TLSConnection(host, port, answer_by, clock, context=tls_context, **options)
-    return Connection(host, port, answer_by, clock, **options)
+    # smtplib would look up a name of its own
+    options = {"timeout": timeout_s, "local_hostname": "localhost"}
+    connection = TLSConnection(host, port, answer_by, clock, context=tls_context, **options) \
+        if tls_context else Connection(host, port, answer_by, clock, **options)
+    connection.local_hostname = ehlo_name(local_hostname, connection.sock.getsockname()[0])
+    return connection
 
 # =============================================================================
 class Connection(smtplib.SMTP):

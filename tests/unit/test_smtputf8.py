@@ -3,6 +3,8 @@
     (RFC 6531), a clear refusal where it is not offered
 """
 
+import smtplib
+
 import pytest
 
 from hypothesis import example, given, settings
@@ -110,6 +112,32 @@ class TestOffered:
         assert (small_office.status(zoe), small_office.status(anne)) == (INVALID, SENT)
         assert "5.6.7" in reply(small_office, zoe)
         assert small_office.state().status == "closed"
+
+    @pytest.mark.parametrize("reply", ["555 5.5.4 Unsupported option: SMTPUTF8",
+                                       "501 5.5.4 Syntax", "550 5.6.7 No such addresses here"])
+    def test_a_refused_parameter_concerns_those_recipients(self, small_office, reply):
+        """ A relay that offers SMTPUTF8 and refuses it at MAIL rejects no other mail """
+
+        small_office.relay.answer("MAIL", reply, times=1)
+        zoe = small_office.queue(ZOE)
+        small_office.drain()
+        anne = small_office.queue(ANNE)
+        small_office.drain()
+
+        assert (small_office.status(zoe), small_office.status(anne)) == (INVALID, SENT)
+        assert small_office.state().status == "closed"
+
+    def test_a_connection_of_the_callers_is_asked_for_it(self, small_office):
+        """ A mail that goes by remote_server asks for SMTPUTF8 as well, where it is needed """
+
+        relay = small_office.relay
+        with smtplib.SMTP(relay.host, relay.port) as connection:
+            connection.ehlo()
+            assert small_office.mail.send([ANNE, ZOE], "News", "There is news.",
+                                          remote_server=connection), small_office.mail.error
+
+        assert [mail.recipients for mail in relay.mails] == [[ANNE], [ENCODED_ZOE]]
+        assert ["smtputf8" in sender.lower() for sender in senders(relay)] == [False, True]
 
     def test_the_direct_way_sends_it_too(self, small_office):
         """ send_direct_email() sends to recipients of both kinds """

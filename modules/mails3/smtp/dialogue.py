@@ -8,7 +8,7 @@
     @license: MIT
 """
 
-from .envelope import as_lines, asks_dsn, dotted, envelope_commands
+from .envelope import as_lines, asks_dsn, dotted, envelope_commands, refuses_utf8
 from ..policy import is_in_doubt
 from ..replies import BODY, DATA, MAIL, ChannelFailure, Reply, TooManyRecipients, \
                       TransientFailure, breaks_off, classify
@@ -118,7 +118,8 @@ class Dialogue:
                 last_reply = replies.pop()
             is_taken = is_whole and classify(last_reply) is None
             if group[0][0] == MAIL:
-                error = classify(replies.pop(0), own_sender)
+                reply = replies.pop(0)
+                error = classify(reply, own_sender and not refuses_utf8(self.envelope, reply))
                 if error and not is_taken:
                     # A relay that has taken the message has agreed to the sender
                     return dict.fromkeys(recipients, error)

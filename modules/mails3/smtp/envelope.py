@@ -7,11 +7,17 @@
     @license: MIT
 """
 
+import re
+
 from typing import NamedTuple, Union
 
 from ..replies import MAIL, RCPT, ConfigurationFailure, PermanentFailure
 
-__all__ = ("Envelope", "as_lines", "asks_dsn", "dotted", "envelope_commands", "needs_utf8")
+__all__ = ("Envelope", "as_lines", "asks_dsn", "dotted", "envelope_commands", "needs_utf8",
+           "refuses_utf8")
+
+# RFC 6531 section 3.5: addresses that are not ASCII are not permitted
+NO_UTF8 = re.compile(r"5\.6\.7\b")
 
 # RFC 3461 section 5.4
 MAX_ENVELOPE_ID_CHARS = 100
@@ -85,6 +91,21 @@ def needs_utf8(sender, recipients):
     """ Whether an envelope needs the extension SMTPUTF8 (RFC 6531): an address is not ASCII """
 
     return not (sender.isascii() and all(map(str.isascii, recipients)))
+
+# -----------------------------------------------------------------------------
+def refuses_utf8(envelope, reply):
+    """
+        Whether a reply to MAIL may be about SMTPUTF8, which an Envelope needs for
+        its recipients only: then the sender is not to blame
+
+        Args:
+            envelope: the Envelope
+            reply: the Reply
+    """
+
+    return envelope.sender.isascii() and \
+        needs_utf8(envelope.sender, envelope.recipients) and \
+        (reply.code in (501, 555) or NO_UTF8.match(reply.text) is not None)
 
 # -----------------------------------------------------------------------------
 def command(verb, address, options=""):

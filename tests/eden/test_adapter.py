@@ -7,6 +7,7 @@ from threading import Barrier, Thread
 
 import pytest
 
+from support.office import named
 from support.statements import statements
 
 from mails3.hosts.eden import install_mailer
@@ -48,6 +49,20 @@ class TestPersons:
         seen = [(mail.recipients, mail.message["To"], mail.message["Cc"])
                 for mail in branch.relay.mails]
         assert sorted(seen) == [([ANNE], ANNE, None), ([BOB], BOB, None)]
+
+    @pytest.mark.parametrize("contact, address", [
+        ("ζωή@bücher.example", "ζωή@xn--bcher-kva.example"),
+        ("ta..ro.@docomo.ne.jp", '"ta..ro."@docomo.ne.jp'),
+        ("anne@[2001:db8::25]", "anne@[IPv6:2001:db8::25]"),
+        ])
+    def test_an_unusual_contact_is_used(self, branch, contact, address):
+        """ A contact in any script or form gets the mail as the relay wants to have it """
+
+        branch.msg.send_by_pe_id(branch.person(contact)["pe_id"], "News", "There is news.")
+        branch.drain()
+
+        assert branch.statuses() == [SENT]
+        assert named(branch.relay, address) == 1
 
     def test_an_address_needs_no_person(self, branch):
         """ A row with an address needs no person, and its address wins over the person's """

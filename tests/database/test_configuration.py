@@ -356,7 +356,6 @@ class TestRepair:
     """ A wrong configuration costs no message an attempt """
 
     @pytest.mark.parametrize("setting, value", [("login", "anne:geheüm"),
-                                                ("hostname", "büro.example.org"),
                                                 ("server", "smtp.example..org:25"),
                                                 ("server", "a" * 70 + ".example.org:25")])
     def test_an_unusable_setting_delays_the_mail(self, setting, value, tmp_path):

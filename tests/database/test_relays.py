@@ -359,6 +359,21 @@ class TestRoutes:
         assert recipients_of(second) == [ANNE]
         assert recipients_of(office.relay) == [BOB]
 
+    def test_a_pattern_may_be_in_another_script(self, office, second):
+        """ A domain in a pattern is the same as in an address, in whatever script it is written """
+
+        office.configure(relays={"inside": {"server": second.address,
+                                            "only_for": "*@BÜCHER.example, *@*.bücher.example"}})
+        assert office.mail.send(["ζωή@bücher.example", "anne@a.bücher.example", ANNE], "News",
+                                "There is news.")
+        office.db.commit()
+
+        office.drain()
+
+        assert sorted(recipients_of(second)) == ["anne@a.xn--bcher-kva.example",
+                                                 "ζωή@xn--bcher-kva.example"]
+        assert recipients_of(office.relay) == [ANNE]
+
     @pytest.mark.parametrize("pattern, address", [
         ("a_b@example.org", "axb@example.org"), ("100%@example.org", "100x@example.org"),
         ("a!b@example.org", "ab@example.org")])

@@ -10,7 +10,7 @@ from mails3.admin.limits_report import rate_words
 from mails3.admin.metrics import metric_text
 from mails3.admin.times import clock_time
 from mails3.delivery.rate_limit import RateLimit
-from mails3.settings import Rate
+from mails3.setting_forms import Rate
 
 # A whole number of minutes and hours
 NOW_S = 1_795_780_800

@@ -15,7 +15,7 @@ from support.call_strategies import reproducibly
 
 from mails3.delivery.limits import Limits, seconds, time_of
 from mails3.delivery.rate_limit import PARTS, RateLimit
-from mails3.settings import PERIODS_S, Rate
+from mails3.setting_forms import PERIODS_S, Rate
 
 # A time in seconds, as the clocks tell it
 NOW_S = 1790000000.0

@@ -9,7 +9,8 @@ import pytest
 
 from support.web2py import CLONE
 
-from mails3.settings import RELAY_SETTINGS, SETTINGS, read_rates, read_settings
+from mails3.setting_forms import read_rates
+from mails3.settings import RELAY_SETTINGS, SETTINGS, read_settings
 from mails3.settings_file import complain_once, read_file
 
 SAMPLE = CLONE / "private" / "mails3.ini"

@@ -15,9 +15,10 @@ from datetime import timedelta
 from functools import cached_property, reduce
 from operator import or_
 
+from ..message.domain import with_ascii_domain
 from ..queue.channel_row import ChannelRow
 from ..queue.claims import Claims
-from ..settings import read_patterns
+from ..setting_forms import read_patterns
 from ..states import DEFERRED, NEW
 from .allowance import Allowance
 from .breaker import Breaker, is_paused, is_waiting
@@ -56,7 +57,8 @@ class Relay:
         self.channel = channel
         self.settings = settings
         self.options = settings or channel.options
-        self.only_for = read_patterns(settings.only_for) if settings else []
+        self.only_for = list(map(with_ascii_domain, read_patterns(settings.only_for))) \
+            if settings else []
         if settings:
             self.row = ChannelRow(channel.db, "%s relay %s" % (channel.row_name, settings.name),
                                   channel.is_apart)

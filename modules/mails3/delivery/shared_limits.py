@@ -10,7 +10,7 @@
 
 from typing import NamedTuple, Optional
 
-from ..settings import read_rates
+from ..setting_forms import read_rates
 from ..states import EMAIL
 from .limits import Limits, seconds
 

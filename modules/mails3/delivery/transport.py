@@ -12,7 +12,7 @@ from functools import partial
 from ..message.address import NULL_PATH
 from ..message.composition import compose
 from ..replies import PermanentFailure
-from ..settings import read_dsn
+from ..setting_forms import read_dsn
 from ..smtp.envelope import Envelope, needs_utf8
 from ..smtp.session import Session
 from .configuration import Configuration

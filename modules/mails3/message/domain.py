@@ -15,7 +15,7 @@ import re
 import stringprep
 import unicodedata
 
-__all__ = ("DomainError", "ascii_domain")
+__all__ = ("DomainError", "ascii_domain", "with_ascii_domain")
 
 # RFC 1034 section 3.1
 MAX_LABEL_CHARS = 63
@@ -106,6 +106,24 @@ def ascii_domain(domain):
     return ".".join(label if label.isascii() and not label.lower().startswith(PREFIX)
                     else ascii_label(label)
                     for label in DOTS.split(domain))
+
+# -----------------------------------------------------------------------------
+def with_ascii_domain(text):
+    """
+        A part of an address, or a pattern for addresses, as addresses are stored
+
+        Args:
+            text: as a person writes it
+
+        Returns:
+            the text with its domain in ASCII; unchanged if it has none
+    """
+
+    local, at, domain = text.rpartition("@")
+    try:
+        return local + at + ascii_domain(domain)
+    except DomainError:
+        return text
 
 # -----------------------------------------------------------------------------
 def ascii_label(label):

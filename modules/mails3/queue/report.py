@@ -9,7 +9,7 @@
 
 import json
 
-from ..message.domain import DomainError, ascii_domain
+from ..message.domain import with_ascii_domain
 from ..states import state_of
 from .contents import Contents
 from .statistics import Statistics
@@ -74,7 +74,8 @@ class Report(Statistics):
         if state:
             query &= self.is_in(state)
         if search:
-            found = outbox.address.contains(as_stored(search), all=False)
+            # The domain may be stored in another form than a person writes it
+            found = outbox.address.contains(list({search, with_ascii_domain(search)}), all=False)
             if search.isascii() and search.isdigit():
                 found |= (outbox.id == int(search[:9]))
             query &= found
@@ -227,16 +228,6 @@ class Report(Statistics):
         if not self.contents.is_kept(entry["message_id"]):
             return None
         return self.contents.load(entry["message_id"])[0]
-
-# -----------------------------------------------------------------------------
-def as_stored(search):
-    """ A part of an address as a person writes it, and as it is stored if that differs (list) """
-
-    local, at, domain = search.rpartition("@")
-    try:
-        return list(dict.fromkeys([search, local + at + ascii_domain(domain)]))
-    except DomainError:
-        return [search]
 
 # -----------------------------------------------------------------------------
 def read_head(text):

@@ -11,7 +11,8 @@ from gluon.storage import Storage
 from support.fake_relay import FakeRelay
 from support.sessions import session, transmit
 
-from mails3.admin.configuration import configuration_warnings
+from mails3.admin.configuration import server_warnings
+from mails3.delivery.configuration import Configuration
 from mails3.smtp.ehlo_name import ehlo_name, full_name
 from mails3.smtp.server import Server
 
@@ -119,7 +120,8 @@ class TestGreeting:
 
         small_office.mail.settings.hostname = "my_host"
 
-        assert any("my_host" in warning for warning in configuration_warnings(small_office.mail))
+        server = Configuration(small_office.mail).server()
+        assert any("my_host" in warning for warning in server_warnings(server))
 
     def test_the_name_is_part_of_the_configuration(self):
         """ Another name is another configuration: a breaker that it has tripped may close """

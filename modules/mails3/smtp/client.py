@@ -20,7 +20,7 @@ from ..phases import AUTH, BODY, CERTIFICATE, CONNECT, DATA
 from ..replies import Reply, classify
 from ..states import one_line
 
-__all__ = ("Client",)
+__all__ = ("Client", "hold")
 
 # How much of a relay's words is kept (characters)
 MAX_TEXT = 400
@@ -91,32 +91,6 @@ class Client:
 
     # -------------------------------------------------------------------------
     # To hold a dialogue: without blocking
-    # -------------------------------------------------------------------------
-    def hold(self, dialogue, is_late, following):
-        """
-            Hold a Dialogue; a generator
-
-            Args:
-                dialogue: the Dialogue; perhaps its beginning was given already
-                is_late, following: as for Dialogue.hand_over()
-
-            Yields:
-                a Wait, each time it would block
-
-            Returns:
-                as Dialogue.hand_over()
-        """
-
-        steps = dialogue.hand_over(is_late, following)
-        try:
-            group = next(steps)
-            if dialogue.is_begun:
-                group = steps.send((yield from self.replies(group)))
-            while True:
-                group = steps.send((yield from self.exchange(group)))
-        except StopIteration as end:
-            return end.value
-
     # -------------------------------------------------------------------------
     def exchange(self, group):
         """
@@ -286,5 +260,32 @@ class Client:
                 connection.getreply()
         with suppress(Exception):
             connection.close()
+
+# -----------------------------------------------------------------------------
+def hold(client, dialogue, is_late, following):
+    """
+        Hold a Dialogue; a generator
+
+        Args:
+            client: the Client
+            dialogue: the Dialogue; perhaps its beginning was given already
+            is_late, following: as for Dialogue.hand_over()
+
+        Yields:
+            a Wait, each time it would block
+
+        Returns:
+            as Dialogue.hand_over()
+    """
+
+    steps = dialogue.hand_over(is_late, following)
+    try:
+        group = next(steps)
+        if dialogue.is_begun:
+            group = steps.send((yield from client.replies(group)))
+        while True:
+            group = steps.send((yield from client.exchange(group)))
+    except StopIteration as end:
+        return end.value
 
 # END =========================================================================

@@ -12,7 +12,7 @@ import time
 
 from functools import partial
 
-from .client import Client
+from .client import Client, hold
 from .deadlines import Deadlines
 from .dialogue import Dialogue
 from .next_dialogue import NextDialogue
@@ -137,11 +137,10 @@ class Session:
         try:
             dialogue = self.ahead.take() or Dialogue(envelope, client.extensions)
         except PermanentFailure as failure:
-            # The session is as it was
             return dict.fromkeys(envelope.recipients, failure)
         ahead = following and partial(self.ahead.open, client,
                                       partial(self._next_envelope, following))
-        outcome = yield from client.hold(dialogue, lambda: clock() >= half_time, ahead)
+        outcome = yield from hold(client, dialogue, lambda: clock() >= half_time, ahead)
         self.accepted += None in outcome.values()
         refused = refused_parameters(outcome) if dialogue.asks_dsn else ()
         if refused:

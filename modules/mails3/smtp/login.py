@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    The login (RFC 4954)
+    The login (RFC 4954): by which mechanism, and one attempt
 
     smtplib's own login() does not do: it makes several attempts with the same
     password, after which some relays lock the account; and it can't encode a
@@ -12,21 +12,29 @@
     @license: MIT
 """
 
-import hmac
 import smtplib
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 
-from .server import in_base64
+from .mechanisms import CramMD5, Login, Plain
+from .scram import ScramSHA256
 
 __all__ = ("login",)
+
+# The best one first. Without TLS, those that do not show the password; with TLS
+# CRAM-MD5 is the last one, because many relays offer it that can't check it.
+WITH_TLS = (ScramSHA256, Plain, Login, CramMD5)
+WITHOUT_TLS = (ScramSHA256, CramMD5, Plain, Login)
+
+# The longest line of a command, with its end (RFC 4954 section 4, RFC 5321 4.5.3.1.4)
+MAX_LINE_BYTES = 512
 
 # -----------------------------------------------------------------------------
 def login(connection, server):
     """
-        Log in, with one attempt
-        - a second one is made only after CRAM-MD5, which many relays offer
-          although they have no secrets to check it with
+        Log in by user and password, with one attempt
+        - a second one is made only after a mechanism for which the relay must
+          have stored the password: many relays offer those and have not
 
         Args:
             connection: the Connection, after EHLO
@@ -38,76 +46,95 @@ def login(connection, server):
         Raises:
             smtplib.SMTPNotSupportedError: the relay offers no mechanism that
                                            is possible here
-            smtplib.SMTPException, OSError: there is no reply
+            smtplib.SMTPException, OSError: there is no reply, or it is another
+                                            relay than the one that we know
     """
 
-    offered = connection.esmtp_features.get("auth", "").upper().split()
-    possible = [mechanism for name, mechanism in mechanisms(connection) if name in offered]
-    for mechanism in possible:
+    reply, possible = None, usable(connection, WITH_TLS if connection.is_encrypted
+                                   else WITHOUT_TLS)
+    while possible:
+        mechanism = possible.pop(0)
         try:
-            reply = mechanism(connection, server)
+            reply = attempt(connection, mechanism(server.user, server.password))
         except ValueError:
-            # This host has no MD5 (FIPS 140), or the challenge is not base64
+            # The relay's challenge has no answer
             continue
-        if reply[0] < 400 or mechanism is not auth_cram_md5 or mechanism is possible[-1]:
+        if reply[0] < 400 or reply[0] == 421 or not mechanism.needs_stored_password:
             return reply
+        possible = [other for other in possible if other.shows_password][:1]
+    if reply:
+        return reply
     raise smtplib.SMTPNotSupportedError("The server offers no login that is possible here")
 
 # -----------------------------------------------------------------------------
-def mechanisms(connection):
+def usable(connection, mechanisms):
     """
-        The mechanisms, the best one first: without TLS, the one that does not
-        show the password
+        The mechanisms that both sides can do
 
         Args:
-            connection: the Connection
+            connection: the Connection, after EHLO
+            mechanisms: classes of Mechanism, the best one first
 
         Returns:
-            list of tuples (name, function)
+            list of them
     """
 
-    plain = [("PLAIN", auth_plain), ("LOGIN", auth_login)]
-    cram_md5 = [("CRAM-MD5", auth_cram_md5)]
-    return plain + cram_md5 if connection.is_encrypted else cram_md5 + plain
+    offered = connection.esmtp_features.get("auth", "").upper().split()
+    return [each for each in mechanisms if each.name in offered and each.is_possible()]
 
 # -----------------------------------------------------------------------------
-def auth_plain(connection, server):
-    """ AUTH PLAIN (RFC 4616); see login() """
-
-    user_and_password = "\0%s\0%s" % (server.user, server.password)
-    return connection.docmd("AUTH", "PLAIN " + in_base64(user_and_password))
-
-# -----------------------------------------------------------------------------
-def auth_login(connection, server):
-    """ AUTH LOGIN: no RFC has it, but all servers do; see login() """
-
-    reply = connection.docmd("AUTH", "LOGIN")
-    for part in (server.user, server.password):
-        if reply[0] == 334:
-            reply = connection.docmd(in_base64(part))
-    return reply
-
-# -----------------------------------------------------------------------------
-def auth_cram_md5(connection, server):
+def attempt(connection, mechanism):
     """
-        AUTH CRAM-MD5 (RFC 2195); see login()
+        One attempt to log in
+
+        Args:
+            connection: the Connection, after EHLO
+            mechanism: the Mechanism
+
+        Returns:
+            tuple (code, text) of the last reply
 
         Raises:
-            ValueError: this host has no MD5, or the challenge is not base64
+            ValueError: a challenge has no answer; the attempt is cancelled
+            smtplib.SMTPException, OSError: as login()
     """
 
-    # Find out whether there is MD5 before the relay waits for the answer
-    hmac.new(b"", b"", "md5")
-    reply = connection.docmd("AUTH", "CRAM-MD5")
-    if reply[0] == 334:
+    initial = mechanism.initial()
+    line = "%s %s" % (mechanism.name, encoded(initial or b""))
+    if initial is None or len("AUTH %s\r\n" % line) > MAX_LINE_BYTES:
+        # Too long for one command: it is the answer to an empty challenge
+        # (RFC 4954 section 4)
+        reply = connection.docmd("AUTH", mechanism.name)
+        if reply[0] == 334 and initial is not None:
+            reply = connection.docmd(encoded(initial))
+    else:
+        reply = connection.docmd("AUTH", line)
+    while reply[0] == 334:
         try:
-            challenge = b64decode(reply[1])
+            answer = mechanism.answer(decoded(reply[1]))
         except ValueError:
             # RFC 4954 section 4: cancel, before another mechanism is tried
             connection.docmd("*")
             raise
-        digest = hmac.new(server.password.encode("utf-8"), challenge, "md5").hexdigest()
-        reply = connection.docmd(in_base64("%s %s" % (server.user, digest)))
+        reply = connection.docmd(encoded(answer))
+    if reply[0] == 235 and not mechanism.is_settled:
+        raise smtplib.SMTPException("The server does not prove that it knows the password: it "
+                                    "may be another one (%s)" % mechanism.name)
     return reply
+
+# -----------------------------------------------------------------------------
+def encoded(answer):
+    """ Bytes as AUTH sends them (str) """
+
+    return b64encode(answer).decode("ascii")
+
+# -----------------------------------------------------------------------------
+def decoded(challenge):
+    """ A challenge, decoded (bytes); empty if it is not base64 """
+
+    try:
+        return b64decode(challenge)
+    except ValueError:
+        return b""
 
 # END =========================================================================

@@ -11,17 +11,14 @@
 import hashlib
 import re
 
-from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Optional
 
 from ..replies import ConfigurationFailure
+from .redaction import redacted
 from .tls import TLS, YES
 
-__all__ = ("Server", "in_base64")
-
-# A text that may be a login, or a part of one, as AUTH sends it
-BASE64 = re.compile(r"[A-Za-z0-9+/]{6,}={0,2}")
+__all__ = ("Server",)
 
 LOOPBACK = re.compile(r"localhost|127\.[\d.]+|::1", re.IGNORECASE)
 
@@ -172,14 +169,7 @@ class Server:
                 the text without user and password (str)
         """
 
-        user, password = self.user or "", self.password or ""
-        sent = " ".join(in_base64(part) for part in
-                        (user, password, "\0%s\0%s" % (user, password)))
-        text = BASE64.sub(lambda found: "***" if found.group() in sent else found.group(),
-                          text)
-        for secret in (password, user):
-            text = text.replace(secret, "***") if secret else text
-        return text
+        return redacted(text, self.user or "", self.password or "")
 
 # -----------------------------------------------------------------------------
 def digest(values, salt):
@@ -187,11 +177,5 @@ def digest(values, salt):
 
     return hashlib.pbkdf2_hmac("sha256", repr(values).encode("utf-8"),
                                salt.encode("ascii"), 20000).hex()
-
-# -----------------------------------------------------------------------------
-def in_base64(text):
-    """ A text as AUTH sends it: base64 of UTF-8 """
-
-    return b64encode(text.encode("utf-8")).decode("ascii")
 
 # END =========================================================================

@@ -10,6 +10,7 @@
 from hashlib import sha256
 
 from ..message.address import BadInput, read_mailbox
+from ..oauth.configuration import OAuth
 from ..replies import ConfigurationFailure
 from ..smtp.server import Server
 from ..smtp.tls import TLS
@@ -46,7 +47,7 @@ class Configuration:
     def server(self):
         """ The Server; raises ConfigurationFailure if none is configured """
 
-        return Server.read(self.settings, TLS.read(self.options))
+        return Server.read(self.settings, TLS.read(self.options), OAuth.read(self.options))
 
     # -------------------------------------------------------------------------
     def is_native(self):

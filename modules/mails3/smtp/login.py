@@ -12,19 +12,24 @@
     @license: MIT
 """
 
+import ipaddress
 import smtplib
 
 from base64 import b64decode, b64encode
 
-from .mechanisms import CramMD5, Login, Plain
+from ..oauth.advice import advice_on_login
+from ..oauth.token_cache import TOKENS
+from .mechanisms import CramMD5, Login, OAuthBearer, Plain, XOAuth2
+from .redaction import redacted
 from .scram import ScramSHA256
 
-__all__ = ("login",)
+__all__ = ("login", "login_by_token")
 
 # The best one first. Without TLS, those that do not show the password; with TLS
 # CRAM-MD5 is the last one, because many relays offer it that can't check it.
 WITH_TLS = (ScramSHA256, Plain, Login, CramMD5)
 WITHOUT_TLS = (ScramSHA256, CramMD5, Plain, Login)
+BY_TOKEN = (OAuthBearer, XOAuth2)
 
 # The longest line of a command, with its end (RFC 4954 section 4, RFC 5321 4.5.3.1.4)
 MAX_LINE_BYTES = 512
@@ -60,11 +65,77 @@ def login(connection, server):
             # The relay's challenge has no answer
             continue
         if reply[0] < 400 or reply[0] == 421 or not mechanism.needs_stored_password:
-            return reply
+            break
         possible = [other for other in possible if other.shows_password][:1]
-    if reply:
+    if reply is None:
+        raise no_mechanism(connection)
+    return explained(reply, False)
+
+# -----------------------------------------------------------------------------
+def login_by_token(connection, server, token, another):
+    """
+        Log in by a token; if the relay refuses it, once more by another one: a
+        token may be withdrawn before its time
+
+        Args:
+            connection: the Connection, after EHLO
+            server: the Server, with its OAuth
+            token: the Token
+            another: function of the Token that is refused; returns the Token
+                     to use in place of it, None if there is no other
+
+        Returns, raises:
+            as login()
+    """
+
+    if not (connection.is_encrypted or is_local(connection)):
+        raise smtplib.SMTPNotSupportedError("A token is not sent without TLS: set tls or ssl")
+    for kind in usable(connection, BY_TOKEN)[:1]:
+        while True:
+            mechanism = kind(server.user, token.text, server.host, server.port)
+            try:
+                code, text = attempt(connection, mechanism)
+            except ValueError:
+                break
+            if code == 235:
+                TOKENS.note_accepted(server.oauth)
+            text = redacted(text.decode("utf-8", "replace"), (token.text,),
+                            (mechanism.initial().decode("utf-8"),))
+            if mechanism.told:
+                text += " (it says: %s)" % mechanism.told
+            reply = code, text
+            token = another(token) if code // 100 == 5 else None
+            if token is None:
+                return explained(reply, True)
+    raise no_mechanism(connection)
+
+# -----------------------------------------------------------------------------
+def explained(reply, is_by_token):
+    """ A reply (tuple of code and text) with our advice, if we have any (args, result) """
+
+    code, text = reply
+    if code // 100 != 5:
         return reply
-    raise smtplib.SMTPNotSupportedError("The server offers no login that is possible here")
+    text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return code, text + advice_on_login(text, is_by_token)
+
+# -----------------------------------------------------------------------------
+def no_mechanism(connection):
+    """ The error if no mechanism is possible """
+
+    offered = connection.esmtp_features.get("auth", "").split()
+    text = "The server offers no login that is possible here"
+    return smtplib.SMTPNotSupportedError("%s, but %s" % (text, " ".join(offered)) if offered
+                                         else text)
+
+# -----------------------------------------------------------------------------
+def is_local(connection):
+    """ Whether the relay is on this machine, so that nothing goes over a network """
+
+    try:
+        return ipaddress.ip_address(connection.sock.getpeername()[0]).is_loopback
+    except (OSError, ValueError, AttributeError):
+        return False
 
 # -----------------------------------------------------------------------------
 def usable(connection, mechanisms):

@@ -19,35 +19,24 @@ __all__ = ("redacted",)
 SENT = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
 
 # -----------------------------------------------------------------------------
-def redacted(text, user, secret):
+def redacted(text, secrets, said):
     """
         Replace a login in a text by asterisks, whole and in part
 
         Args:
             text: the relay's words (str)
-            user: str; empty = no user
-            secret: the password or token (str); empty = no user
+            secrets: user, password, token (texts), some may be empty
+            said: what was sent in base64 (texts)
 
         Returns:
-            the text without user and secret (str)
+            the text without them (str)
     """
 
-    # As PLAIN (RFC 4616), LOGIN, XOAUTH2 and OAUTHBEARER (RFC 7628) send it
-    bearer = "\1auth=Bearer %s\1\1" % secret
-    sent = [in_base64(part) for part in (user, secret, "\0%s\0%s" % (user, secret),
-                                         "user=%s%s" % (user, bearer))]
-    # What comes before the token shifts its base64
-    sent += [in_base64(filling + bearer) for filling in ("", " ", "  ")] + [secret]
-    sent = " ".join(sent)
+    sent = " ".join([b64encode(each.encode("utf-8")).decode("ascii") for each in said] +
+                    list(secrets))
     text = SENT.sub(lambda found: "***" if found.group() in sent else found.group(), text)
-    for each in (secret, user):
-        text = text.replace(each, "***") if each else text
+    for secret in secrets:
+        text = text.replace(secret, "***") if secret else text
     return text
-
-# -----------------------------------------------------------------------------
-def in_base64(text):
-    """ A text as AUTH sends it: base64 of UTF-8 """
-
-    return b64encode(text.encode("utf-8")).decode("ascii")
 
 # END =========================================================================

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Optional
 
+from ..oauth.configuration import OAuth
 from ..replies import ConfigurationFailure
 from .redaction import redacted
 from .tls import TLS, YES
@@ -35,23 +36,26 @@ class Server:
     password: Optional[str] = field(default = None, repr = False)
     hostname: Optional[str] = None # our own name, for EHLO; None = this machine's
     tls: TLS = TLS()               # how to encrypt, where we do
+    oauth: Optional[OAuth] = None  # log in by a token, in place of the password
 
     # -------------------------------------------------------------------------
     @classmethod
-    def read(cls, settings, tls=TLS()):
+    def read(cls, settings, tls=TLS(), oauth=None):
         """
             Read mail.settings (gluon/tools.py, class Mail)
 
             Args:
                 settings: the settings of a Mail object
                 tls: the TLS
+                oauth: the OAuth; None = log in by password, or not at all
 
             Returns:
                 the Server
 
             Raises:
                 ConfigurationFailure: there is no server, or it is not "host:port", or
-                                      the login is not "user:password"
+                                      the login is not "user:password"; with OAuth,
+                                      there is no user
         """
 
         address = settings.server
@@ -67,8 +71,12 @@ class Server:
         user = password = None
         if settings.login:
             user, colon, password = str(settings.login).partition(":")
-            if not colon:
+            if not colon and not oauth:
                 raise ConfigurationFailure("Mail login is not user:password")
+        if oauth:
+            user, password = oauth.user or user, None
+            if not user:
+                raise ConfigurationFailure("Setting oauth_user is missing, and Mail has no login")
 
         over_ssl = bool(settings.ssl)
         return cls(host = host.strip("[]"),
@@ -81,6 +89,7 @@ class Server:
                    password = password,
                    hostname = settings.hostname or None,
                    tls = tls,
+                   oauth = oauth,
                    )
 
     # -------------------------------------------------------------------------
@@ -134,7 +143,8 @@ class Server:
         """
 
         return digest((self.host, self.port, self.starttls, self.ssl, self.hostname,
-                       self.user, self.password, self.tls, sender), salt)
+                       self.user, self.password, self.tls, sender,
+                       self.oauth and self.oauth.identity()), salt)
 
     # -------------------------------------------------------------------------
     def login_fingerprint(self, salt):
@@ -153,7 +163,7 @@ class Server:
         if self.user is None:
             return None
         return digest((self.host, self.port, self.starttls, self.ssl, self.user,
-                       self.password), salt)
+                       self.password, self.oauth and self.oauth.identity()), salt)
 
     # -------------------------------------------------------------------------
     def without_login(self, text):
@@ -169,7 +179,8 @@ class Server:
                 the text without user and password (str)
         """
 
-        return redacted(text, self.user or "", self.password or "")
+        user, password = self.user or "", self.password or ""
+        return redacted(text, (password, user), (user, password, "\0%s\0%s" % (user, password)))
 
 # -----------------------------------------------------------------------------
 def digest(values, salt):

@@ -163,7 +163,7 @@ class TokenCache:
 
     # -------------------------------------------------------------------------
     def _entry(self, oauth):
-        """ The Entry of an OAuth, made if there is none """
+        """ The Entry of an OAuth; it is made when first asked for """
 
         key = oauth.key()
         with self.lock:
@@ -171,7 +171,7 @@ class TokenCache:
 
     # -------------------------------------------------------------------------
     def _fetched(self, oauth, within_s, before):
-        """ A new Token in place of another one; that one again if it can't be renewed now """
+        """ A new Token in place of another one; the old one if it can not be renewed now """
 
         try:
             grant = self.fetch(oauth, within_s, before.unsaved if before else None)

@@ -121,6 +121,9 @@ def do(arguments):
     if arguments.verb == "work":
         check_installed()
         return work(arguments)
+    if arguments.verb == "oauth":
+        mail, package = app_mail()
+        return importlib.import_module(package + ".admin.sign_in").sign_in(mail.options)
     return console().do(arguments)
 
 # -----------------------------------------------------------------------------

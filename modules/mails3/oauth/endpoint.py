@@ -49,7 +49,7 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 # -----------------------------------------------------------------------------
-def post(url, fields, within_s, secrets=(), clock=time.monotonic):
+def post(url, fields, within_s, secrets=(), clock=time.monotonic, expected=()):
     """
         POST a form to a token endpoint
 
@@ -59,6 +59,7 @@ def post(url, fields, within_s, secrets=(), clock=time.monotonic):
             within_s: how long it may take (seconds)
             secrets: what must not be in an error text (texts)
             clock: function that tells the time (seconds)
+            expected: errors that are answers, not refusals (texts)
 
         Returns:
             the JSON object of the answer (dict)
@@ -90,12 +91,12 @@ def post(url, fields, within_s, secrets=(), clock=time.monotonic):
             pass
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise unreachable(host, error) from None
-    if code == 200:
-        answer = as_json(text)
-        if answer is None:
-            raise RelayUnavailable(Reply(TOKEN, code, "%s does not answer with JSON" % host))
+    answer = as_json(text)
+    if code == 200 and answer is None:
+        raise RelayUnavailable(Reply(TOKEN, code, "%s does not answer with JSON" % host))
+    if code == 200 or answer and answer.get("error") in expected:
         return answer
-    raise refusal(host, code, as_json(text) or {}, secrets)
+    raise refusal(host, code, answer or {}, secrets)
 
 # -----------------------------------------------------------------------------
 def wait_s(until, clock):

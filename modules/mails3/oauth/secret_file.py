@@ -26,7 +26,8 @@ except ImportError:
     # Windows
     fcntl = None
 
-__all__ = ("content_digest", "locked", "read_secret", "replace_secret")
+__all__ = ("content_digest", "locked", "read_secret", "replace_secret",
+           "write_secret")
 
 MAX_BYTES = 65536
 
@@ -87,29 +88,42 @@ def lines_of(text):
 # -----------------------------------------------------------------------------
 def replace_secret(path, secret):
     """
-        Put another secret into a file; nobody ever reads a part of it
-        - owner, group and mode stay: root may do this for the web server
+        Put the successor of a secret into its file; see write_secret()
+        - for content_digest(), the file is as before
+    """
+
+    write_secret(path, "%s\n%s%s" % (secret, ORIGIN, content_digest(path)))
+
+# -----------------------------------------------------------------------------
+def write_secret(path, text):
+    """
+        Write a file with a secret; nobody ever reads a part of it
+        - owner, group and mode of a file that exists stay. A new one is for the
+          owner of its folder: root may do this for the web server.
 
         Args:
-            path: of the file, which exists
-            secret: str
+            path: of the file
+            text: its content, ASCII
 
         Raises:
             OSError: that is not possible; the file is as it was
     """
 
-    before = os.stat(path)
     # A link stays a link
     path = os.path.realpath(path)
-    handle, new = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".mails3-")
+    folder = os.path.dirname(path)
+    like = os.stat(path if os.path.exists(path) else folder)
+    mode = stat.S_IMODE(like.st_mode) if stat.S_ISREG(like.st_mode) else 0o600
+    handle, new = tempfile.mkstemp(dir=folder, prefix=".mails3-")
     try:
         with open(handle, "w", encoding="ascii") as file:
-            file.write("%s\n%s%s\n" % (secret, ORIGIN, content_digest(path)))
+            file.write(text + "\n")
             file.flush()
             if os.name == "posix":
-                if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
-                    os.fchown(file.fileno(), before.st_uid, before.st_gid)
-                os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
+                if os.geteuid() == 0 or stat.S_ISREG(like.st_mode) and \
+                   (like.st_uid, like.st_gid) != (os.geteuid(), os.getegid()):
+                    os.fchown(file.fileno(), like.st_uid, like.st_gid)
+                os.fchmod(file.fileno(), mode & ~FORBIDDEN)
             os.fsync(file.fileno())
         os.replace(new, path)
     except BaseException:

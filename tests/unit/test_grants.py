@@ -271,6 +271,15 @@ class TestRefreshToken:
         with pytest.raises(LoginRefused, match="invalid_grant.*modules/mails3 oauth"):
             fetch(person, 10)
 
+    def test_without_a_refresh_token_the_verb_is_named(self, endpoint, person):
+        """ A file that is not there yet says how to get it """
+
+        os.remove(person.refresh_token_file)
+
+        with pytest.raises(ConfigurationFailure, match="modules/mails3 oauth"):
+            fetch(person, 10)
+        assert endpoint.requests == []
+
     @pytest.mark.parametrize("setting", ["secret_file", "refresh_token_file"])
     def test_a_file_that_others_can_read_is_not_used(self, endpoint, person, setting, tmp_path):
         """ The endpoint is not asked with a secret that others can read """

@@ -2,6 +2,8 @@
     The login to the relay by a token
 """
 
+from types import SimpleNamespace
+
 import pytest
 
 from support.fake_relay import FakeRelay
@@ -10,6 +12,7 @@ from support.token_endpoint import CLIENT, SECRET, TokenEndpoint, secret_file
 
 from mails3.oauth.configuration import OAuth
 from mails3.replies import ConfigurationFailure, LoginRefused, RelayUnavailable
+from mails3.smtp.login import is_local
 
 ANNE, USER = "anne@example.org", "shelter@example.org"
 
@@ -159,6 +162,16 @@ class TestTokenLogin:
         with pytest.raises(ConfigurationFailure, match="without TLS"):
             accepted(transmit(session(relay, user=USER, oauth=oauth)))
         assert relay.tokens == []
+
+    @pytest.mark.parametrize("address, is_here", [
+        ("127.0.0.1", True), ("127.8.9.1", True), ("::1", True), ("192.0.2.25", False),
+        ("fe80::1%eth0", False), ("2001:db8::25", False), ("", False)])
+    def test_this_machine_is_told_from_a_network(self, address, is_here):
+        """ Only a loopback address is this machine, whatever the relay is called """
+
+        sock = SimpleNamespace(getpeername=lambda: (address, 25))
+
+        assert is_local(SimpleNamespace(sock=sock)) == is_here
 
     def test_a_password_login_is_advised(self):
         """ Where the relay has ended logins by password, the setting oauth is named """

@@ -13,7 +13,7 @@
 
 import re
 
-__all__ = ("advice_for", "advice_on_login")
+__all__ = ("NEW_REFRESH_TOKEN", "advice_for", "advice_on_login")
 
 NEW_REFRESH_TOKEN = "get a new refresh token: python3 APP/modules/mails3 oauth"
 

@@ -21,6 +21,7 @@ from typing import Optional
 from ..phases import TOKEN
 from ..replies import ConfigurationFailure, LoginRefused, RelayUnavailable, Reply
 from ..settings_file import complain_once
+from .advice import NEW_REFRESH_TOKEN
 from .configuration import COMMAND, REFRESH_TOKEN
 from .endpoint import post
 from .secret_file import locked, read_secret, replace_secret
@@ -86,6 +87,9 @@ def by_refresh_token(oauth, within_s, unsaved, clock):
     """
 
     path, until = oauth.refresh_token_file, clock() + within_s
+    if not os.path.exists(path):
+        raise ConfigurationFailure("There is no refresh token in %s: %s" %
+                                   (path, NEW_REFRESH_TOKEN))
     with locked(path, within_s, clock):
         refresh_token = unsaved or read_secret(path, "oauth_refresh_token_file")
         try:

@@ -134,13 +134,15 @@ class TestRefusals:
             "token: 401 127.0.0.1: invalid_client: AADSTS7000222: The provided client secret keys "
             "are expired. It was ***. (see oauth_client_id and oauth_client_secret_file)")
 
-    def test_a_redirect_is_not_followed(self, endpoint, client):
+    @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+    def test_a_redirect_is_not_followed(self, endpoint, client, code):
         """ The secret goes to no other address """
 
         with TokenEndpoint() as other:
-            endpoint.answer(307, "", Location=other.token_url)
-            with pytest.raises(ConfigurationFailure):
+            endpoint.answer(code, "", Location=other.token_url)
+            with pytest.raises(ConfigurationFailure) as failure:
                 fetch(client, 10)
+            assert failure.value.code == code
             assert other.requests == []
 
     def test_an_endpoint_that_is_away_is_trouble_of_the_relay(self, tmp_path):
@@ -317,7 +319,7 @@ class TestCommand:
         """ It is ended, with the processes that it has started """
 
         pid = tmp_path / "pid"
-        child = "sleep 60 & echo $! > %s; wait" % shlex.quote(str(pid))
+        child = "sleep 600 & echo $! > %s; wait" % shlex.quote(str(pid))
 
         with pytest.raises(RelayUnavailable, match="takes too long"):
             fetch(OAuth("command", "command", command=("sh", "-c", child)), 1)

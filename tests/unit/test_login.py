@@ -60,7 +60,7 @@ class TestLogin:
             mechanism is tried, and no third one
         """
 
-        offered = [strong, "PLAIN", "LOGIN"]
+        offered = [strong, "CRAM-MD5", "PLAIN", "LOGIN"]
         with FakeRelay(login=("user", "right"), mechanisms=offered) as relay:
             relay.answer("AUTH", "535 5.7.8 No secret in the database", times=1)
             assert transmit(session(relay, user="user", password="right")) == {ANNE: None}

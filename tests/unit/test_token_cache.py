@@ -4,6 +4,8 @@
 
 import threading
 
+from types import SimpleNamespace
+
 import pytest
 
 from support.web2py import CLONE # noqa: F401 (mails3 can be imported)
@@ -208,8 +210,12 @@ class TestThreads:
 
         bank.token()
         bank.now += 3001
-        with bank.cache.entries[bank.oauth.key()].lock:
-            assert bank.text() == "token-1"
+        waits_s = []
+        bank.cache.entries[bank.oauth.key()].lock = SimpleNamespace(
+            acquire = lambda timeout: waits_s.append(timeout))
+
+        assert bank.text() == "token-1"
+        assert waits_s == [0]
 
     def test_a_wait_for_another_thread_ends(self, bank):
         """ Who waits for the first token for too long is told so """

@@ -90,8 +90,8 @@ SETTINGS = tuple(Setting(*setting) for setting in (
     ("oauth_client_secret_file", "", "path",
      "The file with the client's secret, on one line; others may not read it (chmod 600)"),
     ("oauth_refresh_token_file", "", "path",
-     "The file with the refresh token, as safe; MailS3 writes the next one into it. The verb "
-     "oauth gets the first one. Empty = log in as the client itself (client credentials)"),
+     "The file with the refresh token, which others may not read either; MailS3 writes the next "
+     "one into it. The verb oauth gets the first one. Empty = log in as the client itself"),
     ("oauth_token_url", "", "URL",
      "The token endpoint; empty = that of Microsoft or Google"),
     ("oauth_scope", "", "scopes",

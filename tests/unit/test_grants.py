@@ -143,6 +143,7 @@ class TestRefusals:
             with pytest.raises(ConfigurationFailure) as failure:
                 fetch(client, 10)
             assert failure.value.code == code
+            assert "oauth_token_url" in str(failure.value)
             assert other.requests == []
 
     def test_an_endpoint_that_is_away_is_trouble_of_the_relay(self, tmp_path):

@@ -178,7 +178,9 @@ def refusal(host, code, answer, secrets):
         text = text.replace(secret, "***")
     is_passing = code in (408, 425, 429) or code >= 500 or error in PASSING
     advice = "" if is_passing else advice_for(host, error, words)
-    reply = Reply(TOKEN, code, "%s: %s%s" % (host, text or "no reason given", advice))
+    text = text or ("no reason given" if is_passing else
+                    "this is no token endpoint: see oauth_token_url")
+    reply = Reply(TOKEN, code, "%s: %s%s" % (host, text, advice))
     if is_passing:
         return RelayUnavailable(reply)
     return (LoginRefused if error in REFUSED else ConfigurationFailure)(reply)

@@ -123,7 +123,8 @@ def do(arguments):
         return work(arguments)
     if arguments.verb == "oauth":
         mail, package = app_mail()
-        return importlib.import_module(package + ".admin.sign_in").sign_in(mail.options)
+        sign_in = importlib.import_module(package + ".admin.sign_in").sign_in
+        return sign_in(mail.options, arguments.relay)
     return console().do(arguments)
 
 # -----------------------------------------------------------------------------

@@ -161,6 +161,26 @@ class TestMail:
         app.drain()
         assert len(relay.tokens) == 4
 
+    def test_a_further_relay_has_a_login_of_its_own(self, app, relay, endpoint, tmp_path):
+        """ While the first relay is away, mail leaves by another one with its own client """
+
+        with TokenEndpoint() as other, \
+             FakeRelay(login=(USER, "password"), mechanisms=["OAUTHBEARER"]) as backup:
+            backup.takes_token = other.is_valid
+            app.configure(relays={"backup": {
+                "server": backup.address, "oauth": "other", "oauth_user": USER,
+                "oauth_client_id": CLIENT, "oauth_token_url": other.token_url,
+                "oauth_client_secret_file": secret_file(tmp_path, "other", SECRET)}})
+            endpoint.answer(503, "busy")
+            anne = app.queue(ANNE)
+
+            app.drain()
+
+            assert app.status(anne) == SENT
+            assert (len(relay.tokens), len(backup.tokens)) == (0, 1)
+            shown = dict(configuration_in_use(app.mail))
+            assert "login: by OAuth, token from 127.0.0.1" in shown["Mail server backup"]
+
 # =============================================================================
 class TestCheck:
     """ The config check """

@@ -37,11 +37,11 @@ class Person:
         if provider == "google":
             self.given["oauth_client_secret_file"] = secret_file(folder, "secret", SECRET)
 
-    def sign_in(self):
+    def sign_in(self, relay=None):
         """ Does the verb; its exit status """
 
-        return sign_in(read_settings(self.given, pytest.fail), lambda question: self.answer(),
-                       self.told.append, self.slept.append)
+        return sign_in(read_settings(self.given, pytest.fail), relay,
+                       lambda question: self.answer(), self.told.append, self.slept.append)
 
     def page(self):
         """ The query of the address that was printed """
@@ -160,5 +160,18 @@ class TestSettings:
 
         assert microsoft.sign_in() == 2
         assert "oauth" in capsys.readouterr().err or "/no/such" in str(change)
+
+    def test_a_further_relay_has_a_token_of_its_own(self, microsoft, capsys):
+        """ With its name, the settings of a further relay are used """
+
+        microsoft.given = {"relays": {"backup": microsoft.given}}
+        microsoft.endpoint.answer(200, DEVICE)
+        microsoft.endpoint.answer(200, TOKENS)
+
+        assert microsoft.sign_in() == 2
+        assert microsoft.sign_in("else") == 2
+        assert "[relay else]" in capsys.readouterr().err
+        assert microsoft.sign_in("backup") == 0
+        assert read_secret(microsoft.path, "x") == "a-refresh-token"
 
 # END =========================================================================

@@ -45,12 +45,13 @@ GOOGLE_PAGE = "https://accounts.google.com/o/oauth2/v2/auth"
 NOWHERE = "http://127.0.0.1:1"
 
 # -----------------------------------------------------------------------------
-def sign_in(options, ask=input, tell=print, sleep=time.sleep):
+def sign_in(options, relay=None, ask=input, tell=print, sleep=time.sleep):
     """
         Get a refresh token, and put it into the file that the settings name
 
         Args:
             options: the settings (see settings.py)
+            relay: the name of a further relay, whose settings are to be used
             ask: function that asks a person for a line
             tell: function that prints a line
             sleep: function that waits (seconds)
@@ -61,7 +62,7 @@ def sign_in(options, ask=input, tell=print, sleep=time.sleep):
 
     ways = {MICROSOFT: by_device_code, GOOGLE: by_pasted_code}
     try:
-        oauth = OAuth.read(options)
+        oauth = OAuth.read(settings_of(options, relay))
         if oauth is None or oauth.provider not in ways or oauth.grant != REFRESH_TOKEN:
             raise ConfigurationFailure("This needs the settings oauth = microsoft or google, and "
                                        "oauth_refresh_token_file")
@@ -75,6 +76,17 @@ def sign_in(options, ask=input, tell=print, sleep=time.sleep):
     tell("The refresh token is in %s." % oauth.refresh_token_file)
     tell("Now try it: python3 APP/modules/mails3 check")
     return FLOWING
+
+# -----------------------------------------------------------------------------
+def settings_of(options, name):
+    """ The settings of a relay; name: None = the first one; raises ConfigurationFailure """
+
+    if name is None:
+        return options
+    for relay in options.relays:
+        if relay.name == name:
+            return relay
+    raise ConfigurationFailure("The settings have no section [relay %s]" % name)
 
 # -----------------------------------------------------------------------------
 def by_device_code(oauth, ask, tell, sleep):

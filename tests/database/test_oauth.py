@@ -11,7 +11,6 @@ from support.office import Office
 from support.token_endpoint import CLIENT, SECRET, TokenEndpoint, secret_file
 
 from mails3.admin.config_check import check_configuration, works
-from mails3.admin.configuration import configuration_in_use
 from mails3.admin.printing import check_lines
 from mails3.clock import utcnow
 from mails3.admin.status import Status
@@ -178,7 +177,7 @@ class TestMail:
 
             assert app.status(anne) == SENT
             assert (len(relay.tokens), len(backup.tokens)) == (0, 1)
-            shown = dict(configuration_in_use(app.mail))
+            shown = dict(Status(app.mail, utcnow()).configuration())
             assert "login: by OAuth, token from 127.0.0.1" in shown["Mail server backup"]
 
 # =============================================================================
@@ -217,7 +216,7 @@ class TestCheck:
     def test_the_configuration_tells_of_it(self, app):
         """ Page and status tell where the token comes from, and no secret """
 
-        shown = dict(configuration_in_use(app.mail))
+        shown = dict(Status(app.mail, utcnow()).configuration())
 
         assert shown["Login"] == "by OAuth, token from 127.0.0.1"
         assert SECRET not in str(shown)

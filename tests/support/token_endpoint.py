@@ -13,6 +13,7 @@ import itertools
 import json
 import threading
 
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -143,6 +144,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         """ Be quiet """
+
+    def handle(self):
+        """ Be quiet about clients that go away """
+
+        with suppress(OSError):
+            super().handle()
 
 # -----------------------------------------------------------------------------
 def secret_file(folder, name, text):

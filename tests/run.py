@@ -21,7 +21,7 @@
                                    be there: without one, pydal takes the
                                    password for None and the scheduler dies
         MAIL_SERVERS_PATH          for servers that are not installed: a folder in
-                                   which the Debian packages postfix,
+                                   which the Debian packages postfix, dovecot-core,
                                    exim4-daemon-light, opensmtpd and pgbouncer are
                                    unpacked, each in a folder of its name (.ci/run
                                    does that). The mail servers run for root only

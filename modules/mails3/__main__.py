@@ -121,6 +121,10 @@ def do(arguments):
     if arguments.verb == "work":
         check_installed()
         return work(arguments)
+    if arguments.verb == "oauth":
+        mail, package = app_mail()
+        sign_in = importlib.import_module(package + ".admin.sign_in").sign_in
+        return sign_in(mail.options, arguments.relay)
     return console().do(arguments)
 
 # -----------------------------------------------------------------------------

@@ -167,6 +167,13 @@ def add_testing(verbs):
     verb.add_argument("address", nargs="?",
                       help="a recipient to name (default: the sender's own address)")
 
+    verb = add(verbs, "oauth", "Get a refresh token for the login to Microsoft or Google",
+               "You open a page in a browser, on any machine, and log in as the mailbox. The "
+               "token goes into oauth_refresh_token_file (see the settings), and is not shown.",
+               json=False)
+    verb.add_argument("relay", nargs="?", metavar="NAME",
+                      help="for the mail server in the section [relay NAME]")
+
     verb = add(verbs, "test", "Send a test mail the way all mail goes",
                "Exit status: 0 the mail server has accepted it, 1 it is still waiting, "
                "2 it was refused.")

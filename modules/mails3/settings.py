@@ -3,6 +3,8 @@
 """
     The settings of MailS3, each with its default, its unit and its meaning
 
+    Longer than 300 lines: half of them are the table of the settings.
+
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
 """
@@ -73,6 +75,26 @@ SETTINGS = tuple(Setting(*setting) for setting in (
      "nothing else about it matters then; empty = any"),
     ("tls_min", "1.2", "1.0, 1.1, 1.2 or 1.3",
      "The oldest version of TLS that is used; those before 1.2 are not safe"),
+    ("oauth", "", "microsoft, google, other or command",
+     "Log in to the mail server by OAuth 2.0, with a token from there; empty = by Mail's own "
+     "login, user:password"),
+    ("oauth_user", "", "address",
+     "The mailbox that the token is for; empty = the user of Mail's login"),
+    ("oauth_tenant", "", "id or domain",
+     "Microsoft: the tenant"),
+    ("oauth_client_id", "", "id",
+     "The client (application) that is registered with the provider"),
+    ("oauth_client_secret_file", "", "path",
+     "The file with the client's secret, on one line; others may not read it (chmod 600)"),
+    ("oauth_refresh_token_file", "", "path",
+     "The file with the refresh token, which others may not read either; MailS3 writes the next "
+     "one into it. The verb oauth gets the first one. Empty = log in as the client itself"),
+    ("oauth_token_url", "", "URL",
+     "The token endpoint; empty = that of Microsoft or Google"),
+    ("oauth_scope", "", "scopes",
+     "What the token is for; empty = what Microsoft or Google needs"),
+    ("oauth_token_command", "", "command",
+     "A command that prints the token (a program with its arguments, no shell)"),
     ("ehlo_name", "", "host name",
      "The name by which the mail server is greeted (EHLO), where mail.settings.hostname has none; "
      "empty = the full name of this machine, or its address"),
@@ -105,7 +127,9 @@ SETTINGS = tuple(Setting(*setting) for setting in (
 
 # The settings that each relay has of its own
 OF_EACH_RELAY = ("sessions", "rate", "rate_counts", "verify_tls", "cafile", "tls_fingerprint",
-                 "tls_min")
+                 "tls_min", "oauth", "oauth_user", "oauth_tenant", "oauth_client_id",
+                 "oauth_client_secret_file", "oauth_refresh_token_file", "oauth_token_url",
+                 "oauth_scope", "oauth_token_command")
 
 # The settings of a further relay, in a section [relay NAME], beside these; the first
 # relay has the settings of web2py's Mail

@@ -16,12 +16,13 @@ import pytest
 from support.web2py import CLONE
 from support.databases import SERVERS, make_database, on_server
 from support.site import Site, eventually
+from support.token_endpoint import CLIENT, TokenEndpoint
 from mails3.installation import install
 
 MODULE = CLONE / "modules" / "mails3"
 
 VERBS = ("status", "list", "show", "retry", "requeue", "cancel", "hold", "release", "pause",
-         "resume", "drain", "flush", "check", "test", "purge", "migrate")
+         "resume", "drain", "flush", "check", "oauth", "test", "purge", "migrate")
 
 # web2py's logging.conf of a site whose log goes to stderr and to a file
 LOGGING = """
@@ -337,6 +338,33 @@ class TestVerbs:
         number = terminal.json("test", "Anne <anne@example.org>", "--seconds", "0")[0]["number"]
         terminal.run("drain")
         assert terminal.state(number) == "sent"
+
+    def test_a_person_logs_in_once_and_mail_leaves_by_token(self, terminal, relay, tmp_path):
+        """ The verb oauth gets a refresh token, by which check and drain log in """
+
+        with TokenEndpoint() as endpoint:
+            relay.login, relay.mechanisms = ("shelter@shelter.net", "x"), ["XOAUTH2"]
+            relay.takes_token, endpoint.user = endpoint.is_valid, "shelter@shelter.net"
+            path = tmp_path / "refresh"
+            assert "oauth_refresh_token_file" in terminal.said("oauth")
+            (terminal.site.app_path / "private/mails3.ini").write_text(
+                "[mails3]\nfallback = no\noauth = microsoft\noauth_tenant = contoso\n"
+                "oauth_client_id = %s\noauth_token_url = %s\noauth_refresh_token_file = %s\n"
+                "oauth_user = shelter@shelter.net\n" % (CLIENT, endpoint.token_url, path))
+            endpoint.answer(200, {"user_code": "ABCD", "device_code": "x", "interval": 1,
+                                  "verification_uri": "https://example.org/devicelogin"})
+            endpoint.answer(200, {"refresh_token": "refresh-0"})
+
+            told, status = terminal.run("oauth")
+            assert status == 0 and "enter the code ABCD" in told
+            assert "refresh-0" not in told and path.stat().st_mode & 0o777 == 0o600
+            told, status = terminal.run("check")
+            assert status == 0, told
+            assert told.startswith("ok   token          had from 127.0.0.1, valid for 59 min\n")
+
+            number, = terminal.queue("anne@example.org")
+            terminal.run("drain")
+            assert terminal.state(number) == "sent"
 
     def test_status_waits_for_the_first_mail(self, terminal):
         """ status does not say that mail goes out before one message was sent """

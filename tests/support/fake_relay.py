@@ -42,7 +42,7 @@ class FakeRelay(Script):
                 size: the SIZE to announce and to enforce (bytes)
                 extensions: others to announce: "PIPELINING", "CHUNKING"; it
                             could do both in any case
-                mechanisms: the ways to log in: "LOGIN", "PLAIN", "CRAM-MD5"
+                mechanisms: the ways to log in, of fake_logins.MECHANISMS
                 context: the SSLContext, with a certificate; None = a good one
                 utf8: whether it announces and takes SMTPUTF8; a client that
                       is connected learns of a change with its next EHLO
@@ -63,6 +63,11 @@ class FakeRelay(Script):
         self.mechanisms = mechanisms
         self.utf8 = utf8
         self.dsn = dsn
+        self.scrambles = False         # its challenges are garbage
+        self.server_key = None         # in place of the right one, by which it proves itself
+        self.is_silent_about_itself = False # it does not prove itself
+        self.takes_token = lambda user, token: False # whether a token is right
+        self.words_about_token = None  # what it says about one that is not (dict)
 
         self.thread = None
         self.numbers = itertools.count(1) # of the sessions, never reused
@@ -149,6 +154,7 @@ class FakeRelay(Script):
             self.connections = 0
             self.commands = [] # (session, verb, argument)
             self.logins = [] # (session, mechanism, username, accepted)
+            self.tokens = [] # (mechanism, user, token)
             self.mails = []
 
     def record(self, records, entry):

@@ -7,7 +7,6 @@
 import asyncio
 import email
 import email.policy
-import hmac
 import logging
 import re
 import time
@@ -17,9 +16,10 @@ from functools import wraps
 from types import SimpleNamespace
 from typing import List
 
-from aiosmtpd.smtp import SMTP, AuthResult
+from aiosmtpd.smtp import SMTP
 
-from .relay_script import DROP, SILENCE
+from .fake_logins import MECHANISMS, Logins
+from .relay_script import DROP, SILENCE, negative
 
 # How often a held answer looks at its condition (seconds)
 POLL_S = 0.005
@@ -52,8 +52,11 @@ class Mail:
         return email.message_from_bytes(self.content, policy=email.policy.default)["Subject"]
 
 # =============================================================================
-class Session(SMTP):
+class Session(Logins, SMTP):
     """ One connection """
+
+    # RFC 4954 section 4: the longest answer to a challenge
+    line_length_limit = 12288
 
     def __init__(self, relay):
 
@@ -65,7 +68,7 @@ class Session(SMTP):
             tls_context = relay.context if relay.tls == "starttls" else None,
             auth_require_tls = relay.tls == "starttls",
             authenticator = self.authenticate,
-            auth_exclude_mechanism = {"LOGIN", "PLAIN", "CRAM-MD5"} - set(relay.mechanisms),
+            auth_exclude_mechanism = set(MECHANISMS) - set(relay.mechanisms),
             timeout = 86400, # the relay never gives up by itself
         )
         self.relay = relay
@@ -205,30 +208,11 @@ class Session(SMTP):
             await self.push("530 5.7.0 Authentication required")
         return needed
 
-    async def auth_CRAM__MD5(self, server, args):
-        """ RFC 2195: the password answers a challenge, and is not shown """
-
-        challenge = b"<%d@relay.example.org>" % self.number
-        username, _, answer = (await self.challenge_auth(challenge)).decode().partition(" ")
-        login = self.relay.login
-        known = login and hmac.new(login[1].encode(), challenge, "md5").hexdigest()
-        accepted = (username, answer) == (login and login[0], known)
-        self.relay.record("logins", (self.number, "CRAM-MD5", username, accepted))
-        return AuthResult(success=accepted, handled=False)
-
     def authenticate(self, server, session, envelope, mechanism, credentials):
         """ Decides on a login """
 
         username, password = (value.decode() for value in credentials)
-        reply = self.told.get("reply")
-        if reply:
-            accepted = not negative(reply)
-        else:
-            accepted = (username, password) == self.relay.login
-
-        self.relay.record("logins", (self.number, mechanism, username,
-                                     accepted))
-        return AuthResult(success=accepted, handled=False, message=reply)
+        return self.decided(mechanism, username, (username, password) == self.relay.login)
 
     async def accept(self, server, session, envelope):
         """ Decides on a message """
@@ -257,11 +241,5 @@ def scripted(proceed):
 for name in dir(SMTP):
     if name.startswith("smtp_"):
         setattr(Session, name, scripted(getattr(SMTP, name)))
-
-# =============================================================================
-def negative(reply):
-    """ Whether a reply is 4xx or 5xx """
-
-    return bool(reply) and reply[0] in "45"
 
 # END =========================================================================

@@ -46,7 +46,7 @@ mount -t tmpfs tmpfs /run
 mkdir -p {spool}
 mount --bind {folder}/spool {spool}
 cp -r {folder}/etc/. /etc/
-chown -R root:root /etc/{config}
+chown -R root:root {config}
 id=64100
 for name in {users}; do
     id=$((id + 1))
@@ -104,9 +104,11 @@ class MailServer:
 
     name = None    # of its package, and its folder in MAIL_SERVERS_PATH
     program = None # by which an installed one is found
+    beside = {}    # other packages that it needs: {name: program}
     users = ()     # that it needs
     spool = None   # where it keeps its queue
     config = None  # its file or folder below /etc
+    more_config = () # of what is beside it
     start = None   # the command, in the foreground
     says_unknown = None   # what it says to a recipient who has no mailbox
     says_no_login = "$^"  # what it logs of a refused login (regular expression)
@@ -155,19 +157,13 @@ class MailServer:
 
         if os.geteuid():
             return "%s needs root" % cls.__name__
-        if not cls.unpacked() and not shutil.which(cls.program, path="/usr/sbin:/sbin"):
-            return "No %s: neither installed nor in MAIL_SERVERS_PATH" % cls.__name__
+        for name, program in {cls.name: cls.program, **cls.beside}.items():
+            if not unpacked(name) and not shutil.which(program, path="/usr/sbin:/sbin"):
+                return "No %s: neither installed nor in MAIL_SERVERS_PATH" % name
         if not shutil.which("setpriv") or \
            subprocess.run(ISOLATED + ["true"], stderr=subprocess.DEVNULL).returncode:
             return "%s needs namespaces of its own, which it can't have here" % cls.__name__
         return None
-
-    @classmethod
-    def unpacked(cls):
-        """ Where it is unpacked (Path), None if it is not """
-
-        folder = Path(os.environ.get("MAIL_SERVERS_PATH", "/nowhere")) / cls.name
-        return folder if (folder / "usr").is_dir() else None
 
     # -------------------------------------------------------------------------
     def run(self, **options):
@@ -188,18 +184,18 @@ class MailServer:
     def script(self):
         """ What is run in its namespaces (str) """
 
-        over, unpacked = self.folder / "over", self.unpacked()
-        layers = []
+        over, layers = self.folder / "over", []
+        folders = list(filter(None, map(unpacked, (self.name, *self.beside))))
         for name in ("usr", "etc", "var"):
-            lower = "/%s" % name
-            if unpacked and (unpacked / name).is_dir():
-                lower = "%s:%s" % (unpacked / name, lower)
-            layers.append(LAYER.format(lower=lower, over=over, name=name))
+            lower = [str(folder / name) for folder in folders if (folder / name).is_dir()]
+            layers.append(LAYER.format(lower=":".join(lower + ["/%s" % name]), over=over,
+                                       name=name))
         return PREPARE.format(over = over,
                               layers = "\n".join(layers),
                               folder = self.folder,
                               spool = self.spool,
-                              config = self.config,
+                              config = " ".join("/etc/%s" % name for name in
+                                                [self.config, *self.more_config]),
                               users = " ".join(self.users),
                               start = self.start)
 
@@ -287,6 +283,13 @@ class MailServer:
 
         return sorted(user for user in USERS for _ in self.delivered(user))
 
+# -----------------------------------------------------------------------------
+def unpacked(name):
+    """ Where a package is unpacked (Path), None if it is not """
+
+    folder = Path(os.environ.get("MAIL_SERVERS_PATH", "/nowhere")) / name
+    return folder if (folder / "usr").is_dir() else None
+
 # =============================================================================
 class Postfix(MailServer):
     """ Postfix, as it is after its installation, with virtual mailboxes """
@@ -294,7 +297,7 @@ class Postfix(MailServer):
     name, program = "postfix", "postfix"
     users = ("postfix", "postdrop")
     spool, config = "/var/spool/postfix", "postfix"
-    says_unknown, says_no_login = "550 5.1.1", "SASL \\w+ authentication failed"
+    says_unknown, says_no_login = "550 5.1.1", "SASL [\\w-]+ authentication failed"
     # Without what takes seconds: it checks its installation, and it waits for files
     # that may be changing
     start = """cd /var/spool/postfix

@@ -129,4 +129,10 @@ class Script:
                         rule.times -= 1
         return told
 
+# -----------------------------------------------------------------------------
+def negative(reply):
+    """ Whether a reply is 4xx or 5xx """
+
+    return bool(reply) and reply[0] in "45"
+
 # END =========================================================================

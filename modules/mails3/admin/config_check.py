@@ -23,8 +23,8 @@ MAX_REPLY_S, MAX_TOTAL_S = 5, 20
 # -----------------------------------------------------------------------------
 def check_configuration(mail, recipient=None):
     """
-        Try the configuration of each relay: connect, EHLO, TLS, login, MAIL, RCPT,
-        RSET; no message is sent
+        Try the configuration of each relay: have a token if the login is by OAuth,
+        connect, EHLO, TLS, login, MAIL, RCPT, RSET; no message is sent
 
         Args:
             mail: the MailS3
@@ -75,7 +75,8 @@ def check_relay(mail, relay_settings, recipient):
     except DeliveryError as error:
         if not steps or steps[-1]["good"]:
             # It failed before the relay was asked
-            steps.append(step_of("configuration", error.code, error.text, error, relay=relay))
+            steps.append(step_of(error.phase or "configuration", error.code, error.text, error,
+                                 relay=relay))
     finally:
         if session:
             session.close()

@@ -65,7 +65,7 @@ def facts_of(mail, state):
              "STARTTLS" if server.starttls else
              "STARTTLS, if the mail server offers it" if has_login else "none"),
             *([("Certificate", certificate_state(server, known))] if has_certificate else []),
-            ("Login", "yes" if has_login else "none"),
+            ("Login", login_of(server)),
             ]
 
 # -----------------------------------------------------------------------------
@@ -76,6 +76,14 @@ def further_relay(mail, state):
     if state.relay.only_for:
         facts.append(("only for", ", ".join(state.relay.only_for)))
     return "; ".join([server] + ["%s: %s" % (name.lower(), value) for name, value in facts])
+
+# -----------------------------------------------------------------------------
+def login_of(server):
+    """ How the login to a Server is made (str) """
+
+    if server.oauth:
+        return "by OAuth, token from %s" % server.oauth.source
+    return "yes" if server.user is not None else "none"
 
 # -----------------------------------------------------------------------------
 def certificate_state(server, known):

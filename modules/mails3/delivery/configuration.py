@@ -10,6 +10,7 @@
 from hashlib import sha256
 
 from ..message.address import NULL_PATH, BadInput, read_mailbox
+from ..oauth.configuration import OAuth
 from ..replies import ConfigurationFailure
 from ..smtp.server import Server
 from ..smtp.tls import TLS
@@ -46,7 +47,8 @@ class Configuration:
     def server(self):
         """ The Server; raises ConfigurationFailure if none is configured """
 
-        return Server.read(self.settings, TLS.read(self.options), self.options.ehlo_name)
+        return Server.read(self.settings, TLS.read(self.options), OAuth.read(self.options),
+                           self.options.ehlo_name)
 
     # -------------------------------------------------------------------------
     def is_native(self):

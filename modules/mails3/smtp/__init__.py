@@ -7,7 +7,10 @@
     trial         ask the relay without a message
     dialogue      which commands, and what the replies mean; no connection
     client        commands and replies over one connection, with deadlines
-    login         the mechanisms of AUTH
+    login         by which mechanism, and one attempt
+    mechanisms    the mechanisms of AUTH
+    scram         one of them: SCRAM-SHA-256
+    redaction     to keep the login out of texts
     errors        what the errors of smtplib and of the socket mean
     wire          reading and writing without blocking
     deadlines     how long to wait for the replies about one message

@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    The login (RFC 4954)
+    The login (RFC 4954): by which mechanism, and one attempt
 
     smtplib's own login() does not do: it makes several attempts with the same
     password, after which some relays lock the account; and it can't encode a
@@ -12,21 +12,34 @@
     @license: MIT
 """
 
-import hmac
+import ipaddress
 import smtplib
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 
-from .server import in_base64
+from ..oauth.advice import advice_on_login
+from ..oauth.token_cache import TOKENS
+from .mechanisms import CramMD5, Login, OAuthBearer, Plain, XOAuth2
+from .redaction import redacted
+from .scram import ScramSHA256
 
-__all__ = ("login",)
+__all__ = ("login", "login_by_token")
+
+# The best one first. Without TLS, those that do not show the password; with TLS
+# CRAM-MD5 is the last one, because many relays offer it that can't check it.
+WITH_TLS = (ScramSHA256, Plain, Login, CramMD5)
+WITHOUT_TLS = (ScramSHA256, CramMD5, Plain, Login)
+BY_TOKEN = (OAuthBearer, XOAuth2)
+
+# The longest line of a command, with its end (RFC 4954 section 4, RFC 5321 4.5.3.1.4)
+MAX_LINE_BYTES = 512
 
 # -----------------------------------------------------------------------------
 def login(connection, server):
     """
-        Log in, with one attempt
-        - a second one is made only after CRAM-MD5, which many relays offer
-          although they have no secrets to check it with
+        Log in by user and password, with one attempt
+        - a second one is made only after a mechanism for which the relay must
+          have stored the password: many relays offer those and have not
 
         Args:
             connection: the Connection, after EHLO
@@ -38,76 +51,161 @@ def login(connection, server):
         Raises:
             smtplib.SMTPNotSupportedError: the relay offers no mechanism that
                                            is possible here
-            smtplib.SMTPException, OSError: there is no reply
+            smtplib.SMTPException, OSError: there is no reply, or it is another
+                                            relay than the one that we know
+    """
+
+    reply, possible = None, usable(connection, WITH_TLS if connection.is_encrypted
+                                   else WITHOUT_TLS)
+    while possible:
+        mechanism = possible.pop(0)
+        try:
+            reply = attempt(connection, mechanism(server.user, server.password))
+        except ValueError:
+            # The relay's challenge has no answer
+            continue
+        if reply[0] < 400 or reply[0] == 421 or not mechanism.needs_stored_password:
+            break
+        possible = [other for other in possible if other.shows_password][:1]
+    if reply is None:
+        raise no_mechanism(connection)
+    return explained(reply, False)
+
+# -----------------------------------------------------------------------------
+def login_by_token(connection, server, token, another):
+    """
+        Log in by a token; if the relay refuses it, once more by another one: a
+        token may be withdrawn before its time
+
+        Args:
+            connection: the Connection, after EHLO
+            server: the Server, with its OAuth
+            token: the Token
+            another: function of the Token that is refused; returns the Token
+                     to use in place of it, None if there is no other
+
+        Returns, raises:
+            as login()
+    """
+
+    if not (connection.is_encrypted or is_local(connection)):
+        raise smtplib.SMTPNotSupportedError("A token is not sent without TLS: set tls or ssl")
+    for kind in usable(connection, BY_TOKEN)[:1]:
+        while True:
+            mechanism = kind(server.user, token.text, server.host, server.port)
+            try:
+                code, text = attempt(connection, mechanism)
+            except ValueError:
+                break
+            if code == 235:
+                TOKENS.note_accepted(server.oauth)
+            text = redacted(text.decode("utf-8", "replace"), (token.text,),
+                            (mechanism.initial().decode("utf-8"),))
+            if mechanism.told:
+                text += " (it says: %s)" % mechanism.told
+            reply = code, text
+            token = another(token) if code // 100 == 5 else None
+            if token is None:
+                return explained(reply, True)
+    raise no_mechanism(connection)
+
+# -----------------------------------------------------------------------------
+def explained(reply, is_by_token):
+    """ A reply (tuple of code and text) with our advice, if we have any (args, result) """
+
+    code, text = reply
+    if code // 100 != 5:
+        return reply
+    text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return code, text + advice_on_login(text, is_by_token)
+
+# -----------------------------------------------------------------------------
+def no_mechanism(connection):
+    """ The error if no mechanism is possible """
+
+    offered = connection.esmtp_features.get("auth", "").split()
+    text = "The server offers no login that is possible here"
+    return smtplib.SMTPNotSupportedError("%s, but %s" % (text, " ".join(offered)) if offered
+                                         else text)
+
+# -----------------------------------------------------------------------------
+def is_local(connection):
+    """ Whether the relay is on this machine, so that nothing goes over a network """
+
+    try:
+        return ipaddress.ip_address(connection.sock.getpeername()[0]).is_loopback
+    except (OSError, ValueError, AttributeError):
+        return False
+
+# -----------------------------------------------------------------------------
+def usable(connection, mechanisms):
+    """
+        The mechanisms that both sides can do
+
+        Args:
+            connection: the Connection, after EHLO
+            mechanisms: classes of Mechanism, the best one first
+
+        Returns:
+            list of them
     """
 
     offered = connection.esmtp_features.get("auth", "").upper().split()
-    possible = [mechanism for name, mechanism in mechanisms(connection) if name in offered]
-    for mechanism in possible:
-        try:
-            reply = mechanism(connection, server)
-        except ValueError:
-            # This host has no MD5 (FIPS 140), or the challenge is not base64
-            continue
-        if reply[0] < 400 or mechanism is not auth_cram_md5 or mechanism is possible[-1]:
-            return reply
-    raise smtplib.SMTPNotSupportedError("The server offers no login that is possible here")
+    return [each for each in mechanisms if each.name in offered and each.is_possible()]
 
 # -----------------------------------------------------------------------------
-def mechanisms(connection):
+def attempt(connection, mechanism):
     """
-        The mechanisms, the best one first: without TLS, the one that does not
-        show the password
+        One attempt to log in
 
         Args:
-            connection: the Connection
+            connection: the Connection, after EHLO
+            mechanism: the Mechanism
 
         Returns:
-            list of tuples (name, function)
-    """
-
-    plain = [("PLAIN", auth_plain), ("LOGIN", auth_login)]
-    cram_md5 = [("CRAM-MD5", auth_cram_md5)]
-    return plain + cram_md5 if connection.is_encrypted else cram_md5 + plain
-
-# -----------------------------------------------------------------------------
-def auth_plain(connection, server):
-    """ AUTH PLAIN (RFC 4616); see login() """
-
-    user_and_password = "\0%s\0%s" % (server.user, server.password)
-    return connection.docmd("AUTH", "PLAIN " + in_base64(user_and_password))
-
-# -----------------------------------------------------------------------------
-def auth_login(connection, server):
-    """ AUTH LOGIN: no RFC has it, but all servers do; see login() """
-
-    reply = connection.docmd("AUTH", "LOGIN")
-    for part in (server.user, server.password):
-        if reply[0] == 334:
-            reply = connection.docmd(in_base64(part))
-    return reply
-
-# -----------------------------------------------------------------------------
-def auth_cram_md5(connection, server):
-    """
-        AUTH CRAM-MD5 (RFC 2195); see login()
+            tuple (code, text) of the last reply
 
         Raises:
-            ValueError: this host has no MD5, or the challenge is not base64
+            ValueError: a challenge has no answer; the attempt is cancelled
+            smtplib.SMTPException, OSError: as login()
     """
 
-    # Find out whether there is MD5 before the relay waits for the answer
-    hmac.new(b"", b"", "md5")
-    reply = connection.docmd("AUTH", "CRAM-MD5")
-    if reply[0] == 334:
+    initial = mechanism.initial()
+    line = "%s %s" % (mechanism.name, encoded(initial or b""))
+    if initial is None or len("AUTH %s\r\n" % line) > MAX_LINE_BYTES:
+        # Too long for one command: it is the answer to an empty challenge
+        # (RFC 4954 section 4)
+        reply = connection.docmd("AUTH", mechanism.name)
+        if reply[0] == 334 and initial is not None:
+            reply = connection.docmd(encoded(initial))
+    else:
+        reply = connection.docmd("AUTH", line)
+    while reply[0] == 334:
         try:
-            challenge = b64decode(reply[1])
+            answer = mechanism.answer(decoded(reply[1]))
         except ValueError:
             # RFC 4954 section 4: cancel, before another mechanism is tried
             connection.docmd("*")
             raise
-        digest = hmac.new(server.password.encode("utf-8"), challenge, "md5").hexdigest()
-        reply = connection.docmd(in_base64("%s %s" % (server.user, digest)))
+        reply = connection.docmd(encoded(answer))
+    if reply[0] == 235 and not mechanism.is_settled:
+        raise smtplib.SMTPException("The server does not prove that it knows the password: it "
+                                    "may be another one (%s)" % mechanism.name)
     return reply
+
+# -----------------------------------------------------------------------------
+def encoded(answer):
+    """ Bytes as AUTH sends them (str) """
+
+    return b64encode(answer).decode("ascii")
+
+# -----------------------------------------------------------------------------
+def decoded(challenge):
+    """ A challenge, decoded (bytes); empty if it is not base64 """
+
+    try:
+        return b64decode(challenge)
+    except ValueError:
+        return b""
 
 # END =========================================================================

@@ -11,11 +11,12 @@ import smtplib
 import ssl
 
 from .errors import ERRORS, translated
-from .login import login
+from .login import login, login_by_token
 from .verification import Verification
 from .wire import connect
-from ..phases import AUTH, CERTIFICATE, CONNECT, EHLO, STARTTLS
-from ..replies import ConfigurationFailure, classify
+from ..oauth.token_cache import TOKENS
+from ..phases import AUTH, CERTIFICATE, CONNECT, EHLO, STARTTLS, TOKEN
+from ..replies import ConfigurationFailure, Reply, classify
 
 __all__ = ("Opening",)
 
@@ -27,7 +28,7 @@ SILENCE_S = 3
 
 # =============================================================================
 class Opening:
-    """ Connect, EHLO, STARTTLS, login """
+    """ Connect, EHLO, STARTTLS, login; before that, have the token for the login """
 
     def __init__(self, client):
         """
@@ -45,6 +46,7 @@ class Opening:
         """ As Client.connect() """
 
         client, server = self.client, self.server
+        token = self._token() if server.oauth else None
         try:
             self._reach()
         except ssl.SSLCertVerificationError as error:
@@ -55,12 +57,35 @@ class Opening:
             # Nobody need see the same steps again
             client.observe = None
             self._reach()
-        if server.user is not None:
+        if token:
+            self._ask(AUTH, login_by_token, client.connection, server, token,
+                      self._another_token)
+        elif server.user is not None:
             self._ask(AUTH, login, client.connection, server)
 
     # -------------------------------------------------------------------------
     # Its steps
     #
+    def _token(self):
+        """ The Token to log in with; raises the ChannelFailure if it can't be had """
+
+        client, oauth = self.client, self.server.oauth
+        began = client.clock()
+        token = TOKENS.token(oauth, client.answer_by(TOKEN) - began)
+        if client.observe:
+            text = "had from %s, valid for %d min" % (oauth.source, TOKENS.left_s(token) / 60)
+            client.observe(Reply(TOKEN, None, text), None, client.clock() - began)
+        return token
+
+    # -------------------------------------------------------------------------
+    def _another_token(self, refused):
+        """ The Token in place of one that the relay refuses; None if that is refused as well """
+
+        client = self.client
+        return TOKENS.after_refusal(client.server.oauth, refused,
+                                    client.answer_by(TOKEN) - client.clock())
+
+    # -------------------------------------------------------------------------
     def _reach(self):
         """
             Connect, EHLO, STARTTLS

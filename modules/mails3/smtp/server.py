@@ -11,18 +11,16 @@
 import hashlib
 import re
 
-from base64 import b64encode
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from typing import Optional
 
+from ..oauth.configuration import OAuth
 from ..replies import ConfigurationFailure
+from .redaction import redacted
 from .tls import TLS, YES
 
-__all__ = ("Server", "in_base64")
-
-# A text that may be a login, or a part of one, as AUTH sends it
-BASE64 = re.compile(r"[A-Za-z0-9+/]{6,}={0,2}")
+__all__ = ("Server",)
 
 LOOPBACK = re.compile(r"localhost|127\.[\d.]+|::1", re.IGNORECASE)
 
@@ -39,16 +37,18 @@ class Server:
     password: Optional[str] = field(default = None, repr = False)
     hostname: Optional[str] = None # our own name, for EHLO; None = this machine's
     tls: TLS = TLS()               # how to encrypt, where we do
+    oauth: Optional[OAuth] = None  # log in by a token, in place of the password
 
     # -------------------------------------------------------------------------
     @classmethod
-    def read(cls, settings, tls=TLS(), ehlo_name=None):
+    def read(cls, settings, tls=TLS(), oauth=None, ehlo_name=None):
         """
             Read mail.settings (gluon/tools.py, class Mail)
 
             Args:
                 settings: the settings of a Mail object
                 tls: the TLS
+                oauth: the OAuth; None = log in by password, or not at all
                 ehlo_name: our own name, where the settings have no hostname (str)
 
             Returns:
@@ -57,7 +57,8 @@ class Server:
             Raises:
                 ConfigurationFailure: there is no server, or it is not "host:port" ("host"
                                       may be an IPv6 address, with brackets if there is a
-                                      port), or the login is not "user:password"
+                                      port), or the login is not "user:password"; with
+                                      OAuth, there is no user
         """
 
         address = settings.server
@@ -73,8 +74,12 @@ class Server:
         user = password = None
         if settings.login:
             user, colon, password = str(settings.login).partition(":")
-            if not colon:
+            if not colon and not oauth:
                 raise ConfigurationFailure("Mail login is not user:password")
+        if oauth:
+            user, password = oauth.user or user, None
+            if not user:
+                raise ConfigurationFailure("Setting oauth_user is missing, and Mail has no login")
 
         over_ssl = bool(settings.ssl)
         return cls(host = host.strip("[]"),
@@ -87,6 +92,7 @@ class Server:
                    password = password,
                    hostname = settings.hostname or ehlo_name or None,
                    tls = tls,
+                   oauth = oauth,
                    )
 
     # -------------------------------------------------------------------------
@@ -140,7 +146,8 @@ class Server:
         """
 
         return digest((self.host, self.port, self.starttls, self.ssl, self.hostname,
-                       self.user, self.password, self.tls, sender), salt)
+                       self.user, self.password, self.tls, sender,
+                       self.oauth and self.oauth.identity()), salt)
 
     # -------------------------------------------------------------------------
     def login_fingerprint(self, salt):
@@ -159,7 +166,7 @@ class Server:
         if self.user is None:
             return None
         return digest((self.host, self.port, self.starttls, self.ssl, self.user,
-                       self.password), salt)
+                       self.password, self.oauth and self.oauth.identity()), salt)
 
     # -------------------------------------------------------------------------
     def without_login(self, text):
@@ -176,13 +183,7 @@ class Server:
         """
 
         user, password = self.user or "", self.password or ""
-        sent = " ".join(in_base64(part) for part in
-                        (user, password, "\0%s\0%s" % (user, password)))
-        text = BASE64.sub(lambda found: "***" if found.group() in sent else found.group(),
-                          text)
-        for secret in (password, user):
-            text = text.replace(secret, "***") if secret else text
-        return text
+        return redacted(text, (password, user), (user, password, "\0%s\0%s" % (user, password)))
 
 # -----------------------------------------------------------------------------
 def is_ipv6(text):
@@ -199,11 +200,5 @@ def digest(values, salt):
 
     return hashlib.pbkdf2_hmac("sha256", repr(values).encode("utf-8"),
                                salt.encode("ascii"), 20000).hex()
-
-# -----------------------------------------------------------------------------
-def in_base64(text):
-    """ A text as AUTH sends it: base64 of UTF-8 """
-
-    return b64encode(text.encode("utf-8")).decode("ascii")
 
 # END =========================================================================

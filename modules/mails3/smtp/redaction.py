@@ -1,0 +1,42 @@
+# -*- coding: utf-8 -*-
+
+"""
+    To keep the login out of texts: some relays repeat it, or the command in which
+    it was sent
+
+    @copyright: 2026 (c) the MailS3 authors
+    @license: MIT
+"""
+
+import re
+
+from base64 import b64encode
+
+__all__ = ("redacted",)
+
+# A text that may be a login or a token, or a part of one, as AUTH sends it: in
+# base64, or as it is (RFC 4648 sections 4 and 5)
+SENT = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
+
+# -----------------------------------------------------------------------------
+def redacted(text, secrets, said):
+    """
+        Replace a login in a text by asterisks, whole and in part
+
+        Args:
+            text: the relay's words (str)
+            secrets: user, password, token (texts), some may be empty
+            said: what was sent in base64 (texts)
+
+        Returns:
+            the text without them (str)
+    """
+
+    sent = " ".join([b64encode(each.encode("utf-8")).decode("ascii") for each in said] +
+                    list(secrets))
+    text = SENT.sub(lambda found: "***" if found.group() in sent else found.group(), text)
+    for secret in secrets:
+        text = text.replace(secret, "***") if secret else text
+    return text
+
+# END =========================================================================

@@ -3,8 +3,6 @@
 """
     The settings of MailS3, each with its default, its unit and its meaning
 
-    Longer than 300 lines: half of them are the table of the settings.
-
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
 """

@@ -139,7 +139,7 @@ class StaffedChannel(Channel):
         self.row.ensure()
 
     # -------------------------------------------------------------------------
-    def transport(self):
+    def transport(self, relay_settings=None):
 
         return self.transports(self.mail, self.name)
 

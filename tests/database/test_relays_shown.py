@@ -93,7 +93,7 @@ class TestStatus:
         first, second = status.as_dict()["relays"]
         text = exposition(status)
 
-        assert (first["name"], first["status"], first["stand_in"]) == (None, "tripped", "second")
+        assert (first["name"], first["status"], first["replacement"]) == (None, "tripped", "second")
         assert (second["name"], second["status"]) == ("second", "closed")
         assert 'mails3_relay_suspended{relay="first"} 1' in text
         assert 'mails3_relay_suspended{relay="second"} 0' in text

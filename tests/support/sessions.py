@@ -9,6 +9,7 @@ from . import web2py # noqa: F401 (mails3 can be imported)
 from mails3.smtp.envelope import Envelope
 from mails3.smtp.server import Server
 from mails3.smtp.session import Session
+from mails3.smtp.waits import run
 
 ANNE = "anne@example.org"
 TEXT = "Subject: News\n\nThere is news.\n"
@@ -26,11 +27,17 @@ def mail(*recipients, content=TEXT):
     return Envelope("shelter@example.org", list(recipients) or [ANNE], content)
 
 # -----------------------------------------------------------------------------
+def transmit_by(session, envelope, within_s, following=None):
+    """ Hand an Envelope over, and block until that is done: see Session.transmitting() """
+
+    return run(session.transmitting(envelope, within_s, following), session.clock)
+
+# -----------------------------------------------------------------------------
 def transmit(session, *recipients, within=5, **options):
     """ Hand a mail over, and close """
 
     try:
-        return session.transmit(mail(*recipients, **options), within)
+        return transmit_by(session, mail(*recipients, **options), within)
     finally:
         session.close()
 

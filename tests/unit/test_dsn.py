@@ -7,6 +7,7 @@ import pytest
 
 from support.fake_relay import FakeRelay
 from support.office import Office
+from support.sessions import transmit_by
 
 from mails3.replies import PermanentFailure
 from mails3.smtp.envelope import Envelope, xtext
@@ -144,10 +145,10 @@ class TestRefused:
         ours = Session(Server(relay.host, relay.port), 3)
         first, second = (Envelope("shelter@example.org", [each], "Subject: News\n\nNews.\n",
                                   notify="FAILURE") for each in (ANNE, BOB))
-        outcome = ours.transmit(first, 5, lambda: second)
+        outcome = transmit_by(ours, first, 5, lambda: second)
         assert outcome == {ANNE: None}
 
-        outcome = ours.transmit(second, 5)
+        outcome = transmit_by(ours, second, 5)
         ours.close()
 
         assert outcome == {BOB: None}

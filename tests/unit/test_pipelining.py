@@ -7,7 +7,7 @@ import pytest
 from support.clock import SleeplessClock
 from support.fake_relay import FakeRelay
 from support.scripted_relay import scripted_relay, take_until
-from support.sessions import TEXT, accepted, mail, session, transmit
+from support.sessions import TEXT, accepted, mail, session, transmit, transmit_by
 
 from mails3.replies import BODY, PermanentFailure, RelayUnavailable, TransientFailure
 from mails3.smtp.client import Client
@@ -41,7 +41,7 @@ class TestPipelining:
 
         with FakeRelay(extensions=extensions) as relay:
             ours = session(relay)
-            ours.transmit(mail(ANNE), 5)
+            transmit_by(ours, mail(ANNE), 5)
             ours.close()
             assert len(round_trips) == expected
             assert len(relay.mails) == 1
@@ -53,7 +53,7 @@ class TestPipelining:
             relay.answer("RCPT", "550 5.1.1 Never", to=BOB)
             ours = session(relay)
             large = TEXT + "There is news.\n" * 10000
-            assert isinstance(ours.transmit(mail(BOB, content=large), 5)[BOB], PermanentFailure)
+            assert isinstance(transmit_by(ours, mail(BOB, content=large), 5)[BOB], PermanentFailure)
             assert transmit(ours, ANNE, content=large) == {ANNE: None}
             assert not any(verb == "BDAT" for _, verb, _ in relay.commands)
             assert relay.connections == 1
@@ -76,7 +76,7 @@ class TestPipelining:
         any_relay.answer("RCPT", "550 5.1.1 Never", to=BOB)
         any_relay.answer("DATA", "354 Go ahead", times=1)
         ours = session(any_relay)
-        assert isinstance(ours.transmit(mail(BOB), 5)[BOB], PermanentFailure)
+        assert isinstance(transmit_by(ours, mail(BOB), 5)[BOB], PermanentFailure)
         transmit(ours, ANNE)
 
         assert [mail.recipients for mail in any_relay.mails] == [[ANNE]]
@@ -130,7 +130,7 @@ class TestAhead:
 
         counts = [0]
         for each, following in zip(mails, mails[1:] + [None]):
-            ours.transmit(each, 5, lambda: following)
+            transmit_by(ours, each, 5, lambda: following)
             counts.append(len(round_trips))
         ours.close()
 
@@ -147,9 +147,9 @@ class TestAhead:
         """
 
         ours = session(relay)
-        ours.transmit(mail(ANNE), 5, lambda: mail("carl@example.org"))
+        transmit_by(ours, mail(ANNE), 5, lambda: mail("carl@example.org"))
         for each in another:
-            ours.transmit(each, 5)
+            transmit_by(ours, each, 5)
         ours.close()
 
         assert [each.recipients for each in relay.mails] == [[ANNE]] + \
@@ -170,9 +170,9 @@ class TestAhead:
         relay.answer("DATA", "354 Go on", times=1)
         relay.answer(step, reply)
 
-        assert ours.transmit(mail(ANNE), 5, lambda: following) == {ANNE: None}
+        assert transmit_by(ours, mail(ANNE), 5, lambda: following) == {ANNE: None}
         with pytest.raises(kind) as error:
-            accepted(ours.transmit(following, 5))
+            accepted(transmit_by(ours, following, 5))
 
         assert reply in str(error.value)
         assert len(relay.mails) == 1
@@ -187,8 +187,8 @@ class TestAhead:
         relay.answer("RCPT", "550 5.1.1 Never", to=users[3])
         following = mail(*users)
 
-        ours.transmit(mail(ANNE), 5, lambda: following)
-        refused = ours.transmit(following, 5)
+        transmit_by(ours, mail(ANNE), 5, lambda: following)
+        refused = transmit_by(ours, following, 5)
         ours.close()
 
         assert [user for user in users if refused[user]] == [users[3]]
@@ -205,8 +205,8 @@ class TestAhead:
         relay.answer("BODY", "554 5.7.1 Spam", times=1)
 
         with pytest.raises(PermanentFailure):
-            accepted(ours.transmit(mail(ANNE), 5, lambda: following))
-        assert ours.transmit(following, 5) == {BOB: None}
+            accepted(transmit_by(ours, mail(ANNE), 5, lambda: following))
+        assert transmit_by(ours, following, 5) == {BOB: None}
         ours.close()
 
         assert [each.recipients for each in relay.mails] == [[BOB]]
@@ -221,8 +221,8 @@ class TestAhead:
         relay.answer(step, "354 Go on" if step == "DATA" else "250 2.0.0 OK", times=1)
         getattr(relay, fault)(step, times=1)
 
-        assert ours.transmit(mail(ANNE), 5, lambda: following) == {ANNE: None}
-        assert ours.transmit(following, 5) == {BOB: None}
+        assert transmit_by(ours, mail(ANNE), 5, lambda: following) == {ANNE: None}
+        assert transmit_by(ours, following, 5) == {BOB: None}
         ours.close()
 
         assert [each.recipients for each in relay.mails] == [[ANNE], [BOB]]
@@ -234,10 +234,10 @@ class TestAhead:
 
         ours, following = session(relay), mail(BOB)
 
-        assert ours.transmit(mail(ANNE), 5, lambda: following) == {ANNE: None}
+        assert transmit_by(ours, mail(ANNE), 5, lambda: following) == {ANNE: None}
         assert ours.is_ahead() and ours.is_ready()
         before = len(round_trips)
-        assert ours.transmit(following, 5) == {BOB: None}
+        assert transmit_by(ours, following, 5) == {BOB: None}
         ours.close()
 
         assert round_trips[before:] == [["RCPT"], ["DATA"], ["end of data"]]
@@ -253,8 +253,8 @@ class TestAhead:
         relay.answer("MAIL", "250 2.0.0 OK", times=1)
         getattr(relay, fault)("MAIL", times=1)
 
-        assert ours.transmit(mail(ANNE), 5, lambda: following) == {ANNE: None}
-        assert ours.transmit(following, 5) == {BOB: None}
+        assert transmit_by(ours, mail(ANNE), 5, lambda: following) == {ANNE: None}
+        assert transmit_by(ours, following, 5) == {BOB: None}
         ours.close()
 
         assert [each.recipients for each in relay.mails] == [[ANNE], [BOB]]
@@ -277,7 +277,7 @@ class TestAhead:
 
         with scripted_relay(take_time) as server:
             ours = Session(server, 30, clock)
-            assert ours.transmit(large, 1000, lambda: mail(BOB)) == {ANNE: None}
+            assert transmit_by(ours, large, 1000, lambda: mail(BOB)) == {ANNE: None}
             ours.close()
 
     def test_a_chunked_mail_is_not_begun_ahead(self):
@@ -286,7 +286,7 @@ class TestAhead:
         with FakeRelay(extensions=("PIPELINING", "CHUNKING")) as relay:
             large = mail(ANNE, content=TEXT + "There is news.\n" * 10000)
             ours = session(relay)
-            ours.transmit(large, 5, lambda: mail(BOB))
+            transmit_by(ours, large, 5, lambda: mail(BOB))
             ours.close()
             assert [each.recipients for each in relay.mails] == [[ANNE]]
 

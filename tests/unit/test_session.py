@@ -9,7 +9,7 @@ import pytest
 from support.clock import SleeplessClock
 from support.fake_relay import FakeRelay
 from support.office import users
-from support.sessions import TEXT, accepted, mail, session, transmit
+from support.sessions import TEXT, accepted, mail, session, transmit, transmit_by
 
 from mails3.replies import ConfigurationFailure, PermanentFailure, RelayUnavailable, \
                            TransientFailure
@@ -51,7 +51,7 @@ class TestSession:
 
         any_relay.answer("RCPT", "550 5.1.1 Never", to=BOB)
         ours = session(any_relay)
-        assert isinstance(ours.transmit(mail(BOB), 5)[BOB], PermanentFailure)
+        assert isinstance(transmit_by(ours, mail(BOB), 5)[BOB], PermanentFailure)
 
         transmit(ours, ANNE)
 
@@ -94,7 +94,7 @@ class TestSession:
         any_relay.answer("BODY", "554 5.7.1 Spam", times=1)
         ours = session(any_relay)
         with pytest.raises(PermanentFailure):
-            accepted(ours.transmit(mail(ANNE), 5))
+            accepted(transmit_by(ours, mail(ANNE), 5))
 
         transmit(ours)
 
@@ -129,12 +129,12 @@ class TestSession:
 
         clock = SleeplessClock()
         ours = session(any_relay, timeout=20, clock=clock)
-        ours.transmit(mail(), 30)
+        transmit_by(ours, mail(), 30)
         any_relay.hold("MAIL", clock.passes(15), times=1)
         any_relay.drop("MAIL", times=1)
         end = clock() + 30
 
-        outcome = ours.transmit(mail(), 30)
+        outcome = transmit_by(ours, mail(), 30)
 
         # With CHUNKING, the relay may have got all of the mail: it is not asked again
         assert (outcome == {ANNE: None}) == (ours.client is not None) == \
@@ -166,7 +166,7 @@ class TestSession:
         ours = session(any_relay)
         ours.max_messages = 2
         for _ in range(5):
-            ours.transmit(mail(ANNE), 5)
+            transmit_by(ours, mail(ANNE), 5)
         ours.close()
 
         assert any_relay.connections == 3 and len(any_relay.mails) == 5

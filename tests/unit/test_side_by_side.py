@@ -11,7 +11,7 @@ import pytest
 
 from support.fake_relay import FakeRelay, certificate
 from support.scripted_relay import full_relay, scripted_relay, take_until
-from support.sessions import mail, session
+from support.sessions import mail, session, transmit_by
 from support.site import eventually
 from support.steps import drive, hold, run_until, then
 
@@ -167,7 +167,7 @@ class TestOpening:
             assert eventually(lambda: active_count() == threads)
 
             assert not ours.is_ready()
-            assert ours.transmit(mail(), 5) == {ANNE: None}
+            assert transmit_by(ours, mail(), 5) == {ANNE: None}
             ours.close()
             assert {number for number, verb, _ in relay.commands if verb != "QUIT"} == {2}
 
@@ -200,7 +200,7 @@ class TestGivenUp:
             transmitting.close()
 
             assert not ours.is_ready()
-            assert ours.transmit(mail(BOB), 200) == {BOB: None}
+            assert transmit_by(ours, mail(BOB), 200) == {BOB: None}
             ours.close()
             assert relay.connections == 2
 

@@ -5,7 +5,7 @@
 import pytest
 
 from support.fake_relay import FakeRelay
-from support.sessions import ANNE, mail, session, transmit
+from support.sessions import ANNE, mail, session, transmit, transmit_by
 
 from mails3 import throttling
 from mails3.replies import AUTH, BODY, CONNECT, DATA, EHLO, MAIL, RCPT, STARTTLS, WANTS_LESS, \
@@ -325,7 +325,7 @@ class TestSession:
         any_relay.limit(3, reply)
         ours = session(any_relay)
 
-        outcomes = [ours.transmit(mail(ANNE), 5) for _ in range(10)]
+        outcomes = [transmit_by(ours, mail(ANNE), 5) for _ in range(10)]
         ours.close()
 
         assert outcomes == 10 * [{ANNE: None}]
@@ -341,8 +341,8 @@ class TestSession:
             relay.limit(1, self.FULL)
             ours, following = session(relay), mail(BOB)
 
-            assert ours.transmit(mail(ANNE), 5, lambda: following) == {ANNE: None}
-            assert ours.transmit(following, 5, lambda: mail(CARL)) == {BOB: None}
+            assert transmit_by(ours, mail(ANNE), 5, lambda: following) == {ANNE: None}
+            assert transmit_by(ours, following, 5, lambda: mail(CARL)) == {BOB: None}
             assert not ours.is_ahead()
             ours.close()
 
@@ -357,7 +357,7 @@ class TestSession:
         ours = session(any_relay)
 
         for recipient in (ANNE, BOB, BOB, ANNE, ANNE):
-            ours.transmit(mail(recipient), 5)
+            transmit_by(ours, mail(recipient), 5)
         ours.close()
 
         assert ours.max_messages == 2
@@ -368,7 +368,7 @@ class TestSession:
         any_relay.limit(0, self.FULL)
         ours = session(any_relay)
 
-        error = ours.transmit(mail(ANNE), 5)[ANNE]
+        error = transmit_by(ours, mail(ANNE), 5)[ANNE]
         ours.close()
 
         assert (type(error), error.limit) == (Throttled, MESSAGES_PER_SESSION)
@@ -380,10 +380,10 @@ class TestSession:
 
         any_relay.answer("RCPT", "450 Too many recipient attempts", to=BOB, times=1)
         ours = session(any_relay)
-        ours.transmit(mail(ANNE), 5)
+        transmit_by(ours, mail(ANNE), 5)
 
-        first = ours.transmit(mail(ANNE, BOB), 5)
-        second = ours.transmit(mail(BOB), 5)
+        first = transmit_by(ours, mail(ANNE, BOB), 5)
+        second = transmit_by(ours, mail(BOB), 5)
         ours.close()
 
         assert first[ANNE] is None and first[BOB].limit == MESSAGES_PER_SESSION
@@ -398,7 +398,7 @@ class TestSession:
         any_relay.answer("MAIL", reply, times=1)
         ours = session(any_relay)
 
-        error = ours.transmit(mail(ANNE), 5)[ANNE]
+        error = transmit_by(ours, mail(ANNE), 5)[ANNE]
         outcome = transmit(ours, ANNE)
 
         assert (type(error), error.limit) == (Throttled, RATE)
@@ -409,10 +409,10 @@ class TestSession:
         """ A relay that wants less mail per time is not asked at once by a new session """
 
         ours = session(any_relay)
-        ours.transmit(mail(ANNE), 5)
+        transmit_by(ours, mail(ANNE), 5)
         any_relay.answer("MAIL", "421 Rate limit reached", times=1)
 
-        error = ours.transmit(mail(ANNE), 5)[ANNE]
+        error = transmit_by(ours, mail(ANNE), 5)[ANNE]
         ours.close()
 
         assert (type(error), any_relay.connections) == (Throttled, 1)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from support.certificates import HOST, authority, certificate, resolve_here
 from support.clock import SleeplessClock
 from support.fake_relay import FakeRelay
-from support.sessions import accepted, mail
+from support.sessions import accepted, mail, transmit_by
 
 from mails3.replies import ConfigurationFailure
 from mails3.smtp import verification
@@ -50,7 +50,7 @@ def found(session):
     """ Hand a mail over: what was found out about the certificate """
 
     try:
-        accepted(session.transmit(mail(), 5))
+        accepted(transmit_by(session, mail(), 5))
     finally:
         session.close()
     return session.finding

@@ -12,7 +12,7 @@ import pytest
 from support.clock import SleeplessClock
 from support.fake_relay import FakeRelay, certificate
 from support.scripted_relay import scripted_relay, take_until
-from support.sessions import mail, session
+from support.sessions import mail, session, transmit_by
 from support.site import eventually
 from support.steps import TIMEOUT_S, hold, is_ready, run_until
 
@@ -83,7 +83,7 @@ class TestReply:
             ours = session(relay, **{kind: True})
             mails = [mail(ANNE, content=LARGE[:2000000]), mail(BOB), mail(ANNE)]
             for each, following in zip(mails, mails[1:] + [None]):
-                assert ours.transmit(each, 20, lambda: following) == {each.recipients[0]: None}
+                assert transmit_by(ours, each, 20, lambda: following) == {each.recipients[0]: None}
             ours.close()
             assert (relay.connections, len(relay.mails)) == (1, 3)
 

@@ -64,7 +64,7 @@ def metrics(status):
            db(db.mails3_attempt).count() + purged_attempts)
     yield ("suspended", "gauge", "1 while sending is suspended, because a mail server or its "
            "configuration is broken, and no other mail server takes the mail.",
-           int(any(state.is_suspended and not state.stand_in for state in status.relays)))
+           int(any(state.is_suspended and not state.replacement for state in status.relays)))
     yield ("relay_suspended", "gauge", "1 while sending by a mail server is suspended.",
            {(("relay", label_of(state.relay)),): int(state.is_suspended)
             for state in status.relays})

@@ -115,10 +115,10 @@ def suspended(status, state):
         return None
     name = " ".join(filter(None, (state.relay.name, state.server)))
     reason = "%s (mail server %s)" % (row.reason, name) if name else row.reason
-    if state.stand_in:
+    if state.replacement:
         return Problem("suspended", WAITING, "A mail server does not take mail",
                        "%s. Mail goes by the mail server %s meanwhile." %
-                       (reason, label_of(state.stand_in)), row.tripped_on, holds_mail=False)
+                       (reason, label_of(state.replacement)), row.tripped_on, holds_mail=False)
     if row.login_refused:
         return Problem("suspended", BROKEN, "The mail server refuses the login",
                        "%s. It is not tried again before the configuration "

@@ -29,13 +29,13 @@ class RelayState:
         row: its row of mails3_channel
         server: the mail server because of which sending is suspended (host:port);
                 None = it is not suspended, or with another configuration than this
-        stand_in: the relay by which its mail goes while it is suspended, or None
+        replacement: the relay by which its mail goes while it is suspended, or None
     """
 
     relay: Relay
     row: Any
     server: Optional[str]
-    stand_in: Optional[Relay]
+    replacement: Optional[Relay]
 
     # -------------------------------------------------------------------------
     @property
@@ -51,7 +51,7 @@ class RelayState:
         return {"name": self.relay.name,
                 "server": self.server,
                 "only_for": self.relay.only_for,
-                "stand_in": self.stand_in and label_of(self.stand_in),
+                "replacement": self.replacement and label_of(self.replacement),
                 **{name: self.row[name] for name in FIELDS}}
 
 # -----------------------------------------------------------------------------

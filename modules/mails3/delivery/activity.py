@@ -49,10 +49,12 @@ class Activity:
                 now: the time
         """
 
-        if not self.channel.claims.is_neglected(since):
-            return False
-        times = [self._last_on(relay, now) for relay in self.channel.relays]
-        return any(times) and max(filter(None, times)) < since
+        for relay in self.channel.relays:
+            last_on = self._last_on(relay, now)
+            if last_on and last_on < since and relay.read_route(now) and \
+               relay.claims.is_neglected(since):
+                return True
+        return False
 
     # -------------------------------------------------------------------------
     def _last_on(self, relay, now):

@@ -9,11 +9,9 @@
     @license: MIT
 """
 
-import re
-
 from datetime import timedelta
-from functools import cached_property, reduce
-from operator import or_
+from functools import cached_property
+from math import inf
 
 from ..message.domain import with_ascii_domain
 from ..queue.channel_row import ChannelRow
@@ -23,15 +21,13 @@ from ..states import DEFERRED, NEW
 from .allowance import Allowance
 from .breaker import Breaker, is_paused, is_waiting
 from .limits import Limiter
+from .route import fits, route
 
 __all__ = ("Relay",)
 
-# Escapes in a pattern for LIKE
-LIKE_ESCAPE = "!"
-
 # How long a silent relay is waited for where another one takes the mail as well
 # (seconds): somebody who registers waits for this mail
-PATIENCE_S = 3
+PATIENCE_S, FINAL_PATIENCE_S = 4, 15
 
 # A run lasts so long if other mail waits for another relay
 TURN = timedelta(seconds=15)
@@ -126,6 +122,22 @@ class Relay:
         return not is_waiting(self.row.read(), now)
 
     # -------------------------------------------------------------------------
+    def may_send(self, now, is_patient=True):
+        """
+            Whether mail may go by this relay now, or a probe: no pause, no limit is
+            reached
+
+            Args:
+                now: the time
+                is_patient: see Channel.has_work()
+        """
+
+        row = self.row.read()
+        if is_patient and (is_waiting(row, now) or self.is_paused(row, now)):
+            return False
+        return bool(Allowance.at(self, row, now).left())
+
+    # -------------------------------------------------------------------------
     def is_paused(self, row, now):
         """
             Whether an admin has paused sending
@@ -138,7 +150,7 @@ class Relay:
         return is_paused(self.channel.row.read() if self.settings else row, now)
 
     # -------------------------------------------------------------------------
-    def has_stand_in(self, now):
+    def has_replacement(self, now):
         """ Whether another relay takes the mail if this one does not (now: the time) """
 
         return any(not relay.only_for and relay.is_usable(now) for relay in self.others)
@@ -146,18 +158,20 @@ class Relay:
     # -------------------------------------------------------------------------
     def patience_s(self, message_time_s, now):
         """
-            How long a run waits for a session to open; after a failure also for the
-            messages in hand
+            How long a run waits for a relay that is silent
 
             Args:
                 message_time_s: what one message may take in all (seconds)
                 now: the time
 
             Returns:
-                seconds; fewer where another relay takes the mail as well
+                tuple of seconds, fewer where another relay takes the mail as well:
+                after a failure for the messages that would be in doubt; for the
+                other ones, and always for the banner
         """
 
-        return min(PATIENCE_S, message_time_s) if self.has_stand_in(now) else message_time_s
+        most = (FINAL_PATIENCE_S, PATIENCE_S) if self.has_replacement(now) else (inf, inf)
+        return tuple(min(each_s, message_time_s) for each_s in most)
 
     # -------------------------------------------------------------------------
     # Which mail goes by this relay
@@ -179,36 +193,15 @@ class Relay:
         taken = [relay.only_for for relay in self.preferred if relay.is_usable(now)]
         if not all(taken):
             return False
-        self.claims.route = self._route([pattern for patterns in taken for pattern in patterns])
+        self.claims.route = route(self.channel.tables, self.only_for,
+                                  [pattern for patterns in taken for pattern in patterns])
         return True
-
-    # -------------------------------------------------------------------------
-    def _route(self, taken):
-        """ Query for its deliveries (taken: patterns of the recipients that others take) """
-
-        tables = self.channel.tables
-        route = (tables.outbox.id == tables.delivery.outbox_id)
-        if self.only_for:
-            route &= self._matches(self.only_for)
-        if taken:
-            route &= ~self._matches(taken)
-        return route if self.only_for or taken else None
-
-    # -------------------------------------------------------------------------
-    def _matches(self, patterns):
-        """ Query for the rows of msg_outbox whose address matches one of some patterns """
-
-        return reduce(or_, (self.channel.tables.outbox.address.ilike(like_pattern(pattern),
-                                                                     escape=LIKE_ESCAPE)
-                            for pattern in patterns))
 
     # -------------------------------------------------------------------------
     def takes(self, address):
         """ Whether a recipient's address (str) may go by this relay """
 
-        return not self.only_for or any(
-            re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), address.lower())
-            for pattern in self.only_for)
+        return not self.only_for or fits(address, self.only_for)
 
     # -------------------------------------------------------------------------
     def has_work(self, now, has_new, is_patient):
@@ -221,16 +214,14 @@ class Relay:
                 is_patient: see Channel.has_work()
         """
 
-        row = self.row.read()
-        if is_patient and (is_waiting(row, now) or self.is_paused(row, now)) or \
-           not Allowance.at(self, row, now).left() or not self.read_route(now):
+        if not self.may_send(now, is_patient) or not self.read_route(now):
             return False
         if has_new and (not self.others or not self.channel.claims.has_free(NEW, now) or
                         self.claims.has_free(NEW, now)):
             # What the host itself has put into msg_outbox is in no queue yet
             return True
         return self.claims.has_free(DEFERRED, now) and \
-            self.limiter.may_begin_retry_pass(row, now)
+            self.limiter.may_begin_retry_pass(self.row.read(), now)
 
     # -------------------------------------------------------------------------
     def is_to_stop(self, now, began_on):
@@ -246,10 +237,21 @@ class Relay:
         if not self.others:
             return False
         is_long = now - began_on > TURN
-        return not self.read_route(now) or any(
-            relay.is_usable(now) and relay.read_route(now) and
-            (relay.claims.has_urgent(now) or is_long and relay.claims.has_free(NEW, now))
-            for relay in self.others)
+        return not self.read_route(now) or self.others_have(
+            lambda claims: claims.has_urgent(now) or is_long and claims.has_free(NEW, now), now)
+
+    # -------------------------------------------------------------------------
+    def others_have(self, has, now):
+        """
+            Whether there is mail that may go by another relay now
+
+            Args:
+                has: function that tells whether there is, for the Claims of a relay
+                now: the time
+        """
+
+        return any(relay.may_send(now) and relay.read_route(now) and has(relay.claims)
+                   for relay in self.others)
 
     # -------------------------------------------------------------------------
     def waiting_among(self, ids, now):
@@ -265,13 +267,5 @@ class Relay:
         """
 
         return self.claims.waiting_among(ids) if self.read_route(now) else []
-
-# -----------------------------------------------------------------------------
-def like_pattern(pattern):
-    """ A pattern of the settings as LIKE has it """
-
-    for character in (LIKE_ESCAPE, "%", "_"):
-        pattern = pattern.replace(character, LIKE_ESCAPE + character)
-    return pattern.replace("*", "%")
 
 # END =========================================================================

@@ -85,6 +85,8 @@ class Sendings:
         self.clock = clock
         self.late_s = late_s
         self.max_s = float("inf") # how long anything may take (seconds)
+        # Less for sessions for which this function is false: see hurry()
+        self.max_before_s, self.is_in_doubt = float("inf"), lambda session: True
         self.is_ending = False    # no message is begun any more
         self.under_way = {} # session: UnderWay
         self.finished = []  # messages, not taken yet
@@ -184,16 +186,28 @@ class Sendings:
         return opened
 
     # -------------------------------------------------------------------------
-    def hurry(self, max_s):
+    def hurry(self, max_s, max_before_s=None, is_in_doubt=None):
         """
             No message is begun any more: open no session, and give up the
             messages that take longer; may be called by a signal handler
 
             Args:
                 max_s: how long a message may take (seconds)
+                max_before_s: the same for a message that is not in doubt yet; None =
+                              as the others
+                is_in_doubt: function that tells whether the message of a session
+                             (its number) would be in doubt
         """
 
         self.max_s, self.is_ending = max_s, True
+        if is_in_doubt:
+            self.max_before_s, self.is_in_doubt = max_before_s, is_in_doubt
+
+    # -------------------------------------------------------------------------
+    def _limit_s(self, session):
+        """ How long what a session does may take (seconds) """
+
+        return self.max_s if self.is_in_doubt(session) else min(self.max_s, self.max_before_s)
 
     # -------------------------------------------------------------------------
     def close(self, sessions=None):
@@ -217,7 +231,7 @@ class Sendings:
             each.began = now
         outcome, failure = {}, None
         try:
-            if is_waiting and each.has_taken(self.max_s, now):
+            if is_waiting and each.has_taken(self._limit_s(session), now):
                 each.wait = each.generator.throw(TimeoutError("timed out"))
             else:
                 each.wait = next(each.generator)
@@ -251,7 +265,7 @@ class Sendings:
         at_once = [session for session, each in self.under_way.items() if each.wait is None]
         if at_once:
             return at_once
-        ends = {session: min(each.wait.until, each.began + self.max_s)
+        ends = {session: min(each.wait.until, each.began + self._limit_s(session))
                 for session, each in self.under_way.items()}
         timeout_s = min(until, *ends.values()) - self.clock()
         with Selector() as selector:

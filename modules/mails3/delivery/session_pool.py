@@ -198,14 +198,15 @@ class SessionPool:
         session = next(number for number in count()
                        if number not in sendings and number not in free)
         self.sessions = max(self.sessions, session + 1)
-        sendings.open(session, self.transport.opening(session, self._patience_s()),
+        sendings.open(session, self.transport.opening(session, self.message_time_s,
+                                                      self._patience_s()),
                       self.permit.odd_messages.accepted)
 
     # -------------------------------------------------------------------------
     def _patience_s(self):
         """ How long a relay is waited for that is silent (seconds) """
 
-        return self.relay.patience_s(self.message_time_s, self.now())
+        return self.relay.patience_s(self.message_time_s, self.now())[1]
 
     # -------------------------------------------------------------------------
     def _note_opened(self, sendings):

@@ -41,27 +41,27 @@ class SharedLimits:
         self.rates = read_rates(options.rate) if relay.channel.name == EMAIL else []
         self.counts_recipients = options.rate_counts == "recipients"
 
-        self.relay = None              # its name
+        self.relay_name = None
         self.known = Known(None, None) # as last read or committed
         self.written = None            # the Known that is written and not committed yet
 
     # -------------------------------------------------------------------------
-    def read(self, row, relay=None):
+    def read(self, row, relay_name=None):
         """
             Take over what all workers know
 
             Args:
                 row: as from ChannelRow.read()
-                relay: the relay's name (str), None = the one that is known
+                relay_name: None = the one that is known
         """
 
-        self.relay, self.known = relay, Known(row.pace, row.pace_no)
+        self.relay_name, self.known = relay_name, Known(row.pace, row.pace_no)
 
     # -------------------------------------------------------------------------
     def limits(self):
         """ The Limits, as they are known """
 
-        return Limits(self.rates, self.counts_recipients, self.known.text, self.relay)
+        return Limits(self.rates, self.counts_recipients, self.known.text, self.relay_name)
 
     # -------------------------------------------------------------------------
     def change(self, change, now):
@@ -90,7 +90,7 @@ class SharedLimits:
                                pace_no = self.written.number,
                                ):
                 return returned
-            self.read(self.row.read_latest(), self.relay)
+            self.read(self.row.read_latest(), self.relay_name)
         raise TimeoutError("The limits are changed too often")
 
     # -------------------------------------------------------------------------

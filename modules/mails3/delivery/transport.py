@@ -8,6 +8,7 @@
 """
 
 from functools import partial
+from math import inf
 
 from ..message.address import NULL_PATH
 from ..message.composition import compose
@@ -131,13 +132,14 @@ class Transport:
     # -------------------------------------------------------------------------
     # Sessions
     #
-    def opening(self, session, within_s):
+    def opening(self, session, within_s, banner_within_s=inf):
         """
             Open a session
 
             Args:
                 session: its number, from 0
                 within_s: the time for that (seconds)
+                banner_within_s: the time until the relay has greeted, if less (seconds)
 
             Yields:
                 as sending()
@@ -146,7 +148,13 @@ class Transport:
                 ChannelFailure, Throttled: the session can't be opened
         """
 
-        yield from self._session(session).opening(within_s)
+        yield from self._session(session).opening(within_s, banner_within_s)
+
+    # -------------------------------------------------------------------------
+    def is_in_doubt(self, session):
+        """ Whether the relay may have the message that a session (its number) hands over """
+
+        return session < len(self.sessions) and self.sessions[session].is_in_doubt()
 
     # -------------------------------------------------------------------------
     def is_ready(self, session):

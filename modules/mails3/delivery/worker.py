@@ -63,8 +63,7 @@ class Worker:
                 row: the WorkerRow; None = a new one
                 control: function that is called all the time during the run, at
                          least each second; it may change the deadline
-                now, clock: tell the time (datetime), (seconds)
-                sleep: waits (seconds)
+                now, clock, sleep: tell the time (datetime), (seconds); wait (seconds)
                 chance: a random number from 0 to 1
         """
 
@@ -86,9 +85,8 @@ class Worker:
         self.pool = SessionPool(relay, transport, self.permit, self.lease, self.message_time_s,
                                 now, clock)
         self.sendings = Sendings(clock, settings.reply_timeout)
-        # Another relay may have mail to send while this one's limit is reached
-        self.max_wait_s = 0 if relay.others else max_wait_s
-        self.failure, self.count = None, 0 # why no further message is begun; as from drain()
+        self.max_wait_s, self.count = max_wait_s, 0
+        self.failure = None # why no further message is begun
 
     # -------------------------------------------------------------------------
     def drain(self):
@@ -197,7 +195,8 @@ class Worker:
         """ Wait a moment if a limit was reached; returns whether the run goes on """
 
         wait_s = self.allowance.wait_s()
-        if wait_s is None or wait_s > self.max_wait_s or self.failure or self.is_over():
+        if wait_s is None or wait_s > self.max_wait_s or self.failure or self.is_over() or \
+           self.relay.others_have(lambda claims: claims.has_free(NEW, self.now()), self.now()):
             return False
         self.commits.sleep(min(wait_s, CONTROL_EVERY_S))
         self.permit.read_limits()
@@ -215,7 +214,8 @@ class Worker:
         chosen = {}
         try:
             if self.failure:
-                self.sendings.hurry(self.relay.patience_s(self.message_time_s, self.now()))
+                self.sendings.hurry(*self.relay.patience_s(self.message_time_s, self.now()),
+                                    self.transport.is_in_doubt)
             else:
                 chosen = self.pool.next(supply, self.sendings, self.is_over)
             self._begin(chosen, supply)

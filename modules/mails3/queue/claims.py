@@ -266,8 +266,8 @@ class Claims:
 
         table, outbox = self.delivery, self.tables.outbox
         # A deleted row leaves the queue with the next run
-        return not self.db((table.channel == self.channel) & (table.queue == NEW) &
-                           (table.due_on < since) & (outbox.id == table.outbox_id) &
+        return not self.db(self.waiting(NEW, None) & (table.due_on < since) &
+                           (outbox.id == table.outbox_id) &
                            self.tables.not_deleted).isempty()
 
 # -----------------------------------------------------------------------------

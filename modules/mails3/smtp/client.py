@@ -52,6 +52,7 @@ class Client:
         self.connection = None         # the Connection, once connected
         self.finding = None            # the Finding about its certificate; None = no TLS
         self.must_send_content = False # the relay has said 354, and waits
+        self.has_given_content = False # and waits for the reply to it
         self.given_at = 0              # the last group of commands was given (by the clock)
         self.has_quit = False          # QUIT has been given
         self.refused = set()           # extensions (lower case) that are not to be used
@@ -154,7 +155,8 @@ class Client:
         self.given_at = self.clock()
         # The deadline of the content counts for all that is given with it
         phases = [phase for phase, _ in group]
-        phase = BODY if BODY in phases else phases[0]
+        self.has_given_content = BODY in phases
+        phase = BODY if self.has_given_content else phases[0]
         if phase != BODY and self.clock() >= self.deadlines.reply:
             return "took too long"
         try:
@@ -173,6 +175,8 @@ class Client:
         except ERRORS as error:
             result = translated(phase, error)
         reply = self.heard(self.given_at, phase, *result)
+        if phase == BODY:
+            self.has_given_content = False
         # After 354, the relay takes all that follows for the content
         self.must_send_content = phase == DATA and reply.code is not None and \
             300 <= reply.code < 400

@@ -7,9 +7,10 @@
     @license: MIT
 """
 
+from math import inf
 from typing import NamedTuple
 
-from ..replies import BODY
+from ..replies import BODY, CONNECT
 
 __all__ = ("Deadlines",)
 
@@ -22,6 +23,7 @@ class Deadlines(NamedTuple):
 
     reply: float           # for any reply
     final_reply: float = 0 # for the reply to the content, if that may come later
+    banner: float = inf    # for the connection with the relay's banner
 
     # -------------------------------------------------------------------------
     def answer_by(self, phase, now, timeout_s):
@@ -37,7 +39,7 @@ class Deadlines(NamedTuple):
         """
 
         if phase != BODY:
-            return min(self.reply, now + timeout_s)
+            return min(self.reply, now + timeout_s, self.banner if phase == CONNECT else inf)
         return max(self.reply, now + timeout_s, min(self.final_reply, now + FINAL_REPLY_S))
 
 # END =========================================================================

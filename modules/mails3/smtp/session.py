@@ -11,6 +11,7 @@
 import time
 
 from functools import partial
+from math import inf
 
 from .client import Client, hold
 from .deadlines import Deadlines
@@ -63,12 +64,6 @@ class Session:
         self.messages = 0      # how many have been begun
         self.accepted = 0      # how many of these the relay has accepted
         self.ahead = NextDialogue()
-
-    # -------------------------------------------------------------------------
-    def transmit(self, envelope, within_s, following=None):
-        """ Hand one message over, and block until that is done; see transmitting() """
-
-        return run(self.transmitting(envelope, within_s, following), self.clock)
 
     # -------------------------------------------------------------------------
     def transmitting(self, envelope, within_s, following=None, final_within_s=0):
@@ -186,13 +181,13 @@ class Session:
         run(self.opening(within_s), self.clock)
 
     # -------------------------------------------------------------------------
-    def opening(self, within_s):
+    def opening(self, within_s, banner_within_s=inf):
         """
             Open the session, if it is not open; a generator
-            - all that blocks is done by another thread, the DNS included
+            - another thread does all that blocks, DNS included
 
             Args:
-                within_s: the time for that (seconds)
+                within_s, banner_within_s: the time for that, and for the banner (seconds)
 
             Yields:
                 a Wait, until that is done
@@ -201,7 +196,8 @@ class Session:
                 ChannelFailure, Throttled: the session can't be opened
         """
 
-        yield from self._opening(Deadlines(self.clock() + within_s))
+        now = self.clock()
+        yield from self._opening(Deadlines(now + within_s, banner = now + banner_within_s))
 
     # -------------------------------------------------------------------------
     def _opening(self, deadlines):
@@ -246,6 +242,12 @@ class Session:
             (self.ahead.is_begun() or self.client.is_quiet())
 
     # -------------------------------------------------------------------------
+    def is_in_doubt(self):
+        """ Whether the relay may have a message that it has not answered """
+
+        return self.client is not None and self.client.has_given_content
+
+    # -------------------------------------------------------------------------
     def is_ahead(self):
         """ Whether the relay has got the envelope of the next message already, or its sender """
 
@@ -254,10 +256,9 @@ class Session:
     # -------------------------------------------------------------------------
     def leave(self):
         """
-            Use this connection no longer: give QUIT, if the relay can
-            understand it now; the next opening() or close() takes the answer.
-            To close several sessions without waiting for each, call leave() for
-            all of them first. Never raises.
+            Use this connection no longer: give QUIT, if the relay can understand it
+            now; the next opening() or close() takes the answer. Never raises.
+            - several sessions close at the same time if all are left first
         """
 
         client, self.client = self.client, None

@@ -41,6 +41,10 @@ READ_BYTES, WRITE_BYTES = 8192, 65536
 # non-blocking, which a TLS handshake refuses
 SHORTEST_TIMEOUT_S = 0.01
 
+# So many addresses of one name share the time to connect; if it has more, that may
+# take longer
+FEW = 3
+
 # -----------------------------------------------------------------------------
 def connect(host, port, answer_by, clock=time.monotonic, tls_context=None, local_hostname=None):
     """
@@ -60,10 +64,10 @@ def connect(host, port, answer_by, clock=time.monotonic, tls_context=None, local
             smtplib.SMTPException, OSError: no connection, or the banner is not 220
     """
 
-    # A name may have several addresses: the time is for all of them together
+    # A name may have several addresses: the time is for a few of them together
     addresses = {address for *_, address in
                  socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
-    timeout_s = max((answer_by - clock()) / len(addresses), SHORTEST_TIMEOUT_S)
+    timeout_s = max((answer_by - clock()) / min(len(addresses), FEW), SHORTEST_TIMEOUT_S)
     # smtplib would look up a name of its own
     options = {"timeout": timeout_s, "local_hostname": "localhost"}
     connection = TLSConnection(host, port, answer_by, clock, context=tls_context, **options) \

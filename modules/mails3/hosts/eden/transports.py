@@ -115,6 +115,12 @@ class ChannelTransport:
         return False
 
     # -------------------------------------------------------------------------
+    def is_in_doubt(self, session):
+        """ As Transport.is_in_doubt(): the gateway may have the text """
+
+        return True
+
+    # -------------------------------------------------------------------------
     def leave(self, session):
         """ As Transport.leave() """
 

@@ -146,8 +146,13 @@ RELAY_SETTINGS = tuple(Setting(*setting) for setting in (
      "Take mail for these recipients only, and before the others; empty = for all"),
     ))
 
-# The key for the settings of further relays
-RELAYS = "relays"
+# The keys for the settings of further relays, and for what is wrong with all settings
+RELAYS, MISTAKE = "relays", "mistake"
+# With the default in place of a malformed value, mail might go to the wrong server
+NEVER_BY_DEFAULT = ("verify_tls", "only_for")
+
+# What a further relay has like the site, unless its section says otherwise
+INHERITED = ("verify_tls", "cafile", "tls_min")
 
 # Settings that take one of a few words
 CHOICES = {"in_doubt": ("resend", "hold"), "rate_counts": ("recipients", "messages"),
@@ -168,20 +173,23 @@ def read_settings(given, complain, source=None):
         Args:
             given: dict of the settings that the site has set, each as a text
                    or as a value of its type; with the key RELAYS, a dict of such
-                   dicts, by the names of further relays
+                   dicts, by the names of further relays; with the key MISTAKE,
+                   why the settings can't be read
             complain: function that is called with a sentence about each setting
                       that is unknown or malformed; its default is used then
             source: the path of the file with the settings, for these sentences
 
         Returns:
             a namespace with all settings, and "relays": those of the further
-            relays (list of namespaces, see read_relay()); it never raises
+            relays (list of namespaces, see read_relay()), and "mistake": why no
+            mail may be sent with them, or None; it never raises
     """
 
     given = dict(given)
     where = " in %s" % source if source else ""
-    relays = given.pop(RELAYS, {})
+    relays, mistake = given.pop(RELAYS, {}), given.pop(MISTAKE, None)
     settings = read_table(SETTINGS, given, complain, where)
+    settings.mistake = mistake or settings.mistake
 
     if settings.task_timeout <= 5 * settings.reply_timeout:
         # A shorter limit would kill the task in the middle of a message
@@ -211,10 +219,12 @@ def read_relay(name, given, site, complain, where):
 
         Returns:
             a namespace with all settings as they are for this relay, with its
-            name: what each relay has of its own is not inherited from the site
+            name: of those that each relay has of its own, only INHERITED are as
+            the site has them
     """
 
     own = [setting for setting in SETTINGS if setting.name in OF_EACH_RELAY]
+    given = {**{each: getattr(site, each) for each in INHERITED}, **given}
     relay = read_table((*RELAY_SETTINGS, *own), given, complain,
                        " of the relay %s%s" % (name, where))
     return SimpleNamespace(**{**vars(site), **vars(relay), "name": name})
@@ -230,10 +240,10 @@ def read_table(table, given, complain, where):
             where: words for the place of the settings (str)
 
         Returns:
-            a namespace with each of them
+            a namespace with each of them, and "mistake", see read_settings()
     """
 
-    given, settings = dict(given), SimpleNamespace()
+    given, settings = dict(given), SimpleNamespace(mistake=None)
     for setting in table:
         value = setting.default
         if setting.name in given:
@@ -243,8 +253,12 @@ def read_table(table, given, complain, where):
             except ValueError:
                 # A login is not for the log
                 shown = "the value" if setting.name == "login" else repr(text)
-                complain("Setting %s%s: %s is not valid (%s), using %s" %
-                         (setting.name, where, shown, setting.unit, setting.default))
+                mistake = "Setting %s%s: %s is not valid (%s)" % (setting.name, where, shown,
+                                                                  setting.unit)
+                if setting.name in NEVER_BY_DEFAULT:
+                    settings.mistake = mistake
+                complain("%s, %s" % (mistake, "mail waits" if setting.name in NEVER_BY_DEFAULT
+                                     else "using %s" % setting.default))
         setattr(settings, setting.name, value)
     for name in given:
         near = get_close_matches(name, [setting.name for setting in table], 1)

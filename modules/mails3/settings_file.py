@@ -8,15 +8,19 @@
 """
 
 import logging
+import re
 
 from configparser import ConfigParser, Error
 from functools import lru_cache
 
-from .settings import RELAYS
+from .settings import MISTAKE, RELAYS
 
 __all__ = ("complain_once", "read_file")
 
 log = logging.getLogger("web2py.mails3")
+
+# "first" is the relay of the app's own configuration
+RELAY_SECTION = re.compile(r"relay\s+(?!first$)([\w.-]{1,40})")
 
 # -----------------------------------------------------------------------------
 def read_file(path, complain):
@@ -26,11 +30,12 @@ def read_file(path, complain):
         Args:
             path: its path; a missing file is no error
             complain: function that is called with a sentence if the file can
-                      not be read
+                      not be read, or has a section that is unknown
 
         Returns:
             dict of the settings in its section [mails3], as texts; those of its
-            sections [relay NAME] as for read_settings()
+            sections [relay NAME], and what is wrong with the file, as for
+            read_settings()
     """
 
     parser = ConfigParser(interpolation=None)
@@ -45,12 +50,21 @@ def read_file(path, complain):
         # Name the line's number, not its text, which may be a token
         line = getattr(error, "lineno", None) or \
             getattr(error, "errors", None) and error.errors[0][0]
-        complain("%s is not readable%s (%s): the defaults are used" %
-                 (path, " at line %s" % line if line else "", type(error).__name__))
-        return {}
-    given = dict(parser["mails3"]) if parser.has_section("mails3") else {}
-    relays = {section.split(None, 1)[1].strip(): dict(parser[section])
-              for section in parser.sections() if section.lower().startswith("relay ")}
+        mistake = "%s is not readable%s (%s)" % (path, " at line %s" % line if line else "",
+                                                 type(error).__name__)
+        complain("%s: mail waits until it is" % mistake)
+        return {MISTAKE: mistake}
+
+    given, relays = {}, {}
+    for section in parser.sections():
+        found = RELAY_SECTION.fullmatch(section)
+        if section == "mails3":
+            given.update(parser[section])
+        elif found:
+            relays[found[1]] = dict(parser[section])
+        else:
+            complain("Section [%s] in %s is unknown: [mails3] and [relay NAME] are known, with a "
+                     "name of up to 40 letters, digits, dots and hyphens" % (section, path))
     return {**given, RELAYS: relays} if relays else given
 
 # -----------------------------------------------------------------------------

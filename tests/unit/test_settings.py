@@ -178,6 +178,36 @@ class TestRelays:
 
         assert [relay.name for relay in settings.relays] == ["Zoe", "adam"]
 
+    @pytest.mark.parametrize("section", ["relay ", "relay first", "relay a b", "Relay b", "relays",
+                                         "relay", "relay %s" % ("x" * 41)])
+    def test_a_section_that_is_no_relay_is_reported(self, tmp_path, section):
+        """ A section that is neither [mails3] nor a relay with a usable name is reported """
+
+        complaints = []
+        path = tmp_path / "mails3.ini"
+        path.write_text("[mails3]\nmax_size = 5\n[%s]\nserver = a\n" % section)
+
+        assert read_file(str(path), complaints.append) == {"max_size": "5"}
+        assert section.strip() in complaints[0]
+
+    @pytest.mark.parametrize("name, value", [("verify_tls", "strict"), ("only_for", "example.org")])
+    def test_a_relay_with_such_a_mistake_is_not_used(self, name, value):
+        """ A malformed value is not replaced by its default if that would trust or send more """
+
+        settings, _ = read(relays={"b": {"server": "mx", name: value}})
+
+        assert name in settings.relays[0].mistake
+        assert settings.mistake is None
+
+    def test_a_relay_is_trusted_no_more_than_the_site_trusts(self):
+        """ What the site asks of certificates holds for a further relay as well, by default """
+
+        settings, _ = read(verify_tls="yes", cafile="/ca.pem",
+                           relays={"b": {"server": "mx"}, "c": {"server": "m", "verify_tls": "no"}})
+
+        assert [relay.verify_tls for relay in settings.relays] == ["yes", "no"]
+        assert settings.relays[0].cafile == "/ca.pem"
+
 # =============================================================================
 class TestSample:
     """ private/mails3.ini """
@@ -212,14 +242,17 @@ class TestSample:
 
         assert read_file(str(SAMPLE), None) == {}
 
-    def test_a_broken_file_costs_no_mail(self, tmp_path):
-        """ A broken file is reported, and the defaults are used as without a file """
+    def test_a_broken_file_is_a_mistake(self, tmp_path):
+        """ A broken file is reported, and is no file without settings: it may say whom to trust """
 
         complaints = []
         broken = tmp_path / "mails3.ini"
         broken.write_text("max_size = 5\n")
 
-        assert read_file(str(broken), complaints.append) == {}
+        given = read_file(str(broken), complaints.append)
+
+        assert list(given) == ["mistake"]
+        assert read(**given)[0].mistake == given["mistake"]
         assert "mails3.ini" in complaints[0] and "line 1" in complaints[0]
         assert read_file(str(tmp_path / "none.ini"), complaints.append) == {}
         assert len(complaints) == 1
@@ -239,7 +272,7 @@ class TestSample:
         folder = tmp_path / "mails3.ini"
         folder.mkdir() # root may read every file
 
-        assert read_file(str(folder), complaints.append) == {}
+        assert list(read_file(str(folder), complaints.append)) == ["mistake"]
         assert "mails3.ini" in complaints[0]
 
 # END =========================================================================

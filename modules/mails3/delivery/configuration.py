@@ -45,8 +45,10 @@ class Configuration:
 
     # -------------------------------------------------------------------------
     def server(self):
-        """ The Server; raises ConfigurationFailure if none is configured """
+        """ The Server; raises ConfigurationFailure if none is configured, or not well """
 
+        if self.options.mistake:
+            raise ConfigurationFailure(self.options.mistake)
         return Server.read(self.settings, TLS.read(self.options), OAuth.read(self.options),
                            self.options.ehlo_name)
 

@@ -111,7 +111,9 @@ def relays_for(mail, remote_server):
         return [None]
     try:
         now = utcnow()
-        return sorted(mail.channel().relays, key = lambda relay: not relay.is_usable(now))
+        # PostgreSQL would undo the caller's transaction if that failed
+        with savepoint(mail.db, "mails3_relays"):
+            return sorted(mail.channel().relays, key = lambda relay: not relay.is_usable(now))
     except Exception as error:
         # The direct way is also the way out where the database fails
         log.warning("The other mail servers are not tried (%s).", brief(error))

@@ -98,7 +98,7 @@ class Permit:
         """ The configuration has changed since the breaker tripped """
 
         if self.breaker.close(now, has_accepted=False):
-            log.warning("Sending is resumed: the configuration has changed.")
+            log.warning("Sending is resumed%s: the configuration has changed.", self._by())
         # Nothing is known of the new one, also not that it works
         self.is_tripped, self.is_on_trial = False, True
         self.odd_messages.forget()
@@ -146,7 +146,7 @@ class Permit:
         # is_tripped changes when the breaker is read again
         if (self.is_tripped or self.is_on_trial) and \
            self.breaker.close(self.now()) and self.is_tripped:
-            log.warning("Sending is resumed: the mail server takes mail.")
+            log.warning("Sending is resumed%s: the mail server takes mail.", self._by())
 
     # -------------------------------------------------------------------------
     def put_refused_last(self, message_ids):
@@ -197,6 +197,14 @@ class Permit:
         if self.breaker.trip(failure, self.transport.fingerprint(row.salt),
                              self.transport.login_fingerprint(row.salt), self.now()):
             # Whether mail then leaves by itself depends on the workers: see Status
-            log.error("Sending is suspended: %s. Nothing is lost, mail stays queued.", failure)
+            log.error("Sending is suspended%s: %s. Nothing is lost, mail %s.", self._by(), failure,
+                      "goes by another mail server" if self.relay.has_replacement(self.now())
+                      else "stays queued")
+
+    # -------------------------------------------------------------------------
+    def _by(self):
+        """ By which relay, in words for the log; empty if there is one """
+
+        return " by the mail server %s" % (self.relay.name or "first") if self.relay.others else ""
 
 # END =========================================================================

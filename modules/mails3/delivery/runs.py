@@ -10,6 +10,7 @@
 
 import logging
 import math
+import time
 
 from ..clock import utcnow
 from ..queue.database import TransactionLost, database_clock, has_own_writers, \
@@ -164,11 +165,15 @@ class Runs:
     def _try_now(self, ids, commit, **options):
         """ Try deliveries at once """
 
+        end = time.monotonic() + self.options.fallback_timeout
         for relay in self.relays:
-            Worker(relay, relay.transport(), relay.options, commit,
-                   message_time_s = self.options.fallback_timeout,
-                   row = WorkerRow(self.db, self.mail.site, COMMAND),
-                   **options).send_own(ids)
+            # A visitor may be waiting: the time is for all relays together
+            left_s = end - time.monotonic()
+            if left_s > 0:
+                Worker(relay, relay.transport(), relay.options, commit,
+                       message_time_s = left_s,
+                       row = WorkerRow(self.db, self.mail.site, COMMAND),
+                       **options).send_own(ids)
 
     # -------------------------------------------------------------------------
     def apart(self):

@@ -124,7 +124,7 @@ class Claims:
         table = self.delivery
         order = [*order, table.priority, table.due_on, table.id]
         select = self.db(query)._select(table.id, orderby=order, limitby=(0, limit))
-        return [row[0] for row in self.db.executesql(skip_locked(self.db, select))]
+        return [row[0] for row in self.db.executesql(skip_locked(self.db, select, table))]
 
     # -------------------------------------------------------------------------
     def _same_message(self, delivery_id):

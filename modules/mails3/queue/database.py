@@ -331,7 +331,7 @@ def lock_rows_only(db):
         db.executesql("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
 # -----------------------------------------------------------------------------
-def skip_locked(db, select):
+def skip_locked(db, select, table):
     """
         Let a query skip the rows that another worker is claiming, and not wait
         for them: PostgreSQL 9.5, MySQL 8.0, MariaDB 10.6; SQLite locks no rows
@@ -339,6 +339,7 @@ def skip_locked(db, select):
         Args:
             db: the DAL
             select: the query (SQL)
+            table: whose rows they are; MariaDB locks those of all tables of the query
 
         Returns:
             the query (SQL), unchanged where the server is too old
@@ -351,7 +352,9 @@ def skip_locked(db, select):
         version = db.executesql("SELECT VERSION()")[0][0]
         release = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
         can_skip = release >= ((10, 6) if "MariaDB" in version else (8, 0))
-    return "%s FOR UPDATE SKIP LOCKED;" % select.rstrip("; ") if can_skip else select
+    # A query may find rows by those of msg_outbox, which a visitor may want to change
+    of_table = " OF %s" % table._rname if engine == POSTGRESQL else ""
+    return "%s FOR UPDATE%s SKIP LOCKED;" % (select.rstrip("; "), of_table) if can_skip else select
 
 # -----------------------------------------------------------------------------
 def select_for_update(db, query, *fields):

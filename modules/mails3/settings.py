@@ -13,12 +13,19 @@ from types import SimpleNamespace
 
 from .setting_forms import READERS
 
-__all__ = ("SETTINGS", "RELAYS", "read_settings")
+__all__ = ("CAPTURE", "PROTECTIVE", "SETTINGS", "RELAYS", "read_settings")
 
 Setting = namedtuple("Setting", "name default unit meaning")
 
 # The type of a setting is the type of its default; int where the default is None
 SETTINGS = tuple(Setting(*setting) for setting in (
+    ("delivery", "relay", "relay or capture",
+     "relay = mail goes out; capture = it is kept, shown on the page, and sent to nobody: for "
+     "development, and for a copy of a site"),
+    ("redirect_to", "", "address",
+     "All mail goes to this address, in place of its recipients; empty = to its recipients"),
+    ("only_to", "", "*@domain, ...",
+     "Only these recipients get mail, that of all others is captured; empty = all"),
     ("max_size", 10240000, "bytes",
      "The largest message, with its attachments; the same default as Postfix"),
     ("max_retries", None, "attempts",
@@ -105,6 +112,8 @@ SETTINGS = tuple(Setting(*setting) for setting in (
      "How long rejected mail (refused for good) is kept; 0 = for ever"),
     ("keep_failed", 90, "days",
      "How long failed mail (given up, expired or cancelled) is kept; 0 = for ever"),
+    ("keep_captured", 30, "days",
+     "How long captured mail (see delivery) is kept; 0 = for ever"),
     ("drop_secrets", True, "yes or no",
      "Drop the content of mail with a secret (like a reset link) when it is sent"),
     ("auto_submitted", True, "yes or no",
@@ -146,15 +155,23 @@ RELAY_SETTINGS = tuple(Setting(*setting) for setting in (
      "Take mail for these recipients only, and before the others; empty = for all"),
     ))
 
+# Settings that keep mail from real people. A mistake in one of them has all mail
+# captured: by its default, the copy of a site would send.
+PROTECTIVE = ("delivery", "redirect_to", "only_to")
+
 # The key for the settings of further relays
 RELAYS = "relays"
 
+# The value of delivery with which nobody gets mail
+CAPTURE = "capture"
+
 # Settings that take one of a few words
-CHOICES = {"in_doubt": ("resend", "hold"), "rate_counts": ("recipients", "messages"),
+CHOICES = {"delivery": ("relay", CAPTURE),
+           "in_doubt": ("resend", "hold"), "rate_counts": ("recipients", "messages"),
            "verify_tls": ("warn", "yes", "no"), "tls_min": ("1.0", "1.1", "1.2", "1.3")}
 
 MAY_BE_ZERO = ("max_retries", "retry_interval", "shortest_wait", "alert_delay",
-               "keep_sent", "keep_rejected", "keep_failed")
+               "keep_sent", "keep_rejected", "keep_failed", "keep_captured")
 
 BOOLEANS = {"yes": True, "on": True, "true": True, "1": True,
             "no": False, "off": False, "false": False, "0": False,
@@ -233,7 +250,7 @@ def read_table(table, given, complain, where):
             a namespace with each of them
     """
 
-    given, settings = dict(given), SimpleNamespace()
+    given, settings, mistaken = dict(given), SimpleNamespace(), []
     for setting in table:
         value = setting.default
         if setting.name in given:
@@ -245,11 +262,18 @@ def read_table(table, given, complain, where):
                 shown = "the value" if setting.name == "login" else repr(text)
                 complain("Setting %s%s: %s is not valid (%s), using %s" %
                          (setting.name, where, shown, setting.unit, setting.default))
+                mistaken.append(setting.name)
         setattr(settings, setting.name, value)
     for name in given:
         near = get_close_matches(name, [setting.name for setting in table], 1)
         complain("Setting %s%s is unknown%s" %
                  (name, where, ": is %s meant?" % near[0] if near else ""))
+        if name not in [setting.name for setting in RELAY_SETTINGS]:
+            mistaken.extend(near)
+    for name in PROTECTIVE:
+        if name in mistaken and hasattr(settings, name):
+            complain("Setting %s%s can not be read: all mail is captured" % (name, where))
+            settings.delivery = CAPTURE
     return settings
 
 # -----------------------------------------------------------------------------

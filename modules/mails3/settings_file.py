@@ -8,15 +8,19 @@
 """
 
 import logging
+import re
 
 from configparser import ConfigParser, Error
 from functools import lru_cache
 
-from .settings import RELAYS
+from .settings import CAPTURE, PROTECTIVE, RELAYS
 
 __all__ = ("complain_once", "read_file")
 
 log = logging.getLogger("web2py.mails3")
+
+# A line of the file that is to keep mail from real people
+PROTECTS = re.compile(r"(?im)^\s*(?:%s)\s*[=:]" % "|".join(PROTECTIVE))
 
 # -----------------------------------------------------------------------------
 def read_file(path, complain):
@@ -47,11 +51,27 @@ def read_file(path, complain):
             getattr(error, "errors", None) and error.errors[0][0]
         complain("%s is not readable%s (%s): the defaults are used" %
                  (path, " at line %s" % line if line else "", type(error).__name__))
-        return {}
+        return {"delivery": CAPTURE} if protects(path) else {}
     given = dict(parser["mails3"]) if parser.has_section("mails3") else {}
     relays = {section.split(None, 1)[1].strip(): dict(parser[section])
               for section in parser.sections() if section.lower().startswith("relay ")}
     return {**given, RELAYS: relays} if relays else given
+
+# -----------------------------------------------------------------------------
+def protects(path):
+    """
+        Whether a file that can not be read as a whole has a setting that is to keep
+        mail from real people: by the defaults, the copy of a site would send
+
+        Args:
+            path: its path
+    """
+
+    try:
+        with open(path, encoding="utf-8", errors="replace") as lines:
+            return bool(PROTECTS.search(lines.read()))
+    except OSError:
+        return False
 
 # -----------------------------------------------------------------------------
 @lru_cache(maxsize=1000)

@@ -9,8 +9,6 @@
     @license: MIT
 """
 
-import re
-
 from datetime import timedelta
 from functools import cached_property, reduce
 from operator import or_
@@ -18,10 +16,11 @@ from operator import or_
 from ..message.domain import with_ascii_domain
 from ..queue.channel_row import ChannelRow
 from ..queue.claims import Claims
-from ..setting_forms import read_patterns
+from ..setting_forms import matches, read_patterns
 from ..states import DEFERRED, NEW
 from .allowance import Allowance
 from .breaker import Breaker, is_paused, is_waiting
+from .capture import Capture, CaptureTransport
 from .limits import Limiter
 
 __all__ = ("Relay",)
@@ -84,6 +83,8 @@ class Relay:
     def transport(self):
         """ A Transport """
 
+        if Capture(self.options).is_whole(self.channel.name):
+            return CaptureTransport(self.channel.mail, self.options.reply_timeout)
         return self.channel.transport(self.settings)
 
     # -------------------------------------------------------------------------
@@ -206,9 +207,7 @@ class Relay:
     def takes(self, address):
         """ Whether a recipient's address (str) may go by this relay """
 
-        return not self.only_for or any(
-            re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), address.lower())
-            for pattern in self.only_for)
+        return not self.only_for or matches(address, self.only_for)
 
     # -------------------------------------------------------------------------
     def has_work(self, now, has_new, is_patient):

@@ -15,7 +15,8 @@ from mails3.admin.limits_report import LimitsReport
 from mails3.admin.manual_run import manual_run
 from mails3.admin.metrics import exposition
 from mails3.admin.printing import Output, run_lines, status_lines
-from mails3.admin.status import BROKEN, FLOWING, Status, next_step
+from mails3.admin.next_step import next_step
+from mails3.admin.status import BROKEN, FLOWING, Status
 from mails3.clock import utcnow
 from mails3.delivery.allowance import Allowance
 from mails3.delivery.limits import seconds, time_of

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 from .setting_forms import READERS
 
-__all__ = ("CAPTURE", "PROTECTIVE", "SETTINGS", "RELAYS", "read_settings")
+__all__ = ("CAPTURE", "SETTINGS", "RELAYS", "read_settings")
 
 Setting = namedtuple("Setting", "name default unit meaning")
 

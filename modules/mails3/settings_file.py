@@ -13,14 +13,15 @@ import re
 from configparser import ConfigParser, Error
 from functools import lru_cache
 
-from .settings import CAPTURE, PROTECTIVE, RELAYS
+from .settings import CAPTURE, RELAYS
 
 __all__ = ("complain_once", "read_file")
 
 log = logging.getLogger("web2py.mails3")
 
-# A line of the file that is to keep mail from real people
-PROTECTS = re.compile(r"(?im)^\s*(?:%s)\s*[=:]" % "|".join(PROTECTIVE))
+# A line of the file that keeps mail from real people; models/tasks_mail.py has the same
+PROTECTS = re.compile(r"(?im)^[ \t]*(?:delivery[ \t]*[=:][ \t]*(?!relay[ \t]*$)|"
+                      r"(?:redirect_to|only_to)[ \t]*[=:][ \t]*)\S")
 
 # -----------------------------------------------------------------------------
 def read_file(path, complain):

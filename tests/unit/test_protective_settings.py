@@ -50,7 +50,8 @@ class TestMistakes:
         (b"[mails3]\ndelivery = capture\nnonsense\n", {"delivery": "capture"}),
         (b"[mails3]\nkeep_sent = \xff\nonly_to: *@example.org\n", {"delivery": "capture"}),
         (b"[mails3\nredirect_to = me@example.org\n", {"delivery": "capture"}),
-        (b"[mails3]\n;delivery = capture\nnonsense\n", {})])
+        (b"[mails3]\n;delivery = capture\nnonsense\n", {}),
+        (b"[mails3]\ndelivery = relay\r\nredirect_to =\nonly_to =\nnonsense\n", {})])
     def test_a_file_that_can_not_be_read_captures(self, tmp_path, text, expected):
         """ A file that can't be read, with a line that sets one of these, captures all mail """
 

@@ -50,7 +50,7 @@ DELETED_LIMIT = 1000
 # What an operator is told if a verb does not apply, by msg_outbox.status
 WHY_NOT = {UNSENT: "It is waiting to be sent already.",
            SENT: "It has been sent.",
-           DRAFT: "It is held or captured: release it.",
+           DRAFT: "It is held: release it.",
            INVALID: "It has been rejected: requeue it to try it again all the same.",
            FAILED: "It has failed: requeue it to try it again.",
            }

@@ -13,7 +13,8 @@ import re
 from configparser import ConfigParser, Error
 from functools import lru_cache
 
-from .settings import CAPTURE, RELAYS
+from .setting_values import CAPTURE
+from .settings import RELAYS
 
 __all__ = ("complain_once", "read_file")
 

@@ -206,7 +206,7 @@ class TestUnable:
                                                   ("delivery = relay", [[ANNE]]),
                                                   ("; delivery = capture", [[ANNE]])])
     def test_a_copy_of_a_site_mails_nobody(self, installed, relay, line, recipients):
-        """ Where mail is not to go to real people, the app's own mail does not go to them either """
+        """ Where mail must not go to real people, the own mail of the app does not either """
 
         (installed.app_path / "modules/mails3/mail.py").write_text("raise RuntimeError('no')\n")
         (installed.app_path / "private/mails3.ini").write_text("[mails3]\n%s\n" % line)

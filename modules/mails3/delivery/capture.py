@@ -10,7 +10,7 @@
 
 from ..message.domain import with_ascii_domain
 from ..setting_forms import matches, read_patterns
-from ..settings import CAPTURE
+from ..setting_values import CAPTURE
 from ..states import EMAIL
 from .transport import Transport
 

@@ -11,6 +11,7 @@ from hmac import compare_digest
 
 from mails3.clock import utcnow
 from mails3.admin.mail_html import harmless
+from mails3.admin.mail_source import header_fields, looked_at, source_of
 from mails3.admin.metrics import CONTENT_TYPE, exposition
 from mails3.admin.page import attempted, content_of, integer_of, parts_of, redirect_back, \
                               rendered, requested_entry, text_of, values_of
@@ -18,7 +19,8 @@ from mails3.admin.page_access import admins_only, posted, visitor
 from mails3.admin.operator import Operator, OperatorError
 from mails3.admin.config_check import check_configuration, first_failure, refuses_recipient, \
                                      works
-from mails3.admin.status import Status, next_step
+from mails3.admin.next_step import next_step
+from mails3.admin.status import Status
 from mails3.states import STATES
 
 # -----------------------------------------------------------------------------
@@ -78,6 +80,11 @@ def content():
     entry = requested_entry()
     message = content_of(entry)
     Operator(mail, visitor()).looked(entry)
+    source, failure = None, None
+    try:
+        source = source_of(mail, entry, message)
+    except OperatorError as error:
+        failure = error
     body = message.body
     text, html = body if isinstance(body, list) else (body, None)
     if text and not html and text.lstrip().startswith("<html"):
@@ -88,7 +95,25 @@ def content():
                     text = text,
                     html = html and XML(harmless(html)),
                     attachments = parts_of(message),
+                    source = source,
+                    failure = failure,
+                    fields = header_fields(source or b""),
                     )
+
+# -----------------------------------------------------------------------------
+@admins_only
+def eml():
+    """ The mail itself, for download, as mail programs open it """
+
+    entry = requested_entry()
+    try:
+        source = looked_at(Operator(mail, visitor()), entry)
+    except OperatorError as error:
+        raise HTTP(404, str(error))
+    response.headers["Content-Type"] = "message/rfc822"
+    response.headers["Content-Disposition"] = 'attachment; filename="%d.eml"' % entry["number"]
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return source
 
 # -----------------------------------------------------------------------------
 @admins_only

@@ -29,7 +29,26 @@ if "db" in globals():
             import logging
             logging.getLogger("web2py.mails3").error(told)
 
+        def keep_from_people():
+            """ Where mail is not to go to real people, the app's own mail is only logged """
+
+            import os, re # noqa: E401
+            from gluon import current
+
+            path = os.path.join(request.folder, "private", "mails3.ini")
+            if not os.path.exists(path):
+                return
+            with open(path, encoding="utf-8", errors="replace") as lines:
+                # As in settings_file.py, which may be what can't be imported
+                found = re.search(r"(?im)^[ \t]*(?:delivery[ \t]*[=:][ \t]*(?!relay[ \t]*$)|"
+                                  r"(?:redirect_to|only_to)[ \t]*[=:][ \t]*)\S", lines.read())
+            mailers = [globals().get("mail"), getattr(current, "mail", None),
+                       "auth" in globals() and auth.settings.mailer]
+            for mailer in filter(None, mailers if found else ()):
+                mailer.settings.server = "logging"
+
         cache.ram(mails3_error, tell, None)
-        del tell
+        keep_from_people()
+        del tell, keep_from_people
 
 # END =========================================================================

@@ -91,9 +91,12 @@ def add_looking(verbs):
 
     verb = add(verbs, "show", "Show the story of one mail",
                "Its state, each attempt with the mail server's words, what happens "
-               "next and when. Not its content.")
+               "next and when. Not its content, but for --eml.")
     verb.add_argument("number", type=integer(1), metavar="N",
                       help="its number, as in list and log")
+    verb.add_argument("--eml", action="store_true",
+                      help="the mail itself with its content, for a file N.eml; the log keeps "
+                           "who has done that")
 
 # -----------------------------------------------------------------------------
 def add_deliveries(verbs):
@@ -113,7 +116,7 @@ def add_deliveries(verbs):
              "attempts and times start anew."),
             ("cancel", "Give up mails that are not sent yet", "They become failed."),
             ("hold", "Set mails aside until they are released", "They become held."),
-            ("release", "Send mails that were held", "With the next drain.")):
+            ("release", "Send mails that were held or captured", "With the next drain.")):
         add_numbers(add(verbs, name, brief, text), "+")
 
 # -----------------------------------------------------------------------------
@@ -175,8 +178,8 @@ def add_testing(verbs):
                       help="for the mail server in the section [relay NAME]")
 
     verb = add(verbs, "test", "Send a test mail the way all mail goes",
-               "Exit status: 0 the mail server has accepted it, 1 it is still waiting, "
-               "2 it was refused.")
+               "Exit status: 0 the mail server has accepted it, 1 it is still waiting, or "
+               "was captured (setting delivery), 2 it was refused.")
     verb.add_argument("address", help="the recipient")
     verb.add_argument("--seconds", type=integer(0), metavar="N", default=60,
                       help="how long to wait for the result (default 60)")
@@ -186,9 +189,9 @@ def add_keeping(verbs):
     """ The database """
 
     verb = add(verbs, "purge", "Remove old mails",
-               "Mails that are sent, rejected or failed, each for as long as the settings "
-               "keep_sent, keep_rejected and keep_failed say; never mail that is new, "
-               "deferred or held. A worker does that each night.", quiet=True)
+               "Mails that are sent, rejected, failed or captured, each for as long as the "
+               "settings keep_sent, keep_rejected, keep_failed and keep_captured say; never "
+               "mail that is new, deferred or held. A worker does that each night.", quiet=True)
     verb.add_argument("--dry-run", action="store_true", help="only tell how many")
 
     add(verbs, "migrate", "Bring the tables and the tasks up to date",

@@ -181,7 +181,7 @@ class MailS3(AppMail, Mail):
 
         message = call.message
         direct = Direct(message, message.id_header(self.configured("sender")),
-                        message.recipients)
+                        message.recipients, call.is_secret)
         try:
             outcome = send_directly(self, direct, self.settings.timeout or DIRECT_TIMEOUT_S,
                                     call.remote_server)

@@ -11,7 +11,7 @@ import re
 
 from collections import namedtuple
 
-__all__ = ("PERIODS_S", "READERS", "Rate", "read_dsn", "read_patterns", "read_rates")
+__all__ = ("PERIODS_S", "READERS", "Rate", "matches", "read_dsn", "read_patterns", "read_rates")
 
 # A rate: at most so many in any period of so long
 Rate = namedtuple("Rate", "most period_s")
@@ -83,7 +83,28 @@ def read_patterns(text):
             raise ValueError(pattern)
     return patterns
 
+# -----------------------------------------------------------------------------
+def matches(address, patterns):
+    """
+        Whether an address (str) is one of some patterns
+
+        Args:
+            address: the address; upper and lower case are the same
+            patterns: list of patterns, in lower case
+    """
+
+    return any(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), address.lower())
+               for pattern in patterns)
+
+# -----------------------------------------------------------------------------
+def check_redirect(text):
+    """ Raise ValueError unless the setting redirect_to is one bare address, or empty """
+
+    if not re.fullmatch(r"([^@\s,<>\"]+@[^@\s,<>\"]+)?", text):
+        raise ValueError(text)
+
 # The function for each of these settings; it raises ValueError
-READERS = {"rate": read_rates, "dsn": read_dsn, "only_for": read_patterns}
+READERS = {"rate": read_rates, "dsn": read_dsn, "only_for": read_patterns,
+           "only_to": read_patterns, "redirect_to": check_redirect}
 
 # END =========================================================================

@@ -11,7 +11,7 @@ from collections import namedtuple
 from difflib import get_close_matches
 from types import SimpleNamespace
 
-from .setting_forms import READERS
+from .setting_values import CAPTURE, read_value
 
 __all__ = ("SETTINGS", "RELAYS", "read_settings")
 
@@ -19,6 +19,13 @@ Setting = namedtuple("Setting", "name default unit meaning")
 
 # The type of a setting is the type of its default; int where the default is None
 SETTINGS = tuple(Setting(*setting) for setting in (
+    ("delivery", "relay", "relay or capture",
+     "relay = mail goes out; capture = it is kept, shown on the page, and sent to nobody: for "
+     "development, and for a copy of a site"),
+    ("redirect_to", "", "address",
+     "All mail goes to this address, in place of its recipients; empty = to its recipients"),
+    ("only_to", "", "*@domain, ...",
+     "Only these recipients get mail, that of all others is captured; empty = all"),
     ("max_size", 10240000, "bytes",
      "The largest message, with its attachments; the same default as Postfix"),
     ("max_retries", None, "attempts",
@@ -105,6 +112,8 @@ SETTINGS = tuple(Setting(*setting) for setting in (
      "How long rejected mail (refused for good) is kept; 0 = for ever"),
     ("keep_failed", 90, "days",
      "How long failed mail (given up, expired or cancelled) is kept; 0 = for ever"),
+    ("keep_captured", 30, "days",
+     "How long captured mail (see delivery) is kept; 0 = for ever"),
     ("drop_secrets", True, "yes or no",
      "Drop the content of mail with a secret (like a reset link) when it is sent"),
     ("auto_submitted", True, "yes or no",
@@ -154,16 +163,9 @@ NEVER_BY_DEFAULT = ("verify_tls", "only_for")
 # What a further relay has like the site, unless its section says otherwise
 INHERITED = ("verify_tls", "cafile", "tls_min")
 
-# Settings that take one of a few words
-CHOICES = {"in_doubt": ("resend", "hold"), "rate_counts": ("recipients", "messages"),
-           "verify_tls": ("warn", "yes", "no"), "tls_min": ("1.0", "1.1", "1.2", "1.3")}
-
-MAY_BE_ZERO = ("max_retries", "retry_interval", "shortest_wait", "alert_delay",
-               "keep_sent", "keep_rejected", "keep_failed")
-
-BOOLEANS = {"yes": True, "on": True, "true": True, "1": True,
-            "no": False, "off": False, "false": False, "0": False,
-            }
+# Settings that keep mail from real people. A mistake in one of them has all mail
+# captured: by its default, the copy of a site would send.
+PROTECTIVE = ("delivery", "redirect_to", "only_to")
 
 # -----------------------------------------------------------------------------
 def read_settings(given, complain, source=None):
@@ -227,7 +229,8 @@ def read_relay(name, given, site, complain, where):
     given = {**{each: getattr(site, each) for each in INHERITED}, **given}
     relay = read_table((*RELAY_SETTINGS, *own), given, complain,
                        " of the relay %s%s" % (name, where))
-    return SimpleNamespace(**{**vars(site), **vars(relay), "name": name})
+    return SimpleNamespace(**{**vars(site), **vars(relay), "name": name,
+                              "mistake": site.mistake or relay.mistake})
 
 # -----------------------------------------------------------------------------
 def read_table(table, given, complain, where):
@@ -243,7 +246,7 @@ def read_table(table, given, complain, where):
             a namespace with each of them, and "mistake", see read_settings()
     """
 
-    given, settings = dict(given), SimpleNamespace(mistake=None)
+    given, settings, mistaken = dict(given), SimpleNamespace(mistake=None), []
     for setting in table:
         value = setting.default
         if setting.name in given:
@@ -259,42 +262,18 @@ def read_table(table, given, complain, where):
                     settings.mistake = mistake
                 complain("%s, %s" % (mistake, "mail waits" if setting.name in NEVER_BY_DEFAULT
                                      else "using %s" % setting.default))
+                mistaken.append(setting.name)
         setattr(settings, setting.name, value)
     for name in given:
         near = get_close_matches(name, [setting.name for setting in table], 1)
         complain("Setting %s%s is unknown%s" %
                  (name, where, ": is %s meant?" % near[0] if near else ""))
+        if name not in [setting.name for setting in RELAY_SETTINGS]:
+            mistaken.extend(near)
+    for name in PROTECTIVE:
+        if name in mistaken and hasattr(settings, name):
+            complain("Setting %s%s can not be read: all mail is captured" % (name, where))
+            settings.delivery = CAPTURE
     return settings
-
-# -----------------------------------------------------------------------------
-def read_value(setting, value):
-    """ Read one value, a text or of the setting's type; raises ValueError """
-
-    kind = type(setting.default)
-    if "yes" in CHOICES.get(setting.name, ()):
-        # As those that are no more than yes or no
-        is_yes = BOOLEANS.get(str(value).strip().lower())
-        value = value if is_yes is None else "yes" if is_yes else "no"
-    if isinstance(value, str):
-        value = value.strip()
-        if kind is bool:
-            value = BOOLEANS.get(value.lower())
-        elif kind is not str:
-            value = None if setting.default is None and value.lower() == "none" \
-                    else int(value)
-
-    if value is None and setting.default is None:
-        return None
-    if kind in (bool, str):
-        is_valid = isinstance(value, kind) and \
-            value in CHOICES.get(setting.name, (value,))
-        if is_valid and setting.name in READERS:
-            READERS[setting.name](value)
-    else:
-        is_valid = isinstance(value, int) and not isinstance(value, bool) and \
-            value >= (0 if setting.name in MAY_BE_ZERO else 1)
-    if not is_valid:
-        raise ValueError(setting.name)
-    return value
 
 # END =========================================================================

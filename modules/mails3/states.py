@@ -31,7 +31,10 @@ SENT    = 2
 
 # Held: an operator has set it aside, it is in doubt and must not be sent again, or
 # our own code fails on it. Moved on by an operator only: released or requeued (1),
-# or cancelled (5). It stays for ever if no operator does that.
+# or cancelled (5). It stays for ever if no operator does that. Captured mail is in it
+# as well, by a setting of a site that is not to mail real people: so it never leaves
+# by itself, not even when that setting is removed, nor by stock Eden. It is removed
+# after keep_captured days.
 DRAFT   = 3
 
 # Rejected: the relay will never take it, or it can not become a mail; final. An
@@ -60,11 +63,13 @@ DEFERRED = 2
 STATES = {"new":      (UNSENT, NEW),
           "deferred": (UNSENT, DEFERRED),
           "held":     (DRAFT, None),
+          "captured": (DRAFT, None), # with mails3_delivery.captured_on
           "sent":     (SENT, None),
           "rejected": (INVALID, None),
           "failed":   (FAILED, None),
           }
-NAMES = {status: name for name, (status, queue) in STATES.items() if queue is None}
+NAMES = {status: name for name, (status, queue) in STATES.items()
+         if queue is None and name != "captured"}
 
 # mails3_delivery.priority
 FIRST, NORMAL, LAST = 0, 5, 9
@@ -101,13 +106,14 @@ class Delivery:
     throttle_count: int = 0       # how often, with other mail accepted in between
 
 # -----------------------------------------------------------------------------
-def state_of(status, queue):
+def state_of(status, queue, is_captured=False):
     """
         The state of a delivery, as people see it
 
         Args:
             status: msg_outbox.status
             queue: mails3_delivery.queue, None if it is in no queue
+            is_captured: it was kept in place of being sent
 
         Returns:
             a key of STATES; "unknown" for a status that Eden does not have
@@ -115,7 +121,7 @@ def state_of(status, queue):
 
     if status == UNSENT:
         return "deferred" if queue == DEFERRED else "new"
-    return NAMES.get(status, "unknown")
+    return "captured" if is_captured and status == DRAFT else NAMES.get(status, "unknown")
 
 # -----------------------------------------------------------------------------
 def envelope_of(delivery):

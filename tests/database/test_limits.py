@@ -643,10 +643,10 @@ class TestFaults:
         office.configure(rate="9/hour")
         channel = office.mail.channel()
         office.db.commit()
-        ours = SharedLimits(channel)
+        ours = SharedLimits(channel.relay)
         ours.read(channel.row.read())
         other = office.connection()
-        theirs = SharedLimits(office.mailer(other).channel())
+        theirs = SharedLimits(office.mailer(other).channel().relay)
         theirs.read(theirs.row.read())
 
         theirs.change(lambda limits: limits.count(2, 0), lambda: utcnow().replace(year=1970))

@@ -15,7 +15,8 @@ from mails3.admin.limits_report import LimitsReport
 from mails3.admin.manual_run import manual_run
 from mails3.admin.metrics import exposition
 from mails3.admin.printing import Output, run_lines, status_lines
-from mails3.admin.status import BROKEN, FLOWING, Status, next_step
+from mails3.admin.next_step import next_step
+from mails3.admin.status import BROKEN, FLOWING, Status
 from mails3.clock import utcnow
 from mails3.delivery.allowance import Allowance
 from mails3.delivery.limits import seconds, time_of
@@ -434,8 +435,10 @@ class TestBreaker:
                                            channel["probe_on"].strftime("%Y-%m-%d %H:%M:%S"))
         assert (channel["server"], channel["status"]) == (office.relay.address, "tripped")
         assert problem.since == channel["tripped_on"] < channel["probe_on"]
-        assert 'mails3_suspended_info{server="%s",cause="relay"} 1' % office.relay.address in lines
-        assert any(line.startswith("mails3_next_probe_timestamp_seconds 1") for line in lines)
+        assert ('mails3_suspended_info{relay="first",server="%s",cause="relay"} 1' %
+                office.relay.address) in lines
+        assert any(line.startswith('mails3_next_probe_timestamp_seconds{relay="first"} 1')
+                   for line in lines)
 
     def test_another_server_is_not_blamed(self, office):
         """ A server that is configured after the failure is not named as the one that failed """

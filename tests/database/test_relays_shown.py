@@ -8,7 +8,8 @@ from support.fake_relay import FakeRelay
 
 from mails3.admin.config_check import check_configuration, first_failure, works
 from mails3.admin.metrics import exposition
-from mails3.admin.status import WAITING, Status, next_step
+from mails3.admin.next_step import next_step
+from mails3.admin.status import WAITING, Status
 from mails3.clock import utcnow
 
 ANNE, BOB = "anne@example.org", "bob@example.net"

@@ -20,7 +20,8 @@ from mails3.admin.metrics import exposition
 from mails3.admin.operator import Operator
 from mails3.admin.printing import Output
 from mails3.admin.config_check import check_configuration, refuses_recipient, works
-from mails3.admin.status import BROKEN, FLOWING, WAITING, Status, next_step
+from mails3.admin.next_step import next_step
+from mails3.admin.status import BROKEN, FLOWING, WAITING, Status
 
 ANNE, BOB, NOBODY = "anne@example.org", "bob@example.org", "nobody@example.org"
 
@@ -55,12 +56,16 @@ def one_of_each(office):
     office.relay.answer("RCPT", "451 4.3.0 Later", to=BOB)
     numbers = office.queue(ANNE, NOBODY, BOB)
     office.drain()
+    captured = office.queue("captured@example.org")
+    office.drain(delivery="capture")
+    office.configure(delivery="relay")
     numbers += office.queue("new@example.org", "held@example.org", "gone@example.org")
     operator = Operator(office.mail, "Pat")
     operator.hold(numbers[4:5])
     operator.cancel(numbers[5:])
     office.db.commit()
-    return dict(zip(("sent", "rejected", "deferred", "new", "held", "failed"), numbers))
+    return {"captured": captured,
+            **dict(zip(("sent", "rejected", "deferred", "new", "held", "failed"), numbers))}
 
 # =============================================================================
 class TestReport:
@@ -275,6 +280,7 @@ class TestStatus:
         assert re.search(r"tried again at 20\d\d-", said("deferred"))
         assert "next drain" in said("new")
         assert "releases" in said("held")
+        assert "nobody has got it" in said("captured")
         Operator(office.mail, "Pat").pause()
         # The page of one mail gives the reason as well
         assert said("new") == said("deferred")

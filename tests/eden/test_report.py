@@ -15,7 +15,8 @@ from mails3.clock import utcnow
 from mails3.states import FAILED, SENT, UNSENT
 from mails3.admin.metrics import exposition
 from mails3.admin.operator import Operator
-from mails3.admin.status import Status, next_step
+from mails3.admin.next_step import next_step
+from mails3.admin.status import Status
 
 ANNE, BOB, CARL = "anne@example.org", "bob@example.org", "carl@example.org"
 
@@ -36,6 +37,7 @@ def told(branch, verb, number=None):
     out = StringIO()
     Console(branch.mail, "admin", out).do(Namespace(verb = verb,
                                                     number = number,
+                                                    eml = False,
                                                     json = False,
                                                     quiet = False,
                                                     prometheus = False,

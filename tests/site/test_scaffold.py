@@ -201,6 +201,22 @@ class TestUnable:
         assert logged.count("MailS3 can't start in this app") == 1
         assert "no way" in logged
 
+    @pytest.mark.parametrize("line, recipients", [("delivery = capture", []),
+                                                  ("redirect_to: me@example.org", []),
+                                                  ("delivery = relay", [[ANNE]]),
+                                                  ("; delivery = capture", [[ANNE]])])
+    def test_a_copy_of_a_site_mails_nobody(self, installed, relay, line, recipients):
+        """ Where mail must not go to real people, the own mail of the app does not either """
+
+        (installed.app_path / "modules/mails3/mail.py").write_text("raise RuntimeError('no')\n")
+        (installed.app_path / "private/mails3.ini").write_text("[mails3]\n%s\n" % line)
+        installed.serve()
+        visitor(installed)
+        ask_for_reset(installed)
+
+        assert [mail.recipients for mail in relay.mails] == recipients
+        assert installed.tickets() == []
+
     def test_an_app_without_a_usable_database_works_on(self, site, relay):
         """ An unusable database makes no error page """
 

@@ -21,7 +21,7 @@ files = pytest.mark.parametrize("name", FILES)
 
 # From the bottom to the top: a file imports from its own place and from below
 PLACES = (("states", "phases", "throttling", "replies", "policy", "setting_forms",
-           "settings", "settings_file", "clock"),
+           "setting_values", "settings", "settings_file", "clock"),
           ("message",), ("oauth",), ("smtp",), ("queue",), ("delivery",), ("admin",), ("service",),
           ("app_mail", "mail"), ("hosts",),
           ("__init__", "__main__", "commands", "installation", "manifest"))

@@ -17,12 +17,14 @@ from ..clock import utcnow
 from ..states import DEFERRED, NEW, brief, one_line
 from .alerts import Alerts
 from .metrics import exposition
+from .next_step import next_step
 from .operator import Operator, OperatorError
 from .config_check import check_configuration, refuses_recipient, works
+from .mail_source import looked_at
 from .manual_run import Progress, manual_run, wait_for
 from .printing import Output, check_lines, entry_line, for_json, no_status_on_terminal, \
                       only_errors_on_terminal, run_lines, status_lines, story_lines
-from .status import BROKEN, FLOWING, WAITING, Status, next_step
+from .status import BROKEN, FLOWING, WAITING, Status
 from .times import stamp
 
 __all__ = ("Console",)
@@ -121,6 +123,8 @@ class Console:
         entry = report.entry(arguments.number)
         if entry is None:
             raise OperatorError("There is no such mail.")
+        if arguments.eml:
+            return self.output.mail(looked_at(self.operator, entry))
         attempts = report.attempts(entry)
         others, expanded = report.others(entry), report.expanded(entry)
         following = next_step(entry, Status(self.mail, utcnow()))
@@ -215,13 +219,13 @@ class Console:
         """ Try the configuration without sending """
 
         steps = check_configuration(self.mail, arguments.address)
-        warnings = Status(self.mail, utcnow()).warnings()
+        status = Status(self.mail, utcnow())
         is_working, is_refused = works(steps), refuses_recipient(steps)
         if arguments.json:
-            self.output.json({"good": is_working, "recipient_refused": is_refused,
-                              "steps": steps, "warnings": warnings})
+            self.output.json({"good": is_working, "recipient_refused": is_refused, "steps": steps,
+                              "capture": status.capture.as_dict(), "warnings": status.warnings()})
         else:
-            self.output.lines(*check_lines(steps, warnings, is_working, is_refused))
+            self.output.lines(*check_lines(status, steps, is_working, is_refused))
         return BROKEN if not is_working else WAITING if is_refused else FLOWING
 
     # -------------------------------------------------------------------------
@@ -241,7 +245,7 @@ class Console:
             self.output.lines("%s. %s" % (entry["state"].capitalize(), following))
             if entry["reply"]:
                 self.output.lines(entry["reply"])
-        statuses = {"sent": FLOWING, "new": WAITING, "deferred": WAITING}
+        statuses = {"sent": FLOWING, "new": WAITING, "deferred": WAITING, "captured": WAITING}
         return statuses.get(entry["state"], BROKEN)
 
     # -------------------------------------------------------------------------

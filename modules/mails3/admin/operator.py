@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from ..clock import utcnow
 from ..delivery.breaker import TRIPPED, is_paused
+from ..delivery.capture import Capture
 from ..delivery.worker import Worker
 from ..queue.contents import Contents
 from ..queue.database import savepoint
@@ -76,9 +77,10 @@ class Operator:
 
     # -------------------------------------------------------------------------
     def release(self, numbers):
-        """ Send held deliveries, with the next drain """
+        """ Send held and captured deliveries, with the next drain """
 
-        return self._each_unsent(numbers, "released", self.transitions.release)
+        return self._each_unsent(numbers, "released", unless_captured, self,
+                                 self.transitions.release)
 
     # -------------------------------------------------------------------------
     def retry(self, numbers):
@@ -90,8 +92,8 @@ class Operator:
     def requeue(self, numbers):
         """ Begin again with deliveries that are not sent, as if they were new """
 
-        return self._each_unsent(numbers, "requeued", self.transitions.requeue,
-                                 self.mail.options.max_retries)
+        return self._each_unsent(numbers, "requeued", unless_captured, self,
+                                 self.transitions.requeue, self.mail.options.max_retries)
 
     # -------------------------------------------------------------------------
     def retry_all(self):
@@ -266,5 +268,30 @@ class Operator:
         """ Log what the admin has done """
 
         log.warning("%s, by %s.", what, self.by)
+
+# -----------------------------------------------------------------------------
+def unless_captured(number, operator, verb, *args):
+    """
+        Do a verb after which a delivery is sent; not if it would be captured again
+
+        Args:
+            number: its number
+            operator: the Operator
+            verb: function of OperatorTransitions
+            args: its arguments after the number
+
+        Returns:
+            as the verb
+
+        Raises:
+            NotPossible: it would be captured again, or as the verb
+    """
+
+    entry = operator.report.entry(number)
+    reason = entry and entry["state"] == "captured" and \
+        Capture(operator.mail.options).reason(entry["address"])
+    if reason:
+        raise NotPossible("It would be captured again (%s)." % reason)
+    return verb(number, *args)
 
 # END =========================================================================

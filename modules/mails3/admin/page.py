@@ -18,9 +18,10 @@ from urllib.parse import parse_qsl
 from gluon import HTTP, URL, XML, current, redirect
 
 from ..message.address import BadInput
-from ..states import brief
-from ..states import one_line
+from ..delivery.capture import Capture
+from ..states import brief, one_line
 from .chart import chart_svg
+from .mail_source import kept_message
 from .operator import OperatorError
 from .page_access import form_key
 
@@ -140,12 +141,9 @@ def content_of(entry):
     """ The Message of an entry; raises HTTP 404 if its content does not exist """
 
     try:
-        message = current.mail.report().content(entry)
-    except ValueError as error:
-        raise HTTP(404, "The content of this mail can not be read: %s" % error)
-    if message is None:
-        raise HTTP(404, "The content of this mail has been dropped.")
-    return message
+        return kept_message(current.mail.report(), entry)
+    except OperatorError as error:
+        raise HTTP(404, str(error))
 
 # -----------------------------------------------------------------------------
 def parts_of(message):
@@ -189,6 +187,7 @@ def rendered(view, **data):
     message, session.mails3_message = session.mails3_message, None
     data.update(message = message,
                 key = form_key(),
+                capture = Capture(current.mail.options),
                 age = age,
                 chart = lambda hours: XML(chart_svg(hours)),
                 )

@@ -50,6 +50,16 @@ class Output:
             print(printable(line), file=self.stream)
 
     # -------------------------------------------------------------------------
+    def mail(self, source):
+        """ Write a mail as it is (bytes), for a file; to a terminal as lines """
+
+        if self.is_terminal():
+            self.lines(*source.decode("utf-8", "replace").splitlines())
+            return
+        self.stream.buffer.write(source)
+        self.stream.flush()
+
+    # -------------------------------------------------------------------------
     def json(self, data):
         """ Write data for scripts """
 
@@ -90,6 +100,8 @@ def status_lines(status):
     """ The whole status of a site (status: the Status) """
 
     facts = status.as_dict()
+    if status.capture.notice:
+        yield status.capture.notice
     for problem in status.problems:
         yield "%s, since %s." % (problem.title, stamp(problem.since)) \
             if problem.since else "%s." % problem.title
@@ -103,6 +115,8 @@ def status_lines(status):
 
     yield ""
     for state, count in facts["counts"].items():
+        if state == "captured" and not (count or status.capture.is_active):
+            continue
         yield "%9d %s" % (count, state)
     if facts["oldest"]:
         yield "The oldest mail that is not sent waits since %s." % stamp(facts["oldest"])
@@ -186,22 +200,24 @@ def story_lines(entry, attempts, next_step, expanded, others):
                                            other["number"])
 
 # -----------------------------------------------------------------------------
-def check_lines(steps, warnings, is_working, is_recipient_refused):
+def check_lines(status, steps, is_working, is_recipient_refused):
     """
         The result of a check of the configuration
 
         Args:
+            status: the Status
             steps: as from check_configuration()
-            warnings: list of sentences (str)
             is_working: the configuration works
             is_recipient_refused: the mail server refuses the one recipient
     """
 
+    if status.capture.notice:
+        yield status.capture.notice
     for step in steps:
         yield "%-4s %-14s %s" % ("ok" if step["good"] else "FAIL",
                                  " ".join(filter(None, (step["relay"], step["phase"]))),
                                  said(dict(step, phase=None)))
-    for warning in warnings:
+    for warning in status.warnings():
         yield "Warning: %s" % warning
     if len(steps) > 1 or not is_working:
         # A single good step means that there was no mail server to try

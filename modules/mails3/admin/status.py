@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 
 """
-    Whether mail is going out, and if not, why; what happens next to a delivery
+    Whether mail is going out, and if not, why
 
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
@@ -14,29 +14,19 @@ from ..queue.statistics import Statistics
 from ..queue.workers import Workers
 from ..states import EMAIL, NEW, SENT
 from ..delivery.breaker import fingerprints_of
+from ..delivery.capture import Capture
 from .configuration import configuration_in_use, configuration_warnings
 from .limits_report import LimitsReport
 from .problems import BROKEN, FLOWING, WAITING, problems_of, unverified
 from .relay_list import relay_list
-from .times import stamp
 from .worker_list import worker_list
 
-__all__ = ("FLOWING", "WAITING", "BROKEN", "Status", "next_step")
+__all__ = ("FLOWING", "WAITING", "BROKEN", "Status")
 
 # What as_dict() tells of the channel
 CHANNEL_FIELDS = ("status", "reason", "cause", "tripped_on", "accepted_on", "probe_on",
                   "probes", "login_refused", "paused_on", "paused_until", "paused_by",
                   "pause_reason")
-
-# What happens to a delivery that has reached its end, or that a person has held
-NEXT_STEPS = {
-    "expanded": "It is no mail itself: each of the people it stands for gets a mail.",
-    "sent": "The mail server has accepted it. If it does not arrive, look in the "
-            "log of the mail server, and in the recipient's spam folder.",
-    "held": "It is held until somebody releases it.",
-    "rejected": "It is not tried again: it was refused for good. Requeue it when the "
-                "reason is gone.",
-    }
 
 # =============================================================================
 class Status:
@@ -51,6 +41,7 @@ class Status:
                      state of its breaker and the pause
         channel: that Channel
         report: the Report
+        capture: the Capture
         now: the moment (datetime, UTC)
     """
 
@@ -64,6 +55,7 @@ class Status:
         self.mail = mail
         self.now = now
         self.report = mail.report()
+        self.capture = Capture(mail.options)
         self.channel = mail.channel()
         self.channel_row = self.channel.breaker.read()
         self.workers = Workers(mail.db, mail.site).count_own()
@@ -108,6 +100,8 @@ class Status:
     def no_problem(self):
         """ What to say if there is no problem: tuple (title, detail) """
 
+        if self.capture.is_all:
+            return "No mail goes out", ""
         if self.is_proven:
             return ("Mail goes out as fast as the limits allow" if self.limits.reason else
                     "Mail is going out"), ""
@@ -131,6 +125,8 @@ class Status:
     def outlook(self):
         """ What happens to waiting mail while there is a problem (a sentence) """
 
+        if self.capture.is_all:
+            return "It is captured, and sent to nobody."
         if not self.holding:
             return "It leaves by itself."
         if self.is_attended:
@@ -233,6 +229,7 @@ class Status:
         row = self.channel_row
         status = ("flowing", "waiting", "broken")[self.level]
         return {"status": status if self.problems or self.is_proven else "untried",
+                "capture": self.capture.as_dict(),
                 "problems": [{"kind": problem.kind,
                               "title": problem.title,
                               "detail": problem.detail,
@@ -253,45 +250,5 @@ class Status:
                 "configuration": dict(self.configuration()),
                 "warnings": self.warnings(),
                 }
-
-# -----------------------------------------------------------------------------
-def next_step(entry, status):
-    """
-        What happens next to a delivery, and when
-
-        Args:
-            entry: as from the Report
-            status: the Status
-
-        Returns:
-            one or two sentences
-    """
-
-    state = entry["state"]
-    if state in NEXT_STEPS:
-        return NEXT_STEPS[state]
-    if state == "deleted":
-        return "It was sent, and then deleted in the outbox of the app." \
-               if entry["status"] == SENT and entry["message_id"] else \
-               "It is not sent: somebody has deleted it in the outbox of the app."
-    if state == "failed":
-        return "It is not tried again. Requeue it to try it again." if entry["reply"] else \
-               "It is not tried again."
-
-    if entry["leased_until"] and entry["leased_until"] > status.now and entry["begun_on"]:
-        return "It is being sent just now."
-    if status.holding:
-        waits = " ".join("%s %s%s. %s" % ("And:" if index else "It waits:",
-                                          problem.title[0].lower(), problem.title[1:],
-                                          problem.detail)
-                         for index, problem in enumerate(status.holding))
-        return waits if status.is_attended else "%s %s" % (waits, status.outlook)
-    if state == "deferred":
-        return "It is tried again at %s, by the next retry pass after that." % \
-               stamp(entry["due_on"])
-    if status.limits.reason:
-        return "It waits for a limit: %s." % status.limits.reason
-    return "It is sent with the next drain, within seconds." if status.workers else \
-           "It is sent with the next drain."
 
 # END =========================================================================

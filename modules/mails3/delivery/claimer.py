@@ -16,6 +16,9 @@ __all__ = ("Claimer",)
 # How many deliveries are claimed at a time at most; more for many sessions
 MAX_CLAIM = 100
 
+# The same where one recipient gets each message in place of its own: once
+MAX_REDIRECTED = 10000
+
 # Where there is a limit, this part of the turns is that of the retry pass, by chance:
 # a run may have one turn only, before the limit is reached
 RETRY_PART = 1 / 4
@@ -112,7 +115,8 @@ class Claimer:
         left = self.permit.allowance.left()
         if not left:
             return None
-        limit = min(self.size.largest, left.recipients)
+        limit = min(MAX_REDIRECTED if self.relay.options.redirect_to else self.size.largest,
+                    left.recipients)
         if self.permit.is_tripped:
             limit = 1
         elif queue != NEW:

@@ -9,17 +9,21 @@
 
 import logging
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from ..clock import utcnow
+from ..message.call import carries_credentials
 from ..message.stored import Message
 from ..policy import is_in_doubt
+from ..queue.captured import store_captured
 from ..queue.database import has_written, own_connection, savepoint
 from ..replies import ChannelFailure, DeliveryError, PermanentFailure, Throttled, \
                       TransientFailure
 from ..settings_file import complain_once
 from ..smtp.waits import run
 from ..states import brief
+from .capture import Capture
 from .outgoing import by_script
 from .transport import Transport
 
@@ -37,6 +41,7 @@ class Direct(NamedTuple):
     message: Message
     message_id_header: str
     recipients: list
+    is_secret: bool = False
 
 # -----------------------------------------------------------------------------
 def send_directly(mail, direct, timeout_s, remote_server=None):
@@ -51,11 +56,53 @@ def send_directly(mail, direct, timeout_s, remote_server=None):
             remote_server: a live connection of the caller's, to be used
 
         Returns:
-            dict {recipient: None if accepted, else the DeliveryError}
+            dict {recipient: None if accepted, else the DeliveryError}; for a
+            captured message as if it was accepted
 
         Raises:
             Exception: the message was not handed over
     """
+
+    capture = Capture(mail.options)
+    reasons = {address: capture.reason(address) for address in direct.recipients}
+    captured = {address: reason for address, reason in reasons.items() if reason}
+    if captured:
+        keep_captured(mail, direct, captured)
+    others = [address for address in direct.recipients if address not in captured]
+    return {**dict.fromkeys(captured),
+            **(hand_over_all(mail, direct._replace(recipients=others), timeout_s, remote_server)
+               if others else {})}
+
+# -----------------------------------------------------------------------------
+def keep_captured(mail, direct, reasons):
+    """
+        Keep a message in place of sending it, whether or not the caller's
+        transaction is undone, as it would have been sent; logs a failure
+
+        Args:
+            mail: the MailS3
+            direct: the Direct
+            reasons: why, by recipient (dict {address: text})
+    """
+
+    message = direct.message
+    try:
+        if carries_credentials(message.options):
+            raise ValueError("it has a key or a passphrase")
+        with savepoint(mail.db, "mails3_capture") if has_written(mail.db) \
+                else own_connection(mail.db):
+            store_captured(mail.channel().tables,
+                           replace(message, recipients=list(reasons)),
+                           direct.message_id_header, utcnow(), reasons,
+                           secret = direct.is_secret,
+                           )
+    except Exception as error:
+        log.warning("A mail that was to be sent directly is captured, and can't be kept (%s).",
+                    brief(error))
+
+# -----------------------------------------------------------------------------
+def hand_over_all(mail, direct, timeout_s, remote_server):
+    """ Hand a message over, by the relays in their order; as send_directly() """
 
     outcome, failure = {}, TransientFailure("Time ran short")
     for relay in relays_for(mail, remote_server):
@@ -65,7 +112,7 @@ def send_directly(mail, direct, timeout_s, remote_server=None):
             continue
         transport = Transport(mail, timeout_s, relay and relay.settings, remote_server)
         try:
-            for part in by_script(recipients, str):
+            for part in [recipients] if mail.options.redirect_to else by_script(recipients, str):
                 hand_over(transport, direct._replace(recipients=part), timeout_s, outcome)
                 if not mail.is_counted:
                     count_direct(mail, len(part), relay)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from ..message.stored import Message, NewerVersion
 from ..replies import PermanentFailure
 from ..states import envelope_of, times_in_doubt
+from .capture import Capture
 
 __all__ = ("Outgoing", "Supply", "by_script")
 
@@ -95,6 +96,8 @@ class Supply:
         self.transitions = channel.transitions
         self.results = results
         self.settings = settings
+        self.capture = Capture(settings)
+        self.channel_name = channel.name
         self.now = now
 
         self.groups = deque() # lists of deliveries, of one message each: not read
@@ -150,10 +153,18 @@ class Supply:
                 return False
             # Or none, if all of them were deleted or held
             for _, group in groupby(deliveries, key=envelope_of):
-                for part in by_script(list(group)):
-                    self.groups.extend(part[start:start + MAX_RECIPIENTS]
-                                       for start in range(0, len(part), MAX_RECIPIENTS))
+                self.groups.extend(self._parts(list(group)))
         return True
+
+    # -------------------------------------------------------------------------
+    def _parts(self, group):
+        """ The deliveries of one message, divided as it is handed over (list of lists) """
+
+        if self.capture.redirect_to:
+            # One recipient gets it in place of them all
+            return [group]
+        return [part[start:start + MAX_RECIPIENTS] for part in by_script(group)
+                for start in range(0, len(part), MAX_RECIPIENTS)]
 
     # -------------------------------------------------------------------------
     def __len__(self):
@@ -223,8 +234,11 @@ class Supply:
         """ Whether a delivery is to be tried; else it is settled """
 
         now, in_doubt = self.now(), times_in_doubt(delivery)
+        captured = self.capture.reason(delivery.address, self.channel_name)
         if delivery.expires_on and delivery.expires_on <= now:
             self.transitions.fail(delivery, "Expired", now, is_attempt=False)
+        elif captured:
+            self.transitions.capture(delivery, captured, now)
         elif in_doubt and self.settings.in_doubt == "hold":
             self.transitions.hold(delivery, IN_DOUBT, now)
         elif in_doubt > MAX_IN_DOUBT:

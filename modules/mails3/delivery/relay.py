@@ -16,12 +16,13 @@ from math import inf
 from ..message.domain import with_ascii_domain
 from ..queue.channel_row import ChannelRow
 from ..queue.claims import Claims
-from ..setting_forms import read_patterns
+from ..setting_forms import matches, read_patterns
 from ..states import DEFERRED, NEW
 from .allowance import Allowance
 from .breaker import Breaker, is_paused, is_waiting
+from .capture import Capture, CaptureTransport
 from .limits import Limiter
-from .route import fits, route
+from .route import route
 
 __all__ = ("Relay",)
 
@@ -80,6 +81,8 @@ class Relay:
     def transport(self):
         """ A Transport """
 
+        if Capture(self.options).is_whole(self.channel.name):
+            return CaptureTransport(self.channel.mail, self.options.reply_timeout)
         return self.channel.transport(self.settings)
 
     # -------------------------------------------------------------------------
@@ -201,7 +204,7 @@ class Relay:
     def takes(self, address):
         """ Whether a recipient's address (str) may go by this relay """
 
-        return not self.only_for or fits(address, self.only_for)
+        return not self.only_for or matches(address, self.only_for)
 
     # -------------------------------------------------------------------------
     def has_work(self, now, has_new, is_patient):

@@ -15,7 +15,7 @@ from datetime import timedelta
 from ..policy import is_in_doubt, next_attempt
 from ..replies import ChannelFailure, InternalFailure, PermanentFailure, Throttled
 from ..queue.secrets import drop_if_sent
-from ..states import times_in_doubt
+from ..states import stored_text, times_in_doubt
 from .outgoing import IN_DOUBT_TWICE
 
 __all__ = ("Results",)
@@ -80,7 +80,9 @@ class Results:
         self.permit.put_refused_last({deliveries[0].message_id
                                       for deliveries, *_ in self.finished})
         if sent:
-            self.transitions.mark_sent(sent, self.now())
+            redirect_to = self.settings.redirect_to
+            self.transitions.mark_sent(sent, self.now(), stored_text(
+                "Redirected to %s" % redirect_to) if redirect_to else None)
             self._drop_secrets(sent)
 
     # -------------------------------------------------------------------------

@@ -7,12 +7,10 @@
     @license: MIT
 """
 
-import re
-
 from functools import reduce
 from operator import or_
 
-__all__ = ("fits", "route")
+__all__ = ("route",)
 
 # Escapes in a pattern for LIKE
 LIKE_ESCAPE = "!"
@@ -54,12 +52,5 @@ def like_pattern(pattern):
     for character in (LIKE_ESCAPE, "%", "_"):
         pattern = pattern.replace(character, LIKE_ESCAPE + character)
     return pattern.replace("*", "%")
-
-# -----------------------------------------------------------------------------
-def fits(address, patterns):
-    """ Whether a recipient's address (str) matches one of some patterns """
-
-    return any(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), address.lower())
-               for pattern in patterns)
 
 # END =========================================================================

@@ -10,13 +10,13 @@
 from functools import partial
 from math import inf
 
-from ..message.address import NULL_PATH
 from ..message.composition import compose
+from ..message.redirect import redirected
 from ..replies import PermanentFailure
-from ..setting_forms import read_dsn
-from ..smtp.envelope import Envelope, needs_utf8
+from ..smtp.envelope import needs_utf8
 from ..smtp.session import Session
 from .configuration import Configuration
+from .envelopes import as_redirected, envelope_of
 
 __all__ = ("Transport",)
 
@@ -75,22 +75,31 @@ class Transport:
         """
 
         if self.configuration.is_native():
-            compose(self.mail, outgoing.message.only_to(outgoing.recipients),
-                    outgoing.message_id_header, str(self.configuration.sender_of(outgoing.message)))
+            message = self._redirected(outgoing.message.only_to(outgoing.recipients))
+            compose(self.mail, message,
+                    outgoing.message_id_header, str(self.configuration.sender_of(message)))
             return dict.fromkeys(outgoing.recipients)
 
         envelope = self._envelope(session, outgoing)
         if self.remote_server:
-            return send_by(self.remote_server, envelope)
+            return as_redirected(outgoing, envelope, send_by(self.remote_server, envelope))
 
         ours = self._session(session)
         try:
-            return (yield from ours.transmitting(
+            outcome = yield from ours.transmitting(
                 envelope, within_s,
-                following and partial(self._next_envelope, session, following), final_within_s))
+                following and partial(self._next_envelope, session, following), final_within_s)
         finally:
             if ours.max_messages < (self.max_messages or Session.MAX_MESSAGES):
                 self.limit_sessions(ours.max_messages)
+        return as_redirected(outgoing, envelope, outcome)
+
+    # -------------------------------------------------------------------------
+    def _redirected(self, message):
+        """ A Message, for another recipient if the site has set one """
+
+        address = self.mail.options.redirect_to
+        return redirected(message, address) if address else message
 
     # -------------------------------------------------------------------------
     def _next_envelope(self, session, following):
@@ -119,15 +128,11 @@ class Transport:
         if not message.to:
             # Each recipient gets a mail of their own
             message = message.only_to(recipients)
-        sender = self.configuration.sender_of(message)
-        address = "" if message.sender == NULL_PATH else sender.address
-        is_utf8 = needs_utf8(address, recipients)
-        return Envelope(address, recipients,
-                        compose(self.mail, message, outgoing.message_id_header, str(sender),
-                                is_utf8),
-                        own_sender = self.configuration.is_own_sender(message),
-                        notify = read_dsn(self.mail.options.dsn),
-                        envelope_id = outgoing.message_id_header.strip("<>"))
+        if self.mail.options.redirect_to:
+            message = self._redirected(message)
+            recipients = message.recipients
+        return envelope_of(self.mail, self.configuration, message, recipients,
+                           outgoing.message_id_header)
 
     # -------------------------------------------------------------------------
     # Sessions

@@ -12,7 +12,7 @@ import time
 from datetime import timedelta
 from typing import NamedTuple, Optional
 
-from ..states import EMAIL, FAILED, INVALID, SENT
+from ..states import DRAFT, EMAIL, FAILED, INVALID, SENT
 from .transitions import Transitions
 
 __all__ = ("BATCH", "Purge")
@@ -33,8 +33,8 @@ class Old(NamedTuple):
 # =============================================================================
 class Purge:
     """
-        Removes old deliveries that are sent, rejected or failed; never one
-        that is unsent or held
+        Removes old deliveries that are sent, rejected, failed or captured; never
+        one that is unsent or held
         - of a row that the host itself has queued, only the companions are
           removed: the row is the host's
     """
@@ -55,11 +55,13 @@ class Purge:
         self.tables = tables
         self.db = tables.db
         self.transitions = Transitions(tables)
-        # The terminal statuses, and how long each is kept (days); 0 = without end
+        # The terminal statuses, and how long each is kept (days); 0 = without end.
+        # Of those with the status DRAFT, only captured ones, see _is_old().
         self.days = [(status, days) for status, days in
                      ((SENT, settings.keep_sent),
                       (INVALID, settings.keep_rejected),
-                      (FAILED, settings.keep_failed)) if days]
+                      (FAILED, settings.keep_failed),
+                      (DRAFT, settings.keep_captured)) if days]
         self.commit = commit
         self.now = now
         self.channel_row = channel_row
@@ -168,9 +170,13 @@ class Purge:
     def _is_old(self, status, before):
         """ Query for the rows that have been in a terminal status since before a time """
 
-        outbox = self.tables.outbox
-        return (outbox.status == status) & (outbox.modified_on < before) & \
-               (outbox.contact_method == EMAIL)
+        outbox, table = self.tables.outbox, self.tables.delivery
+        query = (outbox.status == status) & (outbox.modified_on < before) & \
+                (outbox.contact_method == EMAIL)
+        if status == DRAFT:
+            captured = self.db(table.captured_on != None)._select(table.outbox_id)
+            query &= outbox.id.belongs(captured)
+        return query
 
     # -------------------------------------------------------------------------
     def _read(self, status, before, last):

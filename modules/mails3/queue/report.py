@@ -19,7 +19,7 @@ __all__ = ("Report",)
 # The columns of an entry; without the bodies
 OUTBOX_COLUMNS = ("id", "address", "status", "retries", "created_on", "modified_on")
 DELIVERY_COLUMNS = ("id", "message_id", "queue", "due_on", "attempts", "deferred_on", "lease",
-                    "leased_until", "begun_on", "tried_on", "reply")
+                    "leased_until", "begun_on", "tried_on", "captured_on", "reply")
 MESSAGE_COLUMNS = ("id", "message_id_header", "queued_on", "expires_on", "head",
                    "stored_bytes", "secret")
 
@@ -126,7 +126,7 @@ class Report(Statistics):
                 # A host may know a person without an address
                 "recipient": entry.address or "nobody",
                 "state": "deleted" if entry.get("deleted") else
-                         state_of(entry.status, own.queue),
+                         state_of(entry.status, own.queue, bool(own.captured_on)),
                 "subject": head.get("subject"),
                 "queued_on": mail.queued_on or entry.created_on,
                 "expires_on": mail.expires_on,
@@ -134,6 +134,7 @@ class Report(Statistics):
                 "retries": entry.retries,
                 "due_on": own.due_on,
                 "tried_on": own.tried_on,
+                "captured_on": own.captured_on,
                 "settled_on": entry.modified_on,
                 "reply": own.reply,
                 "message_id_header": mail.message_id_header,

@@ -61,6 +61,7 @@ FIELDS = {
         ("throttled_on", "datetime", {}),              # the relay wanted less mail
         ("throttle_count", "integer", {"default": 0}), # how often, with others accepted between
         ("tried_on", "datetime", {}),
+        ("captured_on", "datetime", {}),               # kept in place of being sent
         ("reply", "string", {"length": 512}),          # why it is in its state
         ),
     # An attempt that failed

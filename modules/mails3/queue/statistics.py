@@ -63,11 +63,15 @@ class Statistics:
         counts["deferred"] = self.db(self.is_in("deferred") & self.mails &
                                      (self.delivery.outbox_id == outbox.id)).count()
         counts["new"] -= counts["deferred"]
+        if counts["held"]:
+            counts["captured"] = self.db(self.is_in("captured") & self.mails &
+                                         (self.delivery.outbox_id == outbox.id)).count()
+            counts["held"] -= counts["captured"]
         return counts
 
     # -------------------------------------------------------------------------
     def is_in(self, state):
-        """ Query for the deliveries in a state; for "new" and "deferred" with mails3_delivery """
+        """ Query for the deliveries in a state; but for final states with mails3_delivery """
 
         status, _ = STATES[state]
         query = (self.outbox.status == status)
@@ -77,6 +81,9 @@ class Statistics:
         elif state == "new":
             # A row that Eden has just queued has no delivery yet
             query &= (self.delivery.queue == None) | (self.delivery.queue != DEFERRED)
+        elif state in ("held", "captured"):
+            is_held = (self.delivery.captured_on == None)
+            query &= is_held if state == "held" else ~is_held
         return query
 
     # -------------------------------------------------------------------------

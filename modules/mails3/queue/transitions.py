@@ -11,6 +11,7 @@
     reject           worker    begun              rejected, an attempt counted
     fail             worker    begun, claimed     failed
     hold             worker    begun, claimed     held
+    capture          worker    claimed            captured
     postpone         worker    claimed            deferred, no attempt counted
     defer_in_doubt   worker    begun              deferred, no attempt counted
     put_back         worker    begun              as before it was begun
@@ -22,10 +23,10 @@
     begin_expansion  intake    unsent of a host   sent: each member gets a mail
     requeue_released intake    released in a host new
     hold             operator  new, deferred      held
-    release          operator  held               new
+    release          operator  held, captured     new
     retry            operator  deferred           new, attempts as they are
     requeue          operator  all but sent       new, attempts from the start
-    cancel           operator  new, deferred, held  failed
+    cancel           operator  new, deferred, held, captured  failed
 
     Longer than 300 lines, so that all transitions stand in one place.
 
@@ -164,7 +165,7 @@ class Transitions(Withdrawals):
         return [delivery for delivery in group if delivery.id in ours]
 
     # -------------------------------------------------------------------------
-    def mark_sent(self, deliveries, now):
+    def mark_sent(self, deliveries, now, remark=None):
         """
             The relay has accepted the deliveries; those whose lease is no longer
             ours do not change
@@ -172,6 +173,7 @@ class Transitions(Withdrawals):
             Args:
                 deliveries: list of Delivery, of one lease
                 now: the time
+                remark: what is to be said of them; None = nothing
         """
 
         lease = deliveries[0].lease
@@ -182,8 +184,8 @@ class Transitions(Withdrawals):
                      (hint_ids(self.db, outbox_ids), self.delivery._rname, ours),
                      SENT, sql_time(now), lease)
         self._update(self.delivery, "queue = NULL, lease = NULL, leased_until = NULL, "
-                                    "begun_on = NULL, attempts = attempts + 1, reply = NULL",
-                     ours, lease)
+                                    "begun_on = NULL, attempts = attempts + 1, reply = ?",
+                     ours, remark, lease)
 
     # -------------------------------------------------------------------------
     def defer(self, delivery, reason, due_on, now):
@@ -220,7 +222,13 @@ class Transitions(Withdrawals):
     def hold(self, delivery, reason, now):
         """ Set it aside until a person releases it """
 
-        return self._settle(delivery, DRAFT, now, reply=stored_text(reason))
+        return self._settle(delivery, DRAFT, now, captured_on=None, reply=stored_text(reason))
+
+    # -------------------------------------------------------------------------
+    def capture(self, delivery, reason, now):
+        """ Keep it in place of sending it: it never leaves unless a person releases it """
+
+        return self._settle(delivery, DRAFT, now, captured_on=now, reply=stored_text(reason))
 
     # -------------------------------------------------------------------------
     def postpone(self, delivery, reason, due_on, now):
@@ -461,7 +469,8 @@ class OperatorTransitions:
     def hold(self, outbox_id, by, now):
         """ Set an unsent delivery aside, until it is released """
 
-        return self._move(outbox_id, (UNSENT,), DRAFT, now, reply="Held by %s" % by)
+        return self._move(outbox_id, (UNSENT,), DRAFT, now, captured_on=None,
+                          reply="Held by %s" % by)
 
     # -------------------------------------------------------------------------
     def release(self, outbox_id, now):
@@ -471,6 +480,7 @@ class OperatorTransitions:
                           queue = NEW,
                           due_on = now,
                           in_doubt_count = 0,
+                          captured_on = None,
                           reply = None,
                           )
 
@@ -503,6 +513,7 @@ class OperatorTransitions:
                           put_back_on = None,
                           throttled_on = None,
                           throttle_count = 0,
+                          captured_on = None,
                           reply = None,
                           )
 

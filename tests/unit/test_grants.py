@@ -134,6 +134,16 @@ class TestRefusals:
             "token: 401 127.0.0.1: invalid_client: AADSTS7000222: The provided client secret keys "
             "are expired. It was ***. (see oauth_client_id and oauth_client_secret_file)")
 
+    @pytest.mark.parametrize("name", ["error", "error_description"])
+    def test_a_secret_that_would_be_cut_is_not_quoted(self, endpoint, client, name):
+        """ A part of the secret is in no error text, where the words are longer than is kept """
+
+        for length in range(170, 200):
+            endpoint.answer(401, {"error": "no", name: "x" * length + SECRET})
+            with pytest.raises(ConfigurationFailure) as failure:
+                fetch(client, 10)
+            assert SECRET[:2] not in str(failure.value)
+
     @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
     def test_a_redirect_is_not_followed(self, endpoint, client, code):
         """ The secret goes to no other address """

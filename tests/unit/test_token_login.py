@@ -135,6 +135,18 @@ class TestTokenLogin:
             accepted(transmit(session(relay, user=USER, oauth=oauth)))
         assert "5.7.3 Not with ***, *** (the app needs SMTP.SendAsApp" in str(failure.value)
 
+    @pytest.mark.parametrize("length", [0, 85, 97])
+    def test_a_token_in_a_challenge_is_not_quoted(self, relay, endpoint, oauth, length):
+        """ The token is in no error text if the relay's challenge has it, in whole or cut """
+
+        endpoint.padding = "~secret"
+        relay.takes_token = lambda user, token: False
+        relay.words_about_token = {"status": "x" * length + "token-2~secret"}
+        with pytest.raises(LoginRefused) as failure:
+            accepted(transmit(session(relay, user=USER, oauth=oauth)))
+        assert "it says: status" in str(failure.value)
+        assert "tok" not in str(failure.value)
+
     @pytest.mark.parametrize("reply, kind, advice", [
         ("535 5.7.139 SmtpClientAuthentication is disabled for the Mailbox", LoginRefused,
          "Set-CASMailbox"),

@@ -170,12 +170,14 @@ def refusal(host, code, answer, secrets):
             the ChannelFailure
     """
 
-    error = one_line(str(answer.get("error", "")))[:MAX_WORDS]
+    error = one_line(str(answer.get("error", "")))
     words = one_line(str(answer.get("error_description", "")))
     # Microsoft: what follows is for its support
-    text = ("%s: %s" % (error, words.partition(" Trace ID:")[0]) if words else error)[:MAX_WORDS]
+    text = "%s: %s" % (error, words.partition(" Trace ID:")[0]) if words else error
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")
+    # Not before: a part of a secret would not be found
+    text = text[:MAX_WORDS]
     is_passing = code in (408, 425, 429) or code >= 500 or error in PASSING
     advice = "" if is_passing else advice_for(host, error, words)
     text = text or ("no reason given" if is_passing else

@@ -20,7 +20,6 @@ from base64 import b64decode, b64encode
 from ..oauth.advice import advice_on_login
 from ..oauth.token_cache import TOKENS
 from .mechanisms import CramMD5, Login, OAuthBearer, Plain, XOAuth2
-from .redaction import redacted
 from .scram import ScramSHA256
 
 __all__ = ("login", "login_by_token")
@@ -99,8 +98,7 @@ def login_by_token(connection, server, token, another):
                 break
             if code == 235:
                 TOKENS.note_accepted(server.oauth)
-            text = redacted(text.decode("utf-8", "replace"), (token.text,),
-                            (mechanism.initial().decode("utf-8"),))
+            text = mechanism.without_token(text.decode("utf-8", "replace"))
             if mechanism.told:
                 text += " (it says: %s)" % mechanism.told
             reply = code, text

@@ -226,6 +226,33 @@ class TestThreads:
             with pytest.raises(RelayUnavailable):
                 bank.cache.token(bank.oauth, 0.01)
 
+    def test_a_session_does_not_wait_for_a_refresh_token_beyond_its_time(self, bank):
+        """
+            While the provider replaces the refresh token, a session whose time ends uses the
+            old token on, and what fails after that harms no other session
+        """
+
+        person, go, failures = OAuth("other", "refresh_token"), threading.Event(), [1]
+
+        def slow(oauth, within_s, unsaved):
+            go.wait(10)
+            if failures:
+                raise LoginRefused("refused %s" % failures.pop())
+            return bank.fetch(oauth, within_s)
+
+        bank.token(person)
+        bank.now += 3001
+        bank.cache.fetch = slow
+        assert bank.cache.token(person, 0.01).text == "token-1"
+        bank.now += 3600
+        with pytest.raises(RelayUnavailable):
+            bank.cache.token(person, 0.01)
+        go.set()
+        with bank.cache.entries[person.key()].lock:
+            assert failures == []
+
+        assert bank.token(person).text == "token-2"
+
     def test_a_process_that_was_forked_has_its_own_locks(self, bank):
         """ A lock that was held at the moment of a fork holds nobody up """
 

@@ -2,6 +2,9 @@
     The login to the relay by a token
 """
 
+import threading
+
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -217,6 +220,29 @@ class TestEndpoint:
             assert transmit(session(relay, user=USER, oauth=oauth)) == {ANNE: None}
 
         assert len(endpoint.requests) == 3
+
+    def test_a_refresh_token_outlives_the_session(self, relay, endpoint, tmp_path):
+        """
+            A session whose time ends while the provider replaces the refresh token is given up,
+            and the next refresh token and the access token are kept all the same
+        """
+
+        path, answer = secret_file(tmp_path, "refresh", "refresh-0"), threading.Event()
+        person = OAuth("other", "refresh_token", token_url=endpoint.token_url, client_id=CLIENT,
+                       refresh_token_file=path)
+        endpoint.before_answer = lambda: answer.wait(20)
+        try:
+            for why in ("127.0.0.1: timed out", "Another session fetches the token"):
+                with pytest.raises(RelayUnavailable, match=why):
+                    accepted(transmit(session(relay, timeout=0.3, user=USER, oauth=person)))
+            assert endpoint.refresh_token != "refresh-0"
+            assert Path(path).read_text() == "refresh-0"
+        finally:
+            answer.set()
+
+        assert transmit(session(relay, user=USER, oauth=person)) == {ANNE: None}
+        assert len(endpoint.requests) == 1
+        assert Path(path).read_text().split()[0] == endpoint.refresh_token
 
     def test_the_steps_are_observed(self, relay, oauth):
         """ An observer is told where the token comes from and how long it is valid """

@@ -7,6 +7,10 @@
     The time that a provider gives a token is counted from its answer, by a clock
     that only this process has: wrong clocks do no harm.
 
+    A refresh token may be used once. A session that has no more time to wait must not
+    throw away the answer, which has the next one: so it is waited for in a thread of
+    its own.
+
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
 """
@@ -15,10 +19,13 @@ import os
 import threading
 import time
 
+from concurrent import futures
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
-from ..replies import ChannelFailure, RelayUnavailable
+from ..phases import TOKEN
+from ..replies import ChannelFailure, RelayUnavailable, Reply
+from .configuration import REFRESH_TOKEN
 from .grants import fetch
 
 __all__ = ("TOKENS", "Token", "TokenCache")
@@ -101,10 +108,39 @@ class TokenCache:
             if self._is_valid(token):
                 return token
             raise RelayUnavailable("Another session fetches the token, and takes too long")
+        future = futures.Future()
+        # No daemon: a process that ends waits for the answer as well
+        thread = threading.Thread(target = self._renew, daemon = False,
+                                  args = (entry, oauth, until, future))
+        if oauth.grant == REFRESH_TOKEN:
+            thread.start()
+        else:
+            thread.run()
+        try:
+            return future.result(max(until - self.clock(), 0))
+        except futures.TimeoutError:
+            if self._is_valid(token):
+                return token
+            raise RelayUnavailable(Reply(TOKEN, None, "%s: timed out" % oauth.source)) from None
+
+    # -------------------------------------------------------------------------
+    def _renew(self, entry, oauth, until, future):
+        """
+            Fetch a token, unless another thread has done so meanwhile
+
+            Args:
+                entry: the Entry, whose lock is held; it is released
+                oauth: the OAuth
+                until: the deadline (by the clock)
+                future: the Future that gets the Token, or what fetch() raises
+        """
+
         try:
             if not self._is_fresh(entry.token):
                 entry.token = self._fetched(oauth, until - self.clock(), entry.token)
-            return entry.token
+            future.set_result(entry.token)
+        except BaseException as error:
+            future.set_exception(error)
         finally:
             entry.lock.release()
 

@@ -9,6 +9,7 @@ import ssl
 import sys
 import threading
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,20 @@ class TestRefusals:
             assert failure.value.code == code
             assert "oauth_token_url" in str(failure.value)
             assert other.requests == []
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST"])
+    def test_an_endpoint_of_this_machine_is_asked_without_a_proxy(self, endpoint, client, host,
+                                                                  monkeypatch):
+        """ The secret for an endpoint of this machine goes to no proxy """
+
+        with TokenEndpoint() as proxy:
+            for name in ("http_proxy", "https_proxy", "all_proxy"):
+                monkeypatch.setenv(name, proxy.url)
+            monkeypatch.delenv("no_proxy", raising=False)
+            url = endpoint.token_url.replace("127.0.0.1", host)
+
+            assert fetch(replace(client, token_url=url), 10).token
+            assert proxy.requests == []
 
     def test_an_endpoint_that_is_away_is_trouble_of_the_relay(self, tmp_path):
         """ A port without a listener is RelayUnavailable, which names the host """

@@ -2,6 +2,7 @@
     The tokens of a process
 """
 
+import random
 import threading
 
 from types import SimpleNamespace
@@ -139,20 +140,55 @@ class TestRefusal:
         assert bank.cache.after_refusal(bank.oauth, second, 10) is None
 
     def test_after_two_refusals_it_begins_anew(self, bank):
-        """ The next login, after a repair, has a new token, and another one after a refusal """
+        """ The next login, after a repair, has a new token, and only one if it is refused """
 
         bank.cache.after_refusal(bank.oauth, bank.cache.after_refusal(
             bank.oauth, bank.token(), 10), 10)
 
+        assert bank.text() == "token-2"
+        bank.now += 31
         third = bank.token()
         assert third.text == "token-3"
-        assert bank.cache.after_refusal(bank.oauth, third, 10).text == "token-4"
+        assert bank.cache.after_refusal(bank.oauth, third, 10) is None
+        bank.now += 31
+        assert bank.text() == "token-4"
+        bank.cache.note_accepted(bank.oauth, bank.token())
+        assert bank.cache.after_refusal(bank.oauth, bank.token(), 10).text == "token-5"
+
+    @pytest.mark.parametrize("order", range(20))
+    def test_sessions_refused_in_turn_have_one_new_token(self, bank, order):
+        """ Six sessions whose tokens are all refused have one new token, in whatever order """
+
+        chance, refusals = random.Random(order), 0
+        tokens = [bank.token() for _ in range(6)]
+        while tokens:
+            refused = tokens.pop(chance.randrange(len(tokens)))
+            refusals += 1
+            other = bank.cache.after_refusal(bank.oauth, refused, 10)
+            tokens += [other] if other else []
+        assert bank.given == 2
+        assert refusals <= 12
+
+        # Those that come after that
+        for _ in range(3):
+            assert bank.cache.after_refusal(bank.oauth, bank.token(), 10) is None
+        assert bank.given == 2
+
+    def test_a_token_from_before_a_refused_one_proves_nothing(self, bank):
+        """ A session that is accepted by an older token does not end the count of refusals """
+
+        old = bank.token()
+        bank.now += 3600
+        third = bank.cache.after_refusal(bank.oauth, bank.token(), 10)
+        bank.cache.note_accepted(bank.oauth, old)
+
+        assert bank.cache.after_refusal(bank.oauth, third, 10) is None
 
     def test_an_accepted_token_ends_the_count(self, bank):
         """ A token that was accepted is replaced once as well """
 
         second = bank.cache.after_refusal(bank.oauth, bank.token(), 10)
-        bank.cache.note_accepted(bank.oauth)
+        bank.cache.note_accepted(bank.oauth, second)
 
         assert bank.cache.after_refusal(bank.oauth, second, 10).text == "token-3"
 
@@ -178,6 +214,7 @@ class TestRefusal:
         bank.unsaved = "a refresh token"
         bank.cache.after_refusal(bank.oauth, bank.cache.after_refusal(
             bank.oauth, bank.token(), 10), 10)
+        bank.now += 31
         bank.token()
 
         assert bank.kept == [None, "a refresh token", "a refresh token"]

@@ -97,7 +97,7 @@ def login_by_token(connection, server, token, another):
             except ValueError:
                 break
             if code == 235:
-                TOKENS.note_accepted(server.oauth)
+                TOKENS.note_accepted(server.oauth, token)
             text = mechanism.without_token(text.decode("utf-8", "replace"))
             if mechanism.told:
                 text += " (it says: %s)" % mechanism.told

@@ -162,6 +162,13 @@ class TestTokenLogin:
             accepted(transmit(session(relay, user=USER, oauth=oauth)))
         assert len(endpoint.requests) == (2 if kind is LoginRefused else 1)
 
+    def test_what_to_do_is_told_after_many_words(self, relay, endpoint, oauth):
+        """ The advice stands also after a refusal that is longer than what is kept of it """
+
+        relay.answer("AUTH", "535 5.7.139 " + "no. " * 110)
+        with pytest.raises(LoginRefused, match=r"-SmtpClientAuthenticationDisabled \$false\)$"):
+            accepted(transmit(session(relay, user=USER, oauth=oauth)))
+
     def test_a_relay_without_tokens_is_a_configuration_failure(self, endpoint, oauth):
         """ A relay that offers no login by token gets none, and what it offers is told """
 

@@ -77,8 +77,8 @@ class TestTold:
 
         assert office.status(number) == SENT
         warning, = told(office)
-        assert warning.startswith("%s: it is self-signed (mail.shelter.net of Shelter, by itself, "
-                                  "until 20" % NOT_VERIFIED)
+        assert warning.startswith("%s: it is self-signed (SHA-256 " % NOT_VERIFIED)
+        assert "It says: mail.shelter.net of Shelter, by itself, until 20" in warning
         assert "SHA-256" in warning and "tls_fingerprint" in warning and "verify_tls" in warning
         assert shown(office) == "not verified"
         assert Status(office.mail, utcnow()).level == FLOWING

@@ -11,6 +11,8 @@ import pytest
 
 from gluon import current
 
+from support.fake_relay import FakeRelay
+
 from mails3.states import FAILED, INVALID, SENT, UNSENT
 
 from .branch import SENDER
@@ -145,6 +147,16 @@ class TestSender:
         branch.drain()
 
         assert [mail.message["From"] for mail in branch.relay.mails] == 3 * [OTHER]
+
+    def test_mail_leaves_by_a_port_that_speaks_tls_at_once(self, branch):
+        """ With settings.mail.ssl, mail leaves by a port that speaks TLS from its first byte """
+
+        with FakeRelay(tls="ssl") as relay:
+            branch.configure(server=relay.address, ssl=True)
+            assert branch.msg.send_email(BOB, "News", "There is news.")
+            branch.drain()
+
+            assert len(relay.mails) == 1
 
     def test_mail_without_a_configured_sender_waits(self, branch):
         """

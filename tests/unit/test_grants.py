@@ -9,6 +9,7 @@ import ssl
 import sys
 import threading
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,16 @@ class TestRefusals:
             "token: 401 127.0.0.1: invalid_client: AADSTS7000222: The provided client secret keys "
             "are expired. It was ***. (see oauth_client_id and oauth_client_secret_file)")
 
+    @pytest.mark.parametrize("name", ["error", "error_description"])
+    def test_a_secret_that_would_be_cut_is_not_quoted(self, endpoint, client, name):
+        """ A part of the secret is in no error text, where the words are longer than is kept """
+
+        for length in range(170, 200):
+            endpoint.answer(401, {"error": "no", name: "x" * length + SECRET})
+            with pytest.raises(ConfigurationFailure) as failure:
+                fetch(client, 10)
+            assert SECRET[:2] not in str(failure.value)
+
     @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
     def test_a_redirect_is_not_followed(self, endpoint, client, code):
         """ The secret goes to no other address """
@@ -145,6 +156,20 @@ class TestRefusals:
             assert failure.value.code == code
             assert "oauth_token_url" in str(failure.value)
             assert other.requests == []
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST"])
+    def test_an_endpoint_of_this_machine_is_asked_without_a_proxy(self, endpoint, client, host,
+                                                                  monkeypatch):
+        """ The secret for an endpoint of this machine goes to no proxy """
+
+        with TokenEndpoint() as proxy:
+            for name in ("http_proxy", "https_proxy", "all_proxy"):
+                monkeypatch.setenv(name, proxy.url)
+            monkeypatch.delenv("no_proxy", raising=False)
+            url = endpoint.token_url.replace("127.0.0.1", host)
+
+            assert fetch(replace(client, token_url=url), 10).token
+            assert proxy.requests == []
 
     def test_an_endpoint_that_is_away_is_trouble_of_the_relay(self, tmp_path):
         """ A port without a listener is RelayUnavailable, which names the host """

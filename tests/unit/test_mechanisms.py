@@ -142,7 +142,7 @@ class TestToken:
             status and scope are kept
         """
 
-        mechanism = kind("user", "token")
+        mechanism = kind("user", "a-t0ken")
 
         assert mechanism.answer(b'{"status":"invalid_token","scope":"example_scope",'
                                 b'"openid-configuration":"https://example.com/"}') == receipt

@@ -6,7 +6,14 @@ import pytest
 
 from gluon.storage import Storage
 
+from support.certificates import HOST, resolve_here
+from support.fake_relay import FakeRelay
+from support.sessions import accepted, transmit
+
+from mails3.replies import ConfigurationFailure
 from mails3.smtp.server import Server
+from mails3.smtp.session import Session
+from mails3.smtp.tls import NO, TLS, YES
 
 # =============================================================================
 class TestServer:
@@ -29,6 +36,29 @@ class TestServer:
         assert (server.host, server.port) == (host, port)
         again = Server.read(Storage(server=server.address))
         assert (again.host, again.port) == (host, port)
+
+    @pytest.mark.parametrize("address, tls, starttls", [
+        ("mail.example.org", TLS(YES), True), ("192.0.2.1:25", TLS(YES), True),
+        ("localhost:25", TLS(YES), False), ("[::1]:25", TLS(YES), False),
+        ("127.0.0.1", TLS(pins=("AB",)), True), ("mail.example.org", TLS(), False),
+        ("mail.example.org", TLS(NO), False)])
+    @pytest.mark.parametrize("login", [None, "user:password"])
+    def test_a_certificate_needs_tls(self, address, tls, starttls, login):
+        """ Where a certificate is wanted, there is TLS without being told, also without a login """
+
+        assert Server.read(Storage(server=address, login=login), tls).starttls == starttls
+        assert not Server.read(Storage(server=address, login=login, ssl=True), tls).starttls
+
+    def test_mail_in_clear_goes_to_nobody_who_must_show_a_certificate(self, monkeypatch):
+        """ With verify_tls = yes, a relay without TLS gets no mail, also if there is no login """
+
+        resolve_here(monkeypatch, HOST)
+        with FakeRelay() as relay:
+            address = "%s:%s" % (HOST, relay.port)
+            ours = Session(Server.read(Storage(server=address), TLS(YES)), 2)
+            with pytest.raises(ConfigurationFailure, match="no STARTTLS.*neither login nor mail"):
+                accepted(transmit(ours))
+            assert relay.mails == []
 
     def test_a_password_may_have_a_colon(self):
         """ A login is divided at its first colon """

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 import pytest
@@ -129,6 +129,16 @@ class TestUnasked:
             assert "no STARTTLS" in str(refused(Session(server, 2)))
             assert relay.logins == []
 
+# -----------------------------------------------------------------------------
+def greet_the_second(listener):
+    """ Accept two connections, and greet the second one in clear """
+
+    with suppress(OSError), listener.accept()[0], listener.accept()[0] as second:
+        second.sendall(b"220 relay.example.org ESMTP\r\n")
+        # Until it is closed
+        while second.recv(8192):
+            pass
+
 # =============================================================================
 class TestPorts:
     """ TLS of the wrong kind is told in words, and does not end by a time-out """
@@ -161,6 +171,18 @@ class TestPorts:
             monkeypatch.setattr(opening, "TLS_PORTS", (port,))
             with pytest.raises(RelayUnavailable):
                 Session(Server("127.0.0.1", port), 0.5).open(1)
+
+    def test_a_slow_port_without_tls_is_slow(self, monkeypatch):
+        """ A port for TLS that greets in clear, but late, is told as a time-out """
+
+        monkeypatch.setattr(opening, "SILENCE_S", 0.1)
+        with socket.create_server(("127.0.0.1", 0)) as slow:
+            port = slow.getsockname()[1]
+            monkeypatch.setattr(opening, "TLS_PORTS", (port,))
+            threading.Thread(target=greet_the_second, args=[slow]).start()
+
+            with pytest.raises(RelayUnavailable, match="connect: timed out"):
+                Session(Server("127.0.0.1", port), 5).open(5)
 
     def test_a_silent_handshake_is_told_in_words(self):
         """ With ssl, a relay that does not answer to the handshake is said not to """

@@ -2,6 +2,7 @@
     The tokens of a process
 """
 
+import random
 import threading
 
 from types import SimpleNamespace
@@ -139,20 +140,55 @@ class TestRefusal:
         assert bank.cache.after_refusal(bank.oauth, second, 10) is None
 
     def test_after_two_refusals_it_begins_anew(self, bank):
-        """ The next login, after a repair, has a new token, and another one after a refusal """
+        """ The next login, after a repair, has a new token, and only one if it is refused """
 
         bank.cache.after_refusal(bank.oauth, bank.cache.after_refusal(
             bank.oauth, bank.token(), 10), 10)
 
+        assert bank.text() == "token-2"
+        bank.now += 31
         third = bank.token()
         assert third.text == "token-3"
-        assert bank.cache.after_refusal(bank.oauth, third, 10).text == "token-4"
+        assert bank.cache.after_refusal(bank.oauth, third, 10) is None
+        bank.now += 31
+        assert bank.text() == "token-4"
+        bank.cache.note_accepted(bank.oauth, bank.token())
+        assert bank.cache.after_refusal(bank.oauth, bank.token(), 10).text == "token-5"
+
+    @pytest.mark.parametrize("order", range(20))
+    def test_sessions_refused_in_turn_have_one_new_token(self, bank, order):
+        """ Six sessions whose tokens are all refused have one new token, in whatever order """
+
+        chance, refusals = random.Random(order), 0
+        tokens = [bank.token() for _ in range(6)]
+        while tokens:
+            refused = tokens.pop(chance.randrange(len(tokens)))
+            refusals += 1
+            other = bank.cache.after_refusal(bank.oauth, refused, 10)
+            tokens += [other] if other else []
+        assert bank.given == 2
+        assert refusals <= 12
+
+        # Those that come after that
+        for _ in range(3):
+            assert bank.cache.after_refusal(bank.oauth, bank.token(), 10) is None
+        assert bank.given == 2
+
+    def test_a_token_from_before_a_refused_one_proves_nothing(self, bank):
+        """ A session that is accepted by an older token does not end the count of refusals """
+
+        old = bank.token()
+        bank.now += 3600
+        third = bank.cache.after_refusal(bank.oauth, bank.token(), 10)
+        bank.cache.note_accepted(bank.oauth, old)
+
+        assert bank.cache.after_refusal(bank.oauth, third, 10) is None
 
     def test_an_accepted_token_ends_the_count(self, bank):
         """ A token that was accepted is replaced once as well """
 
         second = bank.cache.after_refusal(bank.oauth, bank.token(), 10)
-        bank.cache.note_accepted(bank.oauth)
+        bank.cache.note_accepted(bank.oauth, second)
 
         assert bank.cache.after_refusal(bank.oauth, second, 10).text == "token-3"
 
@@ -178,6 +214,7 @@ class TestRefusal:
         bank.unsaved = "a refresh token"
         bank.cache.after_refusal(bank.oauth, bank.cache.after_refusal(
             bank.oauth, bank.token(), 10), 10)
+        bank.now += 31
         bank.token()
 
         assert bank.kept == [None, "a refresh token", "a refresh token"]
@@ -225,6 +262,33 @@ class TestThreads:
         with bank.cache.entries[bank.oauth.key()].lock:
             with pytest.raises(RelayUnavailable):
                 bank.cache.token(bank.oauth, 0.01)
+
+    def test_a_session_does_not_wait_for_a_refresh_token_beyond_its_time(self, bank):
+        """
+            While the provider replaces the refresh token, a session whose time ends uses the
+            old token on, and what fails after that harms no other session
+        """
+
+        person, go, failures = OAuth("other", "refresh_token"), threading.Event(), [1]
+
+        def slow(oauth, within_s, unsaved):
+            go.wait(10)
+            if failures:
+                raise LoginRefused("refused %s" % failures.pop())
+            return bank.fetch(oauth, within_s)
+
+        bank.token(person)
+        bank.now += 3001
+        bank.cache.fetch = slow
+        assert bank.cache.token(person, 0.01).text == "token-1"
+        bank.now += 3600
+        with pytest.raises(RelayUnavailable):
+            bank.cache.token(person, 0.01)
+        go.set()
+        with bank.cache.entries[person.key()].lock:
+            assert failures == []
+
+        assert bank.token(person).text == "token-2"
 
     def test_a_process_that_was_forked_has_its_own_locks(self, bank):
         """ A lock that was held at the moment of a fork holds nobody up """

@@ -2,6 +2,9 @@
     The login to the relay by a token
 """
 
+import threading
+
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -135,6 +138,18 @@ class TestTokenLogin:
             accepted(transmit(session(relay, user=USER, oauth=oauth)))
         assert "5.7.3 Not with ***, *** (the app needs SMTP.SendAsApp" in str(failure.value)
 
+    @pytest.mark.parametrize("length", [0, 85, 97])
+    def test_a_token_in_a_challenge_is_not_quoted(self, relay, endpoint, oauth, length):
+        """ The token is in no error text if the relay's challenge has it, in whole or cut """
+
+        endpoint.padding = "~secret"
+        relay.takes_token = lambda user, token: False
+        relay.words_about_token = {"status": "x" * length + "token-2~secret"}
+        with pytest.raises(LoginRefused) as failure:
+            accepted(transmit(session(relay, user=USER, oauth=oauth)))
+        assert "it says: status" in str(failure.value)
+        assert "tok" not in str(failure.value)
+
     @pytest.mark.parametrize("reply, kind, advice", [
         ("535 5.7.139 SmtpClientAuthentication is disabled for the Mailbox", LoginRefused,
          "Set-CASMailbox"),
@@ -146,6 +161,13 @@ class TestTokenLogin:
         with pytest.raises(kind, match=advice):
             accepted(transmit(session(relay, user=USER, oauth=oauth)))
         assert len(endpoint.requests) == (2 if kind is LoginRefused else 1)
+
+    def test_what_to_do_is_told_after_many_words(self, relay, endpoint, oauth):
+        """ The advice stands also after a refusal that is longer than what is kept of it """
+
+        relay.answer("AUTH", "535 5.7.139 " + "no. " * 110)
+        with pytest.raises(LoginRefused, match=r"-SmtpClientAuthenticationDisabled \$false\)$"):
+            accepted(transmit(session(relay, user=USER, oauth=oauth)))
 
     def test_a_relay_without_tokens_is_a_configuration_failure(self, endpoint, oauth):
         """ A relay that offers no login by token gets none, and what it offers is told """
@@ -205,6 +227,29 @@ class TestEndpoint:
             assert transmit(session(relay, user=USER, oauth=oauth)) == {ANNE: None}
 
         assert len(endpoint.requests) == 3
+
+    def test_a_refresh_token_outlives_the_session(self, relay, endpoint, tmp_path):
+        """
+            A session whose time ends while the provider replaces the refresh token is given up,
+            and the next refresh token and the access token are kept all the same
+        """
+
+        path, answer = secret_file(tmp_path, "refresh", "refresh-0"), threading.Event()
+        person = OAuth("other", "refresh_token", token_url=endpoint.token_url, client_id=CLIENT,
+                       refresh_token_file=path)
+        endpoint.before_answer = lambda: answer.wait(20)
+        try:
+            for why in ("127.0.0.1: timed out", "Another session fetches the token"):
+                with pytest.raises(RelayUnavailable, match=why):
+                    accepted(transmit(session(relay, timeout=0.3, user=USER, oauth=person)))
+            assert endpoint.refresh_token != "refresh-0"
+            assert Path(path).read_text() == "refresh-0"
+        finally:
+            answer.set()
+
+        assert transmit(session(relay, user=USER, oauth=person)) == {ANNE: None}
+        assert len(endpoint.requests) == 1
+        assert Path(path).read_text().split()[0] == endpoint.refresh_token
 
     def test_the_steps_are_observed(self, relay, oauth):
         """ An observer is told where the token comes from and how long it is valid """

@@ -20,6 +20,7 @@ from mails3.smtp.server import Server
 from mails3.smtp.session import Session
 from mails3.smtp.tls import NO, TLS, WARN, YES
 from mails3.smtp.verification import reason_of
+from mails3.states import stored_text
 
 kinds = pytest.mark.parametrize("kind", ["starttls", "ssl"])
 
@@ -180,6 +181,22 @@ class TestYes:
             assert words in str(failure.value)
             assert str(failure.value).startswith("certificate: not verified: ")
             assert relay.mails == relay.logins == []
+
+    @pytest.mark.parametrize("tls, way_out", [
+        (TLS(YES), "or set cafile, if its authority is a private one"),
+        (TLS(pins=("AB:CD",)), "add that to tls_fingerprint")])
+    @pytest.mark.parametrize("char", ["a", "\xe4"])
+    def test_the_way_out_is_told_to_its_end(self, tls, way_out, char):
+        """ Names of any length cut off neither the fingerprint nor the way out, where stored """
+
+        names = ["%s%s.shelter.net" % (number, "a" * 50) for number in range(4)]
+        made = certificate(*names, name=char * 32, by=authority(char * 31))
+        with relay_with(made) as relay:
+            with pytest.raises(ConfigurationFailure) as failure:
+                found(ours(relay, tls))
+
+        stored = stored_text(str(failure.value))
+        assert made.fingerprint in stored and way_out in stored
 
     def test_a_bad_certificate_is_verified_each_time(self):
         """ A certificate that was repaired counts at once """

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 from ..replies import ConfigurationFailure
 from .secret_file import content_digest
 
-__all__ = ("COMMAND", "CLIENT_CREDENTIALS", "GOOGLE", "MICROSOFT", "OTHER", "REFRESH_TOKEN",
-           "OAuth")
+__all__ = ("COMMAND", "CLIENT_CREDENTIALS", "GOOGLE", "LOOPBACK", "MICROSOFT", "OTHER",
+           "REFRESH_TOKEN", "OAuth")
 
 # The setting oauth
 MICROSOFT, GOOGLE, OTHER, COMMAND = "microsoft", "google", "other", "command"
@@ -34,6 +34,7 @@ TENANT = re.compile(r"[\w.-]+", re.ASCII)
 # Of Microsoft, for persons only
 ANY_TENANT = ("common", "organizations", "consumers")
 
+# This machine: here, an endpoint may do without TLS
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # =============================================================================

@@ -21,6 +21,7 @@ from ..phases import TOKEN
 from ..replies import ConfigurationFailure, LoginRefused, RelayUnavailable, Reply
 from ..states import one_line
 from .advice import advice_for
+from .configuration import LOOPBACK
 
 __all__ = ("post",)
 
@@ -75,8 +76,10 @@ def post(url, fields, within_s, secrets=(), clock=time.monotonic, expected=()):
     until = clock() + within_s
     request = urllib.request.Request(url, urlencode(fields).encode("ascii"),
                                      {"Accept": "application/json"})
+    # To a proxy on the way to this machine, the secret would go over a network in clear
+    proxies = [urllib.request.ProxyHandler({})] if host in LOOPBACK else []
     opener = urllib.request.build_opener(
-        NoRedirect, urllib.request.HTTPSHandler(context=ssl.create_default_context()))
+        NoRedirect, urllib.request.HTTPSHandler(context=ssl.create_default_context()), *proxies)
     code, text = None, b""
     try:
         with opener.open(request, timeout=wait_s(until, clock)) as answer:
@@ -170,12 +173,14 @@ def refusal(host, code, answer, secrets):
             the ChannelFailure
     """
 
-    error = one_line(str(answer.get("error", "")))[:MAX_WORDS]
+    error = one_line(str(answer.get("error", "")))
     words = one_line(str(answer.get("error_description", "")))
     # Microsoft: what follows is for its support
-    text = ("%s: %s" % (error, words.partition(" Trace ID:")[0]) if words else error)[:MAX_WORDS]
+    text = "%s: %s" % (error, words.partition(" Trace ID:")[0]) if words else error
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")
+    # Not before: a part of a secret would not be found
+    text = text[:MAX_WORDS]
     is_passing = code in (408, 425, 429) or code >= 500 or error in PASSING
     advice = "" if is_passing else advice_for(host, error, words)
     text = text or ("no reason given" if is_passing else

@@ -36,6 +36,10 @@ DEFAULT_LIFE_S = 3600
 # and is asked again soon (seconds)
 COMMAND_LIFE_S = 300
 
+# How long to wait for the answer to a refresh token, for any session (seconds): the
+# provider may have replaced the token already
+REFRESH_WITHIN_S = 30
+
 # What a command may print (bytes)
 MAX_OUTPUT = 65536
 
@@ -56,7 +60,8 @@ def fetch(oauth, within_s, unsaved=None, clock=time.monotonic):
 
         Args:
             oauth: the OAuth
-            within_s: how long it may take (seconds)
+            within_s: how long it may take (seconds); with a refresh token, how long
+                      to wait for other processes
             unsaved: refresh token in place of that in the file (str)
             clock: function that tells the time (seconds)
 
@@ -86,30 +91,30 @@ def by_refresh_token(oauth, within_s, unsaved, clock):
         Args, returns, raises: as fetch()
     """
 
-    path, until = oauth.refresh_token_file, clock() + within_s
+    path = oauth.refresh_token_file
     if not os.path.exists(path):
         raise ConfigurationFailure("There is no refresh token in %s: %s" %
                                    (path, NEW_REFRESH_TOKEN))
     with locked(path, within_s, clock):
         refresh_token = unsaved or read_secret(path, "oauth_refresh_token_file")
         try:
-            answer = refresh(oauth, refresh_token, until, clock)
+            answer = refresh(oauth, refresh_token, clock)
         except LoginRefused:
             in_file = read_secret(path, "oauth_refresh_token_file")
             if in_file == refresh_token:
                 raise
             refresh_token = in_file
-            answer = refresh(oauth, refresh_token, until, clock)
+            answer = refresh(oauth, refresh_token, clock)
         new = answer.get("refresh_token") or refresh_token
         is_saved = new == read_secret(path, "oauth_refresh_token_file") or \
             save(path, new, refresh_token if not unsaved else None)
     return granted(oauth, answer, None if is_saved else new)
 
 # -----------------------------------------------------------------------------
-def refresh(oauth, refresh_token, until, clock):
+def refresh(oauth, refresh_token, clock):
     """ Ask by a refresh token; as ask() """
 
-    return ask(oauth, until - clock(), clock, refresh_token=refresh_token, scope=oauth.scope)
+    return ask(oauth, REFRESH_WITHIN_S, clock, refresh_token=refresh_token, scope=oauth.scope)
 
 # -----------------------------------------------------------------------------
 def save(path, new, used):

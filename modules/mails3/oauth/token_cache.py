@@ -7,6 +7,10 @@
     The time that a provider gives a token is counted from its answer, by a clock
     that only this process has: wrong clocks do no harm.
 
+    A refresh token may be used once. A session that has no more time to wait must not
+    throw away the answer, which has the next one: so it is waited for in a thread of
+    its own.
+
     @copyright: 2026 (c) the MailS3 authors
     @license: MIT
 """
@@ -15,10 +19,13 @@ import os
 import threading
 import time
 
+from concurrent import futures
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
-from ..replies import ChannelFailure, RelayUnavailable
+from ..phases import TOKEN
+from ..replies import ChannelFailure, RelayUnavailable, Reply
+from .configuration import REFRESH_TOKEN
 from .grants import fetch
 
 __all__ = ("TOKENS", "Token", "TokenCache")
@@ -32,12 +39,17 @@ RETRY_S = 30
 # Not used any more so long before its end: the relay takes time as well (seconds)
 MARGIN_S = 10
 
+# How long the other sessions try a token that was refused in place of another one: then
+# a repair may have taken effect, for which it takes a new token (seconds)
+REFUSED_S = 30
+
 # =============================================================================
 @dataclass(frozen = True)
 class Token:
     """ A token in use """
 
     text: str = field(repr = False)
+    number: int     # those of one login are numbered, from 1
     renew_at: float # by the clock
     ends_at: float
     unsaved: Optional[str] = field(default = None, repr = False) # see Grant
@@ -50,7 +62,9 @@ class Entry:
 
         self.lock = threading.Lock() # held while a token is fetched
         self.token = None
-        self.is_second = False # the relay has refused the token before this one
+        # Numbers of tokens that the relay has refused, since it accepted one
+        self.refused = None # the first one
+        self.final = None   # the last one that was had in place of a refused one
 
 # =============================================================================
 class TokenCache:
@@ -101,10 +115,39 @@ class TokenCache:
             if self._is_valid(token):
                 return token
             raise RelayUnavailable("Another session fetches the token, and takes too long")
+        future = futures.Future()
+        # No daemon: a process that ends waits for the answer as well
+        thread = threading.Thread(target = self._renew, daemon = False,
+                                  args = (entry, oauth, until, future))
+        if oauth.grant == REFRESH_TOKEN:
+            thread.start()
+        else:
+            thread.run()
+        try:
+            return future.result(max(until - self.clock(), 0))
+        except futures.TimeoutError:
+            if self._is_valid(token):
+                return token
+            raise RelayUnavailable(Reply(TOKEN, None, "%s: timed out" % oauth.source)) from None
+
+    # -------------------------------------------------------------------------
+    def _renew(self, entry, oauth, until, future):
+        """
+            Fetch a token, unless another thread has done so meanwhile
+
+            Args:
+                entry: the Entry, whose lock is held; it is released
+                oauth: the OAuth
+                until: the deadline (by the clock)
+                future: the Future that gets the Token, or what fetch() raises
+        """
+
         try:
             if not self._is_fresh(entry.token):
                 entry.token = self._fetched(oauth, until - self.clock(), entry.token)
-            return entry.token
+            future.set_result(entry.token)
+        except BaseException as error:
+            future.set_exception(error)
         finally:
             entry.lock.release()
 
@@ -118,48 +161,58 @@ class TokenCache:
                 refused: the Token
 
             Returns:
-                the Token; None if the one before it was refused as well
+                the Token; None if the relay has refused another one before it,
+                in this session or in another one
 
             Raises:
                 as token()
         """
 
-        entry, other = self._entry(oauth), None
-        if not self._retire(entry, refused):
-            other = self.token(oauth, within_s)
-        if other and other.text == refused.text:
+        entry = self._entry(oauth)
+        if self._is_final(entry, refused):
+            return None
+        other = self.token(oauth, within_s)
+        if other.text == refused.text:
             # The provider or the command has no other
-            self._retire(entry, refused)
+            self._is_final(entry, other)
             other = None
         return other
 
     # -------------------------------------------------------------------------
-    def _retire(self, entry, refused):
+    def _is_final(self, entry, refused):
         """
-            Do not use a token any more
+            Note a refused Token, which is not used any more
 
             Args:
                 entry: its Entry
                 refused: the Token
 
             Returns:
-                whether it was given in place of one that was refused as well
+                whether the relay has refused the token that was had in place of
+                a refused one; then no session gets another one
         """
 
         with self.lock:
-            if entry.token is None or entry.token.text != refused.text:
-                # Another session has seen to it
-                return False
-            was_second = entry.is_second
-            entry.is_second = not was_second
-            entry.token = replace(entry.token, renew_at=0, ends_at=0)
-            return was_second
+            if entry.refused is None:
+                entry.refused = refused.number
+            renew_at = 0
+            if refused.number > entry.refused and refused.number != entry.final:
+                entry.final, renew_at = refused.number, self.clock() + REFUSED_S
+            elif refused.number == entry.final:
+                return True
+            if entry.token.number == refused.number:
+                entry.token = replace(entry.token, renew_at=renew_at, ends_at=renew_at)
+            return entry.final is not None
 
     # -------------------------------------------------------------------------
-    def note_accepted(self, oauth):
-        """ The relay has accepted the token """
+    def note_accepted(self, oauth, token):
+        """ The relay has accepted a Token """
 
-        self._entry(oauth).is_second = False
+        entry = self._entry(oauth)
+        with self.lock:
+            # Not one that another session has had before the refused one
+            if entry.refused is not None and token.number >= entry.refused:
+                entry.refused = entry.final = None
 
     # -------------------------------------------------------------------------
     def _entry(self, oauth):
@@ -181,6 +234,7 @@ class TokenCache:
             return replace(before, renew_at = self.clock() + RETRY_S)
         now = self.clock()
         return Token(grant.token,
+                     number = before.number + 1 if before else 1,
                      renew_at = now + max(grant.life_s - EARLY_S, grant.life_s / 2),
                      ends_at = now + grant.life_s,
                      unsaved = grant.unsaved)

@@ -212,9 +212,12 @@ class Client:
         text = one_line(text)
         if phase == AUTH:
             text = self.server.without_login(text)
+        if phase != CERTIFICATE:
+            # Else it is all ours, and what to do stands at its end
+            text = text[:MAX_TEXT]
         if self.connection and not self.connection.is_encrypted:
             text = with_tls_hint(code, text)
-        reply = Reply(phase, code if code and code > 0 else None, text[:MAX_TEXT])
+        reply = Reply(phase, code if code and code > 0 else None, text)
         error = kind(reply) if kind else None
         if self.observe:
             self.observe(reply, error or classify(reply), self.clock() - began)

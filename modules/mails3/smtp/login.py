@@ -20,7 +20,6 @@ from base64 import b64decode, b64encode
 from ..oauth.advice import advice_on_login
 from ..oauth.token_cache import TOKENS
 from .mechanisms import CramMD5, Login, OAuthBearer, Plain, XOAuth2
-from .redaction import redacted
 from .scram import ScramSHA256
 
 __all__ = ("login", "login_by_token")
@@ -30,6 +29,9 @@ __all__ = ("login", "login_by_token")
 WITH_TLS = (ScramSHA256, Plain, Login, CramMD5)
 WITHOUT_TLS = (ScramSHA256, CramMD5, Plain, Login)
 BY_TOKEN = (OAuthBearer, XOAuth2)
+
+# How much of a relay's words is kept beside our advice (characters)
+MAX_WORDS = 250
 
 # The longest line of a command, with its end (RFC 4954 section 4, RFC 5321 4.5.3.1.4)
 MAX_LINE_BYTES = 512
@@ -69,7 +71,8 @@ def login(connection, server):
         possible = [other for other in possible if other.shows_password][:1]
     if reply is None:
         raise no_mechanism(connection)
-    return explained(reply, False)
+    code, text = reply
+    return explained(code, server.without_login(text.decode("utf-8", "replace")), False)
 
 # -----------------------------------------------------------------------------
 def login_by_token(connection, server, token, another):
@@ -98,26 +101,30 @@ def login_by_token(connection, server, token, another):
             except ValueError:
                 break
             if code == 235:
-                TOKENS.note_accepted(server.oauth)
-            text = redacted(text.decode("utf-8", "replace"), (token.text,),
-                            (mechanism.initial().decode("utf-8"),))
+                TOKENS.note_accepted(server.oauth, token)
+            text = mechanism.without_token(text.decode("utf-8", "replace"))
             if mechanism.told:
                 text += " (it says: %s)" % mechanism.told
-            reply = code, text
             token = another(token) if code // 100 == 5 else None
             if token is None:
-                return explained(reply, True)
+                return explained(code, text, True)
     raise no_mechanism(connection)
 
 # -----------------------------------------------------------------------------
-def explained(reply, is_by_token):
-    """ A reply (tuple of code and text) with our advice, if we have any (args, result) """
+def explained(code, text, is_by_token):
+    """
+        A reply with our advice, if we have any
 
-    code, text = reply
-    if code // 100 != 5:
-        return reply
-    text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return code, text + advice_on_login(text, is_by_token)
+        Args:
+            code, text: of the reply (text: str, without the login)
+            is_by_token: the login was by OAuth (bool)
+
+        Returns:
+            tuple (code, text); the relay's words are short enough for both
+    """
+
+    advice = advice_on_login(text, is_by_token) if code // 100 == 5 else ""
+    return code, text[:MAX_WORDS] + advice
 
 # -----------------------------------------------------------------------------
 def no_mechanism(connection):

@@ -12,6 +12,7 @@
 import hmac
 import json
 
+from .redaction import redacted
 from ..states import one_line
 
 __all__ = ("CramMD5", "Login", "Mechanism", "OAuthBearer", "Plain", "XOAuth2", "saslname")
@@ -160,12 +161,18 @@ class TokenMechanism(Mechanism):
         # RFC 7628 section 3.2.2; Google and Microsoft have the same names for XOAUTH2
         try:
             words = json.loads(challenge)
-            told = ["%s %s" % (name, one_line(str(words[name]))[:MAX_DETAIL])
+            told = ["%s %s" % (name, self.without_token(one_line(str(words[name])))[:MAX_DETAIL])
                     for name in ("status", "scope") if words.get(name)]
         except (ValueError, AttributeError, RecursionError):
             told = []
         self.told = ", ".join(told) or "the token is refused"
         return self.RECEIPT
+
+    # -------------------------------------------------------------------------
+    def without_token(self, text):
+        """ The relay's words without the token (str): whole words, not cut yet """
+
+        return redacted(text, (self.password,), (self.initial().decode("utf-8"),))
 
 # =============================================================================
 class XOAuth2(TokenMechanism):

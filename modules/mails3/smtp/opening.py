@@ -121,11 +121,15 @@ class Opening:
         half_time = min(now + SILENCE_S, (now + answer_by) / 2)
         try:
             client.connection = self._connection(half_time if is_doubtful else answer_by, context)
-        except TimeoutError:
+        except TimeoutError as silence:
             if not is_doubtful:
                 raise
             # Does it speak TLS?
-            self._connection(answer_by, server.tls.context(False)).close()
+            try:
+                self._connection(answer_by, server.tls.context(False)).close()
+            except ssl.SSLError:
+                # No: it is slow. To have the setting ssl would not help
+                raise silence from None
             raise smtplib.SMTPNotSupportedError(
                 "Port %s speaks TLS from the first byte: set mail.settings.ssl = True" %
                 server.port) from None

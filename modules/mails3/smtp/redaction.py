@@ -32,11 +32,11 @@ def redacted(text, secrets, said):
             the text without them (str)
     """
 
-    sent = " ".join([b64encode(each.encode("utf-8")).decode("ascii") for each in said] +
-                    list(secrets))
-    text = SENT.sub(lambda found: "***" if found.group() in sent else found.group(), text)
-    for secret in secrets:
-        text = text.replace(secret, "***") if secret else text
-    return text
+    sent = [b64encode(each.encode("utf-8")).decode("ascii") for each in said] + list(secrets)
+    # The whole ones first: of one that stands within a word, the other part would stay
+    for each in filter(None, sent):
+        text = text.replace(each, "***")
+    parts = " ".join(sent)
+    return SENT.sub(lambda found: "***" if found.group() in parts else found.group(), text)
 
 # END =========================================================================

@@ -81,12 +81,13 @@ class Server:
             if not user:
                 raise ConfigurationFailure("Setting oauth_user is missing, and Mail has no login")
 
-        over_ssl = bool(settings.ssl)
-        return cls(host = host.strip("[]"),
+        host, over_ssl = host.strip("[]"), bool(settings.ssl)
+        # Who wants to see a certificate wants TLS; see is_local
+        wants_certificate = tls.pins or tls.verify == YES and not LOOPBACK.fullmatch(host)
+        return cls(host = host,
                    # RFC 8314 section 7.3 and RFC 5321 section 4.5.4.2
                    port = int(port) if port else (465 if over_ssl else 25),
-                   # Who has pinned a certificate wants to see one
-                   starttls = bool(settings.tls or tls.pins) and not over_ssl,
+                   starttls = bool(settings.tls or wants_certificate) and not over_ssl,
                    ssl = over_ssl,
                    user = user,
                    password = password,
@@ -119,18 +120,16 @@ class Server:
                 is_offered: the relay offers STARTTLS (bool)
 
             Raises:
-                ConfigurationFailure: the site wants to know who gets its login, and
-                                      the relay can't show that
+                ConfigurationFailure: the site wants to know who gets its login and
+                                      mail, and the relay can't show that
         """
 
-        if self.starttls:
-            return True
-        if self.user is None or self.ssl:
+        if self.ssl:
             return False
         if not is_offered and self.tls.verify == YES and not self.is_local:
             raise ConfigurationFailure("The mail server offers no STARTTLS: with verify_tls = yes, "
-                                       "it does not get the login")
-        return is_offered
+                                       "it gets neither login nor mail")
+        return self.starttls or self.user is not None and is_offered
 
     # -------------------------------------------------------------------------
     def fingerprint(self, sender, salt):

@@ -49,8 +49,9 @@ WAY_OUT = {WARN: "set tls_fingerprint to that; or have it repaired, and set veri
                 "is a private one",
            }
 
-# How many names of a certificate are told
+# How many names of a certificate are told, and how much of a reason (characters, as stored)
 MAX_NAMES = 3
+MAX_REASON = 200
 
 # =============================================================================
 @dataclass(frozen = True)
@@ -189,10 +190,16 @@ class Verification:
 
 # -----------------------------------------------------------------------------
 def told(reason, certificate, way_out):
-    """ What people are told about a certificate that is not as it should be """
+    """
+        What people are told about a certificate that is not as it should be
+        - what the server says of itself is last, and what to do is not cut off by it,
+          also where the text is stored (see states.py)
+    """
 
-    return "%s (%s, SHA-256 %s). If it is the right one, %s" % \
-           (reason, certificate, certificate.fingerprint, way_out)
+    while len(reason.encode("ascii", "backslashreplace")) > MAX_REASON:
+        reason = reason[:-1]
+    return "%s (SHA-256 %s). If it is the right one, %s. It says: %s" % \
+           (reason, certificate.fingerprint, way_out, certificate)
 
 # -----------------------------------------------------------------------------
 def reason_of(code, words, certificate, host):

@@ -66,6 +66,8 @@ def configure(mail_settings, settings):
     # Eden hands over no mail without a server
     mail_settings.server = settings.get_mail_server() or ":"
     mail_settings.tls = settings.get_mail_server_tls()
+    # Eden itself has no such setting, and keeps any that is given
+    mail_settings.ssl = settings.mail.get("ssl", False)
     mail_settings.login = settings.get_mail_server_login() or None
     return (NO_SENDER, sender, current.msg.sanitize_sender(sender))
 

@@ -14,6 +14,7 @@ from ..states import EMAIL, NEW, NORMAL, UNSENT
 from .contents import Contents
 from .database import commits_each_statement, has_written, insert_rows, own_connection, \
                       sql_literal, sql_time
+from .lookup import Queued
 
 __all__ = ("enqueue", "transaction")
 
@@ -37,7 +38,7 @@ def enqueue(tables, message, message_id_header, now, retries=None, priority=NORM
             options: expires_on, idempotency_key, secret: see Contents.store()
 
         Returns:
-            list of the ids of its deliveries
+            tuple (the Queued, list of the ids of its deliveries)
 
         Raises:
             as Contents.store(); ValueError: the database can't store an address
@@ -53,12 +54,13 @@ def enqueue(tables, message, message_id_header, now, retries=None, priority=NORM
     outbox_ids = insert_rows(tables.db, tables.outbox,
                              *outbox_rows(tables.outbox, common, message.recipients))
     check_stored(tables, outbox_ids, message.recipients)
-    return insert_rows(tables.db, tables.delivery,
-                       "outbox_id, message_id, channel, queue, priority, due_on, "
-                       "attempts, in_doubt_count",
-                       ["%d, %d, '%s', %d, %d, '%s', 0, 0" %
-                        (outbox_id, message_id, EMAIL, NEW, priority, sql_time(now))
-                        for outbox_id in outbox_ids])
+    ids = insert_rows(tables.db, tables.delivery,
+                      "outbox_id, message_id, channel, queue, priority, due_on, "
+                      "attempts, in_doubt_count",
+                      ["%d, %d, '%s', %d, %d, '%s', 0, 0" %
+                       (outbox_id, message_id, EMAIL, NEW, priority, sql_time(now))
+                       for outbox_id in outbox_ids])
+    return Queued(outbox_ids[0], message_id_header, dict(zip(message.recipients, outbox_ids))), ids
 
 # -----------------------------------------------------------------------------
 def check_stored(tables, outbox_ids, addresses):

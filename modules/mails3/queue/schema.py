@@ -137,6 +137,7 @@ INDEXES = (("mails3_delivery", "mails3_delivery_new",
            ("mails3_delivery", "mails3_delivery_due", ("channel", "queue", "due_on")),
            ("mails3_delivery", "mails3_delivery_lease", ("lease",)),
            ("mails3_delivery", "mails3_delivery_message", ("message_id",)),
+           ("mails3_message", "mails3_message_id_header", ("message_id_header",)),
            ("mails3_attachment", "mails3_attachment_message", ("message_id",)),
            ("mails3_attempt", "mails3_attempt_delivery", ("delivery_id",)),
            )

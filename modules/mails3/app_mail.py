@@ -180,7 +180,7 @@ class AppMail:
             self.tasks.remove_rows()
         self.channel().claims.release_all()
         counts = self.report().counts()
-        unsent = counts["new"] + counts["deferred"]
+        unsent = counts["new"] + counts["scheduled"] + counts["deferred"]
         mails = "1 mail is" if unsent == 1 else "%s mails are" % unsent
         return ["%s unsent. Unsent mail stays in msg_outbox (status 1), and is sent when "
                 "MailS3 is installed again." % mails] if unsent else []

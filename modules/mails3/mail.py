@@ -90,6 +90,8 @@ class MailS3(AppMail, AppTasks, Handle, Mail):
                 priority: 0 (first) to 9 (last), default 5, for a secret 2
                 expires: not to be sent after that: datetime (UTC, if it has
                          no zone), timedelta, or seconds from now
+                not_before: not to be sent before that, like expires; where it would
+                         have to be sent directly, the mail is refused
                 idempotency_key: the same key is queued only once, without end
                                  (up to 128 characters)
                 unsubscribe: URL (https) by which one click leaves the list, or a
@@ -152,11 +154,13 @@ class MailS3(AppMail, AppTasks, Handle, Mail):
                                       utcnow(),
                                       retries = self.options.max_retries,
                                       priority = call.priority,
+                                      not_before = call.not_before,
                                       expires_on = call.expires_on,
                                       idempotency_key = key,
                                       secret = call.is_secret,
                                       )
-            is_heard = self.wakeup.wake()
+            # A worker looks each second for what is due
+            is_heard = call.not_before or self.wakeup.wake()
         if not is_heard:
             self.channel().try_now(lambda: ids, is_callers)
         return queued
@@ -207,6 +211,10 @@ class MailS3(AppMail, AppTasks, Handle, Mail):
     def _send_now(self, call):
         """ Send what can't be queued; the caller may show the error to a visitor """
 
+        if call.not_before and self.settings.server != "logging":
+            log.error("A mail that is not to be sent before %s UTC can't be queued, so it is "
+                      "not sent at all.", call.not_before)
+            return self._done(False, UNABLE)
         if self._send_direct(call):
             return True
         log.error("Mail could not be sent: %s", self.error)

@@ -59,8 +59,9 @@ def one_of_each(office):
     operator = Operator(office.mail, "Pat")
     operator.hold(numbers[4:5])
     operator.cancel(numbers[5:])
-    office.db.commit()
-    return dict(zip(("sent", "rejected", "deferred", "new", "held", "failed"), numbers))
+    numbers.append(office.queue("later@example.org", not_before=3600))
+    return dict(zip(("sent", "rejected", "deferred", "new", "held", "failed", "scheduled"),
+                    numbers))
 
 # =============================================================================
 class TestReport:

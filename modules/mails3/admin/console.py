@@ -241,7 +241,7 @@ class Console:
             self.output.lines("%s. %s" % (entry["state"].capitalize(), following))
             if entry["reply"]:
                 self.output.lines(entry["reply"])
-        statuses = {"sent": FLOWING, "new": WAITING, "deferred": WAITING}
+        statuses = {"sent": FLOWING, "new": WAITING, "scheduled": WAITING, "deferred": WAITING}
         return statuses.get(entry["state"], BROKEN)
 
     # -------------------------------------------------------------------------

@@ -245,6 +245,7 @@ class Status:
                            for name, report in self.limits_by_channel.items()},
                 "counts": self.report.counts(),
                 "oldest": self.report.oldest(),
+                "next_scheduled_on": self.report.next_scheduled_on(),
                 "drained_on": self.drained_on,
                 "retried_on": row.retried_on,
                 "workers": self.workers,
@@ -280,6 +281,8 @@ def next_step(entry, status):
 
     if entry["leased_until"] and entry["leased_until"] > status.now and entry["begun_on"]:
         return "It is being sent just now."
+    if state == "scheduled":
+        return "It is sent at %s." % stamp(max(entry["due_on"], status.now))
     if status.holding:
         waits = " ".join("%s %s%s. %s" % ("And:" if index else "It waits:",
                                           problem.title[0].lower(), problem.title[1:],

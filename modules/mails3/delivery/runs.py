@@ -42,7 +42,7 @@ class Runs:
                 how many were handed over or settled
         """
 
-        if self.is_idle():
+        if self.is_idle() and not self.schedule.has_due(utcnow()):
             return 0
         if self.mail.tasks:
             # First: mail that is queued after that may need a wake of its own
@@ -126,6 +126,9 @@ class Runs:
             # The site may have set it just now
             relay.row.ensure()
         self.take_in(everything)
+        while self.schedule.start_due(options["now"]()):
+            self.db.commit()
+        self.db.commit()
         return Worker(relay, transport or relay.transport(), relay.options,
                       commit = self.db.commit,
                       recover = lambda: recover(self.db),

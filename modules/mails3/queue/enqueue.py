@@ -10,7 +10,7 @@
 from contextlib import ExitStack, contextmanager
 from threading import current_thread
 
-from ..states import EMAIL, NEW, NORMAL, UNSENT
+from ..states import EMAIL, NEW, NORMAL, SCHEDULED, UNSENT
 from .contents import Contents
 from .database import commits_each_statement, has_written, insert_rows, own_connection, \
                       sql_literal, sql_time
@@ -23,7 +23,7 @@ LOCK_WAIT_S = 5
 
 # -----------------------------------------------------------------------------
 def enqueue(tables, message, message_id_header, now, retries=None, priority=NORMAL,
-            **options):
+            not_before=None, **options):
     """
         Queue a message: one delivery for each recipient; commits are the
         caller's
@@ -35,6 +35,8 @@ def enqueue(tables, message, message_id_header, now, retries=None, priority=NORM
             now: the time
             retries: how often each delivery may be retried; None = no limit
             priority: 0 (first) to 9 (last)
+            not_before: not to be sent before that time, which is to come; None =
+                        at once
             options: expires_on, idempotency_key, secret: see Contents.store()
 
         Returns:
@@ -58,7 +60,8 @@ def enqueue(tables, message, message_id_header, now, retries=None, priority=NORM
                       "outbox_id, message_id, channel, queue, priority, due_on, "
                       "attempts, in_doubt_count",
                       ["%d, %d, '%s', %d, %d, '%s', 0, 0" %
-                       (outbox_id, message_id, EMAIL, NEW, priority, sql_time(now))
+                       (outbox_id, message_id, EMAIL, SCHEDULED if not_before else NEW,
+                        priority, sql_time(not_before or now))
                        for outbox_id in outbox_ids])
     return Queued(outbox_ids[0], message_id_header, dict(zip(message.recipients, outbox_ids))), ids
 

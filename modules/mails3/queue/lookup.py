@@ -20,7 +20,7 @@ __all__ = ("Queued", "QueuedDelivery", "find", "queued_before")
 MAX_RECIPIENTS = 100000
 
 # The states in which a delivery waits to be sent
-WAITING = ("new", "deferred")
+WAITING = ("new", "scheduled", "deferred")
 
 # =============================================================================
 @dataclass(frozen = True)
@@ -38,7 +38,7 @@ class QueuedDelivery:
 
     number: int                  # as on the page and the command line
     address: str                 # of the recipient
-    state: str                   # new, deferred, held, sent, rejected, failed
+    state: str                   # a key of STATES, see states.py
     attempts: int                # made so far
     due_on: Optional[datetime]   # not attempted before that; None = not to be attempted
     tried_on: Optional[datetime] # the last attempt; None = never

@@ -48,7 +48,7 @@ FIELDS = {
         ("message_id", "integer", {}),                 # of mails3_message
         ("expanded_from", "integer", {}),              # outbox_id of a group's row
         ("channel", "string", {"length": 32, "default": EMAIL}),
-        ("queue", "integer", {}),                      # NEW, DEFERRED; None: no run sends it
+        ("queue", "integer", {}),                      # NEW, ...; None: no run sends it
         ("priority", "integer", {"default": NORMAL}),  # 0 first, 9 last
         ("due_on", "datetime", {}),
         ("attempts", "integer", {"default": 0}),

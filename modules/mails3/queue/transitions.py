@@ -5,6 +5,7 @@
     and a host's intake alike; commits are the caller's
 
     verb             by        from               to
+    start            worker    scheduled          new: its time has come
     begin            worker    new, deferred      the same, in doubt if its worker is lost
     mark_sent        worker    begun              sent
     defer            worker    begun              deferred, an attempt counted
@@ -21,11 +22,12 @@
     refuse           intake    unsent of a host   rejected, or held
     begin_expansion  intake    unsent of a host   sent: each member gets a mail
     requeue_released intake    released in a host new
-    hold             operator  new, deferred      held
-    release          operator  held               new
+    hold             operator  unsent             held
+    release          operator  held               new; scheduled before its time
     retry            operator  deferred           new, attempts as they are
-    requeue          operator  all but sent       new, attempts from the start
-    cancel           operator  new, deferred, held  failed
+    requeue          operator  all but sent       new, attempts from the start;
+                                                  scheduled before its time
+    cancel           operator  unsent, held       failed
 
     Longer than 300 lines, so that all transitions stand in one place.
 
@@ -33,8 +35,8 @@
     @license: MIT
 """
 
-from ..states import BEHIND, DEFERRED, DRAFT, FAILED, INVALID, NEW, NORMAL, SENT, UNSENT, \
-                     stored_text, times_in_doubt
+from ..states import BEHIND, DEFERRED, DRAFT, FAILED, INVALID, NEW, NORMAL, SCHEDULED, SENT, \
+                     UNSENT, stored_text, times_in_doubt
 from .claims import OWN_LEASE, RELEASED
 from .contents import Contents
 from .database import execute, hint_ids, select_for_update, sql_time
@@ -113,6 +115,13 @@ class Withdrawals:
 class Transitions(Withdrawals):
     """ The verbs of a worker """
 
+    def start(self, delivery_ids):
+        """ The time of scheduled deliveries (list of their ids) has come: they are new """
+
+        table = self.delivery
+        self.db(table.id.belongs(delivery_ids) & (table.queue == SCHEDULED)).update(queue=NEW)
+
+    # -------------------------------------------------------------------------
     # Each verb for one Delivery counts only while the lease of that delivery is
     # still ours, and returns whether it was.
     #
@@ -552,8 +561,9 @@ class OperatorTransitions:
         # no run has seen yet has no companion.
         table, outbox = self.tables.delivery, self.tables.outbox
         own = select_for_update(self.db, table.outbox_id == outbox_id, table.id,
-                                table.message_id, table.queue, table.lease,
-                                table.leased_until, table.begun_on)
+                                table.message_id, table.queue, table.due_on,
+                                table.tried_on, table.lease, table.leased_until,
+                                table.begun_on)
         row = select_for_update(self.db, (outbox.id == outbox_id) & self.tables.not_deleted,
                                 outbox.address, outbox.status)
         self._check(row, own, from_statuses, from_queue, now)
@@ -561,6 +571,8 @@ class OperatorTransitions:
            not self.contents.is_kept(own.message_id):
             raise NotPossible("Its content has been dropped.")
 
+        if queue == NEW and own and is_before_its_time(own, now):
+            queue, values["due_on"] = SCHEDULED, own.due_on
         self.db(outbox.id == outbox_id).update(status=status, modified_on=now,
                                                **(entry or {}))
         if own:
@@ -582,6 +594,20 @@ class OperatorTransitions:
             raise NotPossible(WHY_NOT.get(row.status, "Its status is unknown."))
         if own and own.lease and own.begun_on and own.leased_until >= now:
             raise NotPossible("It is being sent just now.")
+
+# -----------------------------------------------------------------------------
+def is_before_its_time(own, now):
+    """
+        Whether a delivery is, or was before it was held, one that is not to be
+        sent before a time that is still to come
+
+        Args:
+            own: its Row of mails3_delivery
+            now: the time
+    """
+
+    return own.queue != DEFERRED and own.tried_on is None and \
+        own.due_on is not None and own.due_on > now
 
 # -----------------------------------------------------------------------------
 def joined(ids):

@@ -36,6 +36,8 @@ class AppMail:
     indexes = ()
     # Whether the limits count what is sent directly now without being told
     is_counted = False
+    # The Outbox of a test in this process, for all requests in it; None = no test
+    outbox = None
 
     def __init__(self, db, given=None, tasks=None, site="site", auth=None):
         """

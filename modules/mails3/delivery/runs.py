@@ -93,7 +93,8 @@ class Runs:
                 Worker, when the run of the one before has ended
         """
 
-        relays, end = self.relays, math.inf
+        # In a test, nothing is sent
+        relays, end = self.relays if self.mail.outbox is None else [], math.inf
         while relays:
             count = 0
             for relay in relays:

@@ -60,6 +60,7 @@ class AppMail:
         self.is_automatic = False # whether its mail is written by no person
         self.wakeup = Wakeup(self, lambda: Alerts(self).is_active("worker"))
         self.web_request = None   # the WebRequest, if a visitor waits for an answer
+        self.outcome_functions = [] # of the app, see Handle.on_outcome()
         self._configuration = None # the settings as the models have made them
         self._given = given
         self._options = None

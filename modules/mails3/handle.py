@@ -87,6 +87,31 @@ class Handle:
         return self._each(which, Operator.requeue)
 
     # -------------------------------------------------------------------------
+    def on_outcome(self, function):
+        """
+            Have a function called for each delivery that comes to its end: sent,
+            rejected or failed; in a model that sorts after tasks_mail.py, as the
+            models run in each process that sends
+            - it is called soon after, by the process that sends, in a transaction of
+              its own, which is committed after it; it must neither commit nor roll
+              back, and should not take long
+            - what it writes in this database happens once for each delivery. If the
+              process is killed while it runs, that is undone, and it is called
+              again: what it does elsewhere may happen twice.
+            - what it raises is logged, and undoes what it has written; it is not
+              called again for that
+
+            Args:
+                function: takes a QueuedDelivery (queue/lookup.py)
+
+            Returns:
+                the function, so that this may be its decorator
+        """
+
+        self.outcome_functions.append(function)
+        return function
+
+    # -------------------------------------------------------------------------
     def _each(self, which, verb):
         """ Do a verb of the Operator to the deliveries of a mail; returns the numbers (list) """
 

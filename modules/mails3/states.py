@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Optional
 
-__all__ = ("EMAIL", "UNSENT", "SENT", "DRAFT", "INVALID", "FAILED", "NEW", "DEFERRED",
+__all__ = ("EMAIL", "UNSENT", "SENT", "DRAFT", "INVALID", "FAILED", "FINAL", "NEW", "DEFERRED",
            "SCHEDULED", "STATES", "state_of", "FIRST", "URGENT", "NORMAL", "LAST", "BEHIND",
            "Delivery", "brief", "envelope_of", "one_line", "stored_text", "times_in_doubt",
            )
@@ -70,6 +70,8 @@ STATES = {"new":      (UNSENT, NEW),
           "failed":   (FAILED, None),
           }
 NAMES = {status: name for name, (status, queue) in STATES.items() if queue is None}
+# msg_outbox.status of a delivery that no worker moves on
+FINAL = (SENT, INVALID, FAILED)
 QUEUES = {queue: name for name, (status, queue) in STATES.items() if queue is not None}
 
 # mails3_delivery.priority

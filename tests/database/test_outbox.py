@@ -104,7 +104,7 @@ class TestOutbox:
 
     @pytest.mark.parametrize("server", ["logging", None])
     def test_a_developers_machine_has_no_server(self, small_office, server):
-        """ Mail is queued and collected where the server is "logging" or none, and no sender set """
+        """ Mail is queued and collected where the server is "logging" or none, without a sender """
 
         mail = small_office.mail
         mail.settings.server, mail.settings.sender = server, None

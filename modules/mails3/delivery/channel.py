@@ -53,6 +53,7 @@ class Channel(Runs):
         self.options = mail.options
 
         self.tables = Tables(self.db)
+        self.tables.keeps_outcomes = bool(mail.outcome_functions) and name == EMAIL
         self.contents = Contents(self.tables)
         self.transitions = Transitions(self.tables)
         self.claims = Claims(self.tables, self.transitions, name, self.options.longest_wait)

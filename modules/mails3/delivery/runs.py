@@ -17,6 +17,7 @@ from ..queue.database import TransactionLost, database_clock, has_own_writers, \
 from ..queue.purge import Purge
 from ..queue.workers import COMMAND, WorkerRow
 from ..states import brief
+from .outcomes import Outcomes
 from .relay import Relay
 from .worker import Worker
 
@@ -101,6 +102,8 @@ class Runs:
                 worker = self.worker(relay, transport(relay), **options)
                 worker.deadline = end = min(worker.deadline, end)
                 yield worker
+                # Nothing is in hand now: a function that takes long delays no mail
+                Outcomes(self).tell()
                 if worker.is_over():
                     return
                 count += worker.count

@@ -71,6 +71,10 @@ FIELDS = {
         ("code", "integer", {}),                       # None: the relay did not reply
         ("reply", "string", {"length": 512}),
         ),
+    # A delivery that has come to its end, of which the app is to be told
+    "mails3_outcome": (
+        ("outbox_id", "integer", {}),
+        ),
     # The state of a channel: breaker, limits, activity. One row for each
     # channel of each site (app) in the database.
     "mails3_channel": (
@@ -181,6 +185,9 @@ class Tables:
         self.message = db.mails3_message
         self.attachment = db.mails3_attachment
         self.attempt = db.mails3_attempt
+        self.outcome = db.mails3_outcome
+        # Whether the app wants to be told of deliveries that come to their end
+        self.keeps_outcomes = False
         # Eden keeps a row that somebody deletes, and marks the row
         self.keeps_deleted = "deleted" in self.outbox.fields
         # Query for the rows that nobody has deleted

@@ -35,8 +35,8 @@
     @license: MIT
 """
 
-from ..states import BEHIND, DEFERRED, DRAFT, FAILED, INVALID, NEW, NORMAL, SCHEDULED, SENT, \
-                     UNSENT, stored_text, times_in_doubt
+from ..states import BEHIND, DEFERRED, DRAFT, FAILED, FINAL, INVALID, NEW, NORMAL, SCHEDULED, \
+                     SENT, UNSENT, stored_text, times_in_doubt
 from .claims import OWN_LEASE, RELEASED
 from .contents import Contents
 from .database import execute, hint_ids, select_for_update, sql_time
@@ -107,6 +107,8 @@ class Withdrawals:
             outbox_ids = [row.msg_outbox.id for row in rows]
             delivery_ids = [row.mails3_delivery.id for row in rows]
             self.db(outbox.id.belongs(outbox_ids)).update(status=FAILED)
+            for outbox_id in outbox_ids:
+                note_outcome(self.tables, outbox_id, FAILED)
             self.db(table.id.belongs(delivery_ids)).update(queue=None, begun_on=None,
                                                            reply=DELETED)
         return len(rows)
@@ -186,6 +188,9 @@ class Transitions(Withdrawals):
         lease = deliveries[0].lease
         ours = "%s AND id IN (%s)" % (OWN_LEASE, joined(delivery.id for delivery in deliveries))
         outbox_ids = [delivery.outbox_id for delivery in deliveries]
+        if self.tables.keeps_outcomes:
+            execute(self.db, "INSERT INTO %s (outbox_id) SELECT outbox_id FROM %s WHERE %s" %
+                    (self.tables.outcome._rname, self.delivery._rname, ours), lease)
         self._update(self.outbox, "status = ?, modified_on = ?",
                      "%sid IN (SELECT outbox_id FROM %s WHERE %s)" %
                      (hint_ids(self.db, outbox_ids), self.delivery._rname, ours),
@@ -336,6 +341,7 @@ class Transitions(Withdrawals):
         if retries is not None:
             entry["retries"] = retries
         self.db(self.outbox.id == delivery.outbox_id).update(**entry)
+        note_outcome(self.tables, delivery.outbox_id, status)
         return True
 
     # -------------------------------------------------------------------------
@@ -406,6 +412,7 @@ class IntakeTransitions:
         """ A row can't become a delivery: rejected, or held with the status DRAFT """
 
         self._update_entry(row, status=status)
+        note_outcome(self.tables, row.msg_outbox.id, status)
         self._write(row, queue=None, tried_on=now, reply=stored_text(reason))
 
     # -------------------------------------------------------------------------
@@ -575,6 +582,7 @@ class OperatorTransitions:
             queue, values["due_on"] = SCHEDULED, own.due_on
         self.db(outbox.id == outbox_id).update(status=status, modified_on=now,
                                                **(entry or {}))
+        note_outcome(self.tables, outbox_id, status)
         if own:
             # The intake reads a row of the host's anew if it had failed
             self.db(table.id == own.id).update(queue = queue if own.message_id else None,
@@ -608,6 +616,13 @@ def is_before_its_time(own, now):
 
     return own.queue != DEFERRED and own.tried_on is None and \
         own.due_on is not None and own.due_on > now
+
+# -----------------------------------------------------------------------------
+def note_outcome(tables, outbox_id, status):
+    """ Have the app told, if it wants to be, that a delivery has come to its end """
+
+    if tables.keeps_outcomes and status in FINAL:
+        tables.outcome.insert(outbox_id=outbox_id)
 
 # -----------------------------------------------------------------------------
 def joined(ids):

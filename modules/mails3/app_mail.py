@@ -36,6 +36,8 @@ class AppMail:
     indexes = ()
     # Whether the limits count what is sent directly now without being told
     is_counted = False
+    # The Outbox of a test in this process, for all requests in it; None = no test
+    outbox = None
 
     def __init__(self, db, given=None, tasks=None, site="site", auth=None):
         """
@@ -58,6 +60,7 @@ class AppMail:
         self.is_automatic = False # whether its mail is written by no person
         self.wakeup = Wakeup(self, lambda: Alerts(self).is_active("worker"))
         self.web_request = None   # the WebRequest, if a visitor waits for an answer
+        self.outcome_functions = [] # of the app, see Handle.on_outcome()
         self._configuration = None # the settings as the models have made them
         self._given = given
         self._options = None
@@ -180,7 +183,7 @@ class AppMail:
             self.tasks.remove_rows()
         self.channel().claims.release_all()
         counts = self.report().counts()
-        unsent = counts["new"] + counts["deferred"]
+        unsent = counts["new"] + counts["scheduled"] + counts["deferred"]
         mails = "1 mail is" if unsent == 1 else "%s mails are" % unsent
         return ["%s unsent. Unsent mail stays in msg_outbox (status 1), and is sent when "
                 "MailS3 is installed again." % mails] if unsent else []

@@ -8,21 +8,22 @@
 """
 
 import logging
-import time
 
 from gluon import current
 from gluon.tools import Mail
 
-from .admin.alerts import Alerts
 from .app_mail import AppMail
+from .app_tasks import AppTasks
 from .clock import utcnow
 from .delivery.configuration import is_native
 from .delivery.direct import Direct, as_refusal, send_directly
+from .handle import Handle
 from .message.address import BadInput
 from .message.call import Call
 from .queue.contents import Contents, QueuedAlready
 from .queue.database import TransactionLost, is_conflict, savepoint
 from .queue.enqueue import enqueue, transaction
+from .queue.lookup import queued_before
 from .states import brief
 
 __all__ = ("MailS3",)
@@ -39,12 +40,15 @@ DIRECT_TIMEOUT_S = 5
 UNABLE = "The mail could not be sent"
 
 # =============================================================================
-class MailS3(AppMail, Mail):
+class MailS3(AppMail, AppTasks, Handle, Mail):
     """
         Queues mail within the caller's transaction; workers send it
 
-        mail.send()               queues
+        mail.send()               queues; mail.queued is the message then
         mail.send_direct_email()  sends now, without the queue
+        mail.find()               what has become of a mail    }
+        mail.cancel()             gives it up                  } see Handle
+        mail.requeue()            begins with it again         }
         mail.drain()              sends new mail           } tasks of the scheduler
         mail.retry()              sends deferred mail      }
         mail.send_channels()      both for other channels  }
@@ -86,6 +90,8 @@ class MailS3(AppMail, Mail):
                 priority: 0 (first) to 9 (last), default 5, for a secret 2
                 expires: not to be sent after that: datetime (UTC, if it has
                          no zone), timedelta, or seconds from now
+                not_before: not to be sent before that, like expires; where it would
+                         have to be sent directly, the mail is refused
                 idempotency_key: the same key is queued only once, without end
                                  (up to 128 characters)
                 unsubscribe: URL (https) by which one click leaves the list, or a
@@ -94,8 +100,11 @@ class MailS3(AppMail, Mail):
                         is dropped once it is sent (see the setting drop_secrets)
 
             Returns:
-                True if the mail is queued; False if it can't become a mail,
-                with the reason in self.error, and nothing queued
+                True if the mail is queued: self.queued is a Queued then, with its
+                number, Message-ID and recipients (None if it was sent directly,
+                or another request is just queueing the same idempotency_key).
+                False if it can't become a mail, with the reason in self.error,
+                and nothing queued
         """
 
         try:
@@ -103,11 +112,12 @@ class MailS3(AppMail, Mail):
         except Exception as error:
             return self._refused(error)
 
-        if not call.is_storable or is_native(self.settings):
+        # In a test, also what a developer's machine would only log is queued
+        if not call.is_storable or is_native(self.settings) and self.outbox is None:
             return self._send_now(call)
 
         try:
-            self._queue(call)
+            queued = self._queue(call)
         except TransactionLost as error:
             # What the mail is about does not exist any more, nor may the mail
             log.error("Mail can't be queued, the transaction is lost (%s).", brief(error))
@@ -125,11 +135,11 @@ class MailS3(AppMail, Mail):
                 return self._done(False, UNABLE)
             log.error("Mail can't be queued (%s), so it is sent at once.", brief(error))
             return self._send_now(call)
-        return self._done(True)
+        return self._done(True, queued=queued)
 
     # -------------------------------------------------------------------------
     def _queue(self, call):
-        """ Queue a Call, and wake a worker; raises as enqueue() """
+        """ Queue a Call, and wake a worker; returns the Queued; raises as enqueue() """
 
         others = [self.tasks.scheduler.db] \
             if self.tasks and self.tasks.scheduler.db is not self.db else []
@@ -137,19 +147,25 @@ class MailS3(AppMail, Mail):
             tables = self.channel().tables
             with savepoint(self.db, "mails3_queue"):
                 key = call.idempotency_key
-                if key and Contents(tables).find(key):
-                    return
-                ids = enqueue(tables, call.message,
-                              call.message.id_header(self.configured("sender")), utcnow(),
-                              retries = self.options.max_retries,
-                              priority = call.priority,
-                              expires_on = call.expires_on,
-                              idempotency_key = key,
-                              secret = call.is_secret,
-                              )
-            is_heard = self.wakeup.wake()
+                message_id = key and Contents(tables).find(key)
+                if message_id:
+                    return queued_before(tables, message_id)
+                queued, ids = enqueue(tables, call.message,
+                                      call.message.id_header(self.configured("sender")),
+                                      utcnow(),
+                                      retries = self.options.max_retries,
+                                      priority = call.priority,
+                                      not_before = call.not_before,
+                                      expires_on = call.expires_on,
+                                      idempotency_key = key,
+                                      secret = call.is_secret,
+                                      is_held = self.outbox is not None,
+                                      )
+            # A worker looks each second for what is due
+            is_heard = call.not_before or self.wakeup.wake()
         if not is_heard:
             self.channel().try_now(lambda: ids, is_callers)
+        return queued
 
     # -------------------------------------------------------------------------
     # Sending
@@ -182,6 +198,9 @@ class MailS3(AppMail, Mail):
         message = call.message
         direct = Direct(message, message.id_header(self.configured("sender")),
                         message.recipients, call.is_secret)
+        if self.outbox is not None:
+            self.outbox.add(direct)
+            return self._done(True)
         try:
             outcome = send_directly(self, direct, self.settings.timeout or DIRECT_TIMEOUT_S,
                                     call.remote_server)
@@ -197,63 +216,14 @@ class MailS3(AppMail, Mail):
     def _send_now(self, call):
         """ Send what can't be queued; the caller may show the error to a visitor """
 
+        if call.not_before and self.settings.server != "logging":
+            log.error("A mail that is not to be sent before %s UTC can't be queued, so it is "
+                      "not sent at all.", call.not_before)
+            return self._done(False, UNABLE)
         if self._send_direct(call):
             return True
         log.error("Mail could not be sent: %s", self.error)
         return self._done(False, UNABLE)
-
-    # -------------------------------------------------------------------------
-    # Tasks
-    #
-    def drain(self):
-        """
-            Send new mail; commits. A task of the scheduler.
-
-            Returns:
-                how many deliveries were handed over or settled, None for 0
-        """
-
-        count = self.channel().drain()
-        if count:
-            Alerts(self).run()
-        return count or None
-
-    # -------------------------------------------------------------------------
-    def retry(self):
-        """
-            Send deferred mail that is due; commits. A task of the scheduler.
-
-            Returns:
-                how many deliveries were handed over or settled, None for 0
-        """
-
-        count = self.channel().retry()
-        Alerts(self).run()
-        return count or None
-
-    # -------------------------------------------------------------------------
-    def send_channels(self):
-        """
-            Send what goes by other channels than mail, new and deferred;
-            commits. A task of the scheduler.
-
-            Returns:
-                how many deliveries were handed over or settled, None for 0
-        """
-
-        return sum(channel.drain() + channel.retry() for channel in self.channels[1:]) or None
-
-    # -------------------------------------------------------------------------
-    def purge(self):
-        """
-            Remove old mail; commits. A task of the scheduler, at night.
-
-            Returns:
-                how many deliveries were removed, None for 0
-        """
-
-        end = time.monotonic() + self.options.task_timeout / 2
-        return self.channel().purge().purge(end) or None
 
     # -------------------------------------------------------------------------
     @staticmethod
@@ -276,9 +246,10 @@ class MailS3(AppMail, Mail):
         return self._done(False, str(error))
 
     # -------------------------------------------------------------------------
-    def _done(self, success, error=None, result=None):
-        """ Leave the outcome where Mail.send leaves it """
+    def _done(self, success, error=None, result=None, queued=None):
+        """ Leave the outcome where Mail.send leaves it, and the Queued """
 
+        self.queued = queued
         self.error = error
         self.result = result or {}
         return success

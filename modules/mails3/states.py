@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Optional
 
-__all__ = ("EMAIL", "UNSENT", "SENT", "DRAFT", "INVALID", "FAILED", "NEW", "DEFERRED",
-           "STATES", "state_of", "FIRST", "URGENT", "NORMAL", "LAST", "BEHIND",
+__all__ = ("EMAIL", "UNSENT", "SENT", "DRAFT", "INVALID", "FAILED", "FINAL", "NEW", "DEFERRED",
+           "SCHEDULED", "STATES", "state_of", "FIRST", "URGENT", "NORMAL", "LAST", "BEHIND",
            "Delivery", "brief", "envelope_of", "one_line", "stored_text", "times_in_doubt",
            )
 
 # msg_outbox.status: Eden's codes and Eden's meaning (s3db/msg.py)
 # - no Enum: rows, labels and sessions speak plain integers
 
-# New or deferred: the run of its queue will send it. Moved on by the relay's
+# New, scheduled or deferred: the run of its queue will send it. Moved on by the relay's
 # answer (2, 4, or deferred again), by the end of its retries or of its time (5),
 # or by an operator (3, 5); in doubt, it is sent again or held (3), see the setting.
 # Without any run it stays as it is; the status page and the alerts say so.
@@ -58,9 +58,14 @@ NEW      = 1
 # Moved on by the relay's answer, at the latest by the end of lifetime.
 DEFERRED = 2
 
+# Never attempted, and not to be attempted before its due_on (not_before). The first
+# run after that makes it NEW; no run looks for it until then.
+SCHEDULED = 3
+
 # The states as people see them, on page, command line and in JSON:
 # (msg_outbox.status, mails3_delivery.queue)
 STATES = {"new":      (UNSENT, NEW),
+          "scheduled": (UNSENT, SCHEDULED),
           "deferred": (UNSENT, DEFERRED),
           "held":     (DRAFT, None),
           "captured": (DRAFT, None), # with mails3_delivery.captured_on
@@ -70,6 +75,9 @@ STATES = {"new":      (UNSENT, NEW),
           }
 NAMES = {status: name for name, (status, queue) in STATES.items()
          if queue is None and name != "captured"}
+# msg_outbox.status of a delivery that no worker moves on
+FINAL = (SENT, INVALID, FAILED)
+QUEUES = {queue: name for name, (status, queue) in STATES.items() if queue is not None}
 
 # mails3_delivery.priority
 FIRST, NORMAL, LAST = 0, 5, 9
@@ -120,7 +128,8 @@ def state_of(status, queue, is_captured=False):
     """
 
     if status == UNSENT:
-        return "deferred" if queue == DEFERRED else "new"
+        # A row of the host's that no run has seen yet is in no queue
+        return QUEUES.get(queue, "new")
     return "captured" if is_captured and status == DRAFT else NAMES.get(status, "unknown")
 
 # -----------------------------------------------------------------------------

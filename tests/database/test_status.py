@@ -63,9 +63,11 @@ def one_of_each(office):
     operator = Operator(office.mail, "Pat")
     operator.hold(numbers[4:5])
     operator.cancel(numbers[5:])
+    numbers.append(office.queue("later@example.org", not_before=3600))
     office.db.commit()
     return {"captured": captured,
-            **dict(zip(("sent", "rejected", "deferred", "new", "held", "failed"), numbers))}
+            **dict(zip(("sent", "rejected", "deferred", "new", "held", "failed", "scheduled"),
+                       numbers))}
 
 # =============================================================================
 class TestReport:

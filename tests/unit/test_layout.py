@@ -23,7 +23,7 @@ files = pytest.mark.parametrize("name", FILES)
 PLACES = (("states", "phases", "throttling", "replies", "policy", "setting_forms",
            "setting_values", "settings", "settings_file", "clock"),
           ("message",), ("oauth",), ("smtp",), ("queue",), ("delivery",), ("admin",), ("service",),
-          ("app_mail", "mail"), ("hosts",),
+          ("app_mail", "app_tasks", "handle", "mail", "testing"), ("hosts",),
           ("__init__", "__main__", "commands", "installation", "manifest"))
 
 # Who may import it

@@ -31,6 +31,8 @@ __all__ = ("Console",)
 
 log = logging.getLogger("web2py.mails3")
 
+IN_TIME = ("new", "scheduled", "deferred", "captured") # a test mail that may still leave
+
 # =============================================================================
 class Console:
     """
@@ -245,8 +247,8 @@ class Console:
             self.output.lines("%s. %s" % (entry["state"].capitalize(), following))
             if entry["reply"]:
                 self.output.lines(entry["reply"])
-        statuses = {"sent": FLOWING, "new": WAITING, "deferred": WAITING, "captured": WAITING}
-        return statuses.get(entry["state"], BROKEN)
+        return FLOWING if entry["state"] == "sent" else WAITING if entry["state"] in IN_TIME \
+            else BROKEN
 
     # -------------------------------------------------------------------------
     # The database

@@ -50,6 +50,8 @@ def next_step(entry, status):
 
     if entry["leased_until"] and entry["leased_until"] > status.now and entry["begun_on"]:
         return "It is being sent just now."
+    if state == "scheduled":
+        return "It is sent at %s." % stamp(max(entry["due_on"], status.now))
     if status.capture.reason(entry["address"]):
         return "It is going to be captured, and sent to nobody."
     if status.holding:

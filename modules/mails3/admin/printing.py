@@ -120,6 +120,8 @@ def status_lines(status):
         yield "%9d %s" % (count, state)
     if facts["oldest"]:
         yield "The oldest mail that is not sent waits since %s." % stamp(facts["oldest"])
+    if facts["next_scheduled_on"]:
+        yield "The first scheduled mail is sent at %s." % stamp(facts["next_scheduled_on"])
 
     yield ""
     workers, sizes = facts["workers"], facts["sizes"]
@@ -165,9 +167,11 @@ def run_lines(settled, waiting, status):
 def entry_line(entry):
     """ One delivery in a list (entry: as from the Report) """
 
-    return "%8d  %-8s  %s  %s%s" % (entry["number"], entry["state"],
+    note = "It is sent at %s." % stamp(entry["due_on"]) if entry["state"] == "scheduled" \
+        else entry["reply"]
+    return "%8d  %-9s  %s  %s%s" % (entry["number"], entry["state"],
                                     stamp(entry["queued_on"]), entry["recipient"],
-                                    "  (%s)" % entry["reply"] if entry["reply"] else "")
+                                    "  (%s)" % note if note else "")
 
 # -----------------------------------------------------------------------------
 def story_lines(entry, attempts, next_step, expanded, others):

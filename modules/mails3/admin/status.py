@@ -242,6 +242,7 @@ class Status:
                            for name, report in self.limits_by_channel.items()},
                 "counts": self.report.counts(),
                 "oldest": self.report.oldest(),
+                "next_scheduled_on": self.report.next_scheduled_on(),
                 "drained_on": self.drained_on,
                 "retried_on": row.retried_on,
                 "workers": self.workers,

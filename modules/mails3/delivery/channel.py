@@ -12,6 +12,7 @@ from functools import cached_property
 from ..queue.channel_row import ChannelRow
 from ..queue.claims import Claims
 from ..queue.contents import Contents
+from ..queue.schedule import Schedule
 from ..queue.schema import Tables
 from ..queue.transitions import OperatorTransitions, Transitions
 from ..states import DEFERRED, EMAIL, NEW
@@ -52,9 +53,11 @@ class Channel(Runs):
         self.options = mail.options
 
         self.tables = Tables(self.db)
+        self.tables.keeps_outcomes = bool(mail.outcome_functions) and name == EMAIL
         self.contents = Contents(self.tables)
         self.transitions = Transitions(self.tables)
         self.claims = Claims(self.tables, self.transitions, name, self.options.longest_wait)
+        self.schedule = Schedule(self.tables, self.transitions, name)
 
         self.row = ChannelRow(self.db, self.row_name, is_apart)
         self.breaker = Breaker(self.row)
@@ -131,7 +134,7 @@ class Channel(Runs):
                             changed configuration may end that
         """
 
-        has_new = self.has_new(now)
+        has_new = self.has_new(now) or self.schedule.has_due(now)
         if not has_new and not self.claims.has_free(DEFERRED, now):
             return False
         return any(relay.has_work(now, has_new, is_patient) for relay in self.relays)

@@ -30,7 +30,7 @@ log = logging.getLogger("web2py.mails3")
 DIALECTS = ("encoding", "dkim", "list_unsubscribe", "remote_server")
 
 # Arguments for the queue; Mail.send does not have them
-QUEUEING = ("priority", "expires", "idempotency_key", "secret")
+QUEUEING = ("priority", "expires", "not_before", "idempotency_key", "secret")
 
 # Arguments that Mail.send does not have either; they become headers
 HEADERS = ("unsubscribe",)
@@ -55,6 +55,7 @@ class Call:
     message: Message
     priority: int                  # 0 (first) to 9 (last)
     expires_on: Optional[datetime] # not to be sent after that (UTC)
+    not_before: Optional[datetime] # not to be sent before that (UTC), which is to come
     idempotency_key: Optional[str] # the same key is queued only once
     is_secret: bool                # its content is dropped once it is sent
     remote_server: object          # a live connection of the caller's, or None
@@ -86,7 +87,10 @@ class Call:
         is_secret = arguments.pop("secret", None)
         is_secret = mail.secret if is_secret is None else bool(is_secret)
         priority = read_priority(arguments.pop("priority", None), is_secret)
-        expires_on = read_expiry(arguments.pop("expires", None), now)
+        expires_on = read_time("expires", arguments.pop("expires", None), now)
+        not_before = read_time("not_before", arguments.pop("not_before", None), now)
+        if not_before and expires_on and expires_on <= not_before:
+            raise BadInput("It expires before it may be sent (expires, not_before)")
         key = read_key(arguments.pop("idempotency_key", None))
 
         remote_server = arguments.pop("remote_server", None)
@@ -96,6 +100,7 @@ class Call:
         return cls(message = Message.read(arguments, mail.options.max_size, defaults),
                    priority = priority,
                    expires_on = expires_on,
+                   not_before = not_before if not_before and not_before > now else None,
                    idempotency_key = key,
                    is_secret = is_secret,
                    remote_server = remote_server,
@@ -174,32 +179,35 @@ def read_priority(priority, is_secret):
     return priority
 
 # -----------------------------------------------------------------------------
-def read_expiry(expires, now):
+def read_time(name, value, now):
     """
-        Read the time after which a message is not to be sent
+        Read a time after which, or before which, a message is not to be sent
 
         Args:
-            expires: datetime (UTC, if it has no zone), timedelta or seconds
-                     from now, or None
+            name: of the argument
+            value: datetime (UTC, if it has no zone), timedelta or seconds from
+                   now, or None
             now: the time (datetime)
 
         Returns:
             datetime (UTC without a zone), or None
 
         Raises:
-            BadInput: it is something else
+            BadInput: it is something else, or beyond the calendar
     """
 
-    if isinstance(expires, (int, float)) and not isinstance(expires, bool):
-        expires = timedelta(seconds=expires)
-    if isinstance(expires, timedelta):
-        expires = now + expires
-    if isinstance(expires, datetime):
-        if expires.tzinfo:
-            expires = expires.astimezone(timezone.utc).replace(tzinfo=None)
-    elif expires is not None:
-        raise BadInput("expires is not a time")
-    return expires
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = timedelta(seconds=value)
+        if isinstance(value, timedelta):
+            value = now + value
+        if isinstance(value, datetime) and value.tzinfo:
+            value = value.astimezone(timezone.utc).replace(tzinfo=None)
+    except (OverflowError, ValueError):
+        raise BadInput("%s is beyond the calendar" % name) from None
+    if value is not None and not isinstance(value, datetime):
+        raise BadInput("%s is not a time" % name)
+    return value
 
 # -----------------------------------------------------------------------------
 def read_key(key):

@@ -10,7 +10,7 @@
 from datetime import timedelta
 from math import inf
 
-from ..states import NEW, UNSENT, URGENT, Delivery
+from ..states import NEW, SCHEDULED, UNSENT, URGENT, Delivery
 from .database import execute, skip_locked
 
 __all__ = ("Claims", "OWN_LEASE")
@@ -262,12 +262,14 @@ class Claims:
 
     # -------------------------------------------------------------------------
     def is_neglected(self, since):
-        """ Whether a new delivery has been waiting since before a time """
+        """ Whether a new delivery, or a scheduled one that is due, waits since before a time """
 
         table, outbox = self.delivery, self.tables.outbox
         # A deleted row leaves the queue with the next run
-        return not self.db(self.waiting(NEW, None) & (table.due_on < since) &
-                           (outbox.id == table.outbox_id) &
+        query = (table.channel == self.channel) & table.queue.belongs((NEW, SCHEDULED))
+        if self.route is not None:
+            query &= self.route
+        return not self.db(query & (table.due_on < since) & (outbox.id == table.outbox_id) &
                            self.tables.not_deleted).isempty()
 
 # -----------------------------------------------------------------------------

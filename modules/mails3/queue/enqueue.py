@@ -10,10 +10,11 @@
 from contextlib import ExitStack, contextmanager
 from threading import current_thread
 
-from ..states import EMAIL, NEW, NORMAL, UNSENT
+from ..states import DRAFT, EMAIL, NEW, NORMAL, SCHEDULED, UNSENT
 from .contents import Contents
 from .database import commits_each_statement, has_written, insert_rows, own_connection, \
                       sql_literal, sql_time
+from .lookup import Queued
 
 __all__ = ("enqueue", "transaction")
 
@@ -22,7 +23,7 @@ LOCK_WAIT_S = 5
 
 # -----------------------------------------------------------------------------
 def enqueue(tables, message, message_id_header, now, retries=None, priority=NORMAL,
-            **options):
+            not_before=None, is_held=False, **options):
     """
         Queue a message: one delivery for each recipient; commits are the
         caller's
@@ -34,10 +35,14 @@ def enqueue(tables, message, message_id_header, now, retries=None, priority=NORM
             now: the time
             retries: how often each delivery may be retried; None = no limit
             priority: 0 (first) to 9 (last)
+            not_before: not to be sent before that time, which is to come; None =
+                        at once
+            is_held: in a test: no worker of any process is to send it, also if
+                     the test commits
             options: expires_on, idempotency_key, secret: see Contents.store()
 
         Returns:
-            list of the ids of its deliveries
+            tuple (the Queued, list of the ids of its deliveries)
 
         Raises:
             as Contents.store(); ValueError: the database can't store an address
@@ -45,7 +50,7 @@ def enqueue(tables, message, message_id_header, now, retries=None, priority=NORM
 
     message_id = Contents(tables).store(message, message_id_header, now, **options)
     common = {"contact_method": EMAIL,
-              "status": UNSENT,
+              "status": DRAFT if is_held else UNSENT,
               "retries": retries,
               "created_on": now,
               "modified_on": now,
@@ -53,12 +58,17 @@ def enqueue(tables, message, message_id_header, now, retries=None, priority=NORM
     outbox_ids = insert_rows(tables.db, tables.outbox,
                              *outbox_rows(tables.outbox, common, message.recipients))
     check_stored(tables, outbox_ids, message.recipients)
-    return insert_rows(tables.db, tables.delivery,
-                       "outbox_id, message_id, channel, queue, priority, due_on, "
-                       "attempts, in_doubt_count",
-                       ["%d, %d, '%s', %d, %d, '%s', 0, 0" %
-                        (outbox_id, message_id, EMAIL, NEW, priority, sql_time(now))
-                        for outbox_id in outbox_ids])
+    queue, reply = SCHEDULED if not_before else NEW, "NULL"
+    if is_held:
+        queue, reply = "NULL", "'Queued in a test'"
+    ids = insert_rows(tables.db, tables.delivery,
+                      "outbox_id, message_id, channel, queue, priority, due_on, "
+                      "attempts, in_doubt_count, reply",
+                      ["%d, %d, '%s', %s, %d, '%s', 0, 0, %s" %
+                       (outbox_id, message_id, EMAIL, queue, priority,
+                        sql_time(not_before or now), reply)
+                       for outbox_id in outbox_ids])
+    return Queued(outbox_ids[0], message_id_header, dict(zip(message.recipients, outbox_ids))), ids
 
 # -----------------------------------------------------------------------------
 def check_stored(tables, outbox_ids, addresses):

@@ -48,7 +48,7 @@ FIELDS = {
         ("message_id", "integer", {}),                 # of mails3_message
         ("expanded_from", "integer", {}),              # outbox_id of a group's row
         ("channel", "string", {"length": 32, "default": EMAIL}),
-        ("queue", "integer", {}),                      # NEW, DEFERRED; None: no run sends it
+        ("queue", "integer", {}),                      # NEW, ...; None: no run sends it
         ("priority", "integer", {"default": NORMAL}),  # 0 first, 9 last
         ("due_on", "datetime", {}),
         ("attempts", "integer", {"default": 0}),
@@ -71,6 +71,10 @@ FIELDS = {
         ("phase", "string", {"length": 32}),           # where in the dialogue
         ("code", "integer", {}),                       # None: the relay did not reply
         ("reply", "string", {"length": 512}),
+        ),
+    # A delivery that has come to its end, of which the app is to be told
+    "mails3_outcome": (
+        ("outbox_id", "integer", {}),
         ),
     # The state of a channel: breaker, limits, activity. One row for each
     # channel of each site (app) in the database.
@@ -138,6 +142,7 @@ INDEXES = (("mails3_delivery", "mails3_delivery_new",
            ("mails3_delivery", "mails3_delivery_due", ("channel", "queue", "due_on")),
            ("mails3_delivery", "mails3_delivery_lease", ("lease",)),
            ("mails3_delivery", "mails3_delivery_message", ("message_id",)),
+           ("mails3_message", "mails3_message_id_header", ("message_id_header",)),
            ("mails3_attachment", "mails3_attachment_message", ("message_id",)),
            ("mails3_attempt", "mails3_attempt_delivery", ("delivery_id",)),
            )
@@ -181,6 +186,9 @@ class Tables:
         self.message = db.mails3_message
         self.attachment = db.mails3_attachment
         self.attempt = db.mails3_attempt
+        self.outcome = db.mails3_outcome
+        # Whether the app wants to be told of deliveries that come to their end
+        self.keeps_outcomes = False
         # Eden keeps a row that somebody deletes, and marks the row
         self.keeps_deleted = "deleted" in self.outbox.fields
         # Query for the rows that nobody has deleted

@@ -9,7 +9,7 @@
 
 from datetime import timedelta
 
-from ..states import DEFERRED, FAILED, INVALID, NEW, SENT, STATES, UNSENT, state_of
+from ..states import DEFERRED, FAILED, INVALID, NEW, SCHEDULED, SENT, STATES, UNSENT, state_of
 
 __all__ = ("Statistics", "sent_since")
 
@@ -60,9 +60,10 @@ class Statistics:
             if state in counts:
                 counts[state] = row[count]
 
-        counts["deferred"] = self.db(self.is_in("deferred") & self.mails &
-                                     (self.delivery.outbox_id == outbox.id)).count()
-        counts["new"] -= counts["deferred"]
+        for state in ("scheduled", "deferred"):
+            counts[state] = self.db(self.is_in(state) & self.mails &
+                                    (self.delivery.outbox_id == outbox.id)).count()
+            counts["new"] -= counts[state]
         if counts["held"]:
             counts["captured"] = self.db(self.is_in("captured") & self.mails &
                                          (self.delivery.outbox_id == outbox.id)).count()
@@ -73,17 +74,17 @@ class Statistics:
     def is_in(self, state):
         """ Query for the deliveries in a state; but for final states with mails3_delivery """
 
-        status, _ = STATES[state]
+        status, queue = STATES[state]
         query = (self.outbox.status == status)
-        if state == "deferred":
-            query &= (self.delivery.channel == self.channel) & \
-                     (self.delivery.queue == DEFERRED)
-        elif state == "new":
+        if state == "new":
             # A row that Eden has just queued has no delivery yet
-            query &= (self.delivery.queue == None) | (self.delivery.queue != DEFERRED)
+            query &= (self.delivery.queue == None) | \
+                     ~self.delivery.queue.belongs((DEFERRED, SCHEDULED))
         elif state in ("held", "captured"):
             is_held = (self.delivery.captured_on == None)
             query &= is_held if state == "held" else ~is_held
+        elif queue is not None:
+            query &= (self.delivery.channel == self.channel) & (self.delivery.queue == queue)
         return query
 
     # -------------------------------------------------------------------------
@@ -114,11 +115,27 @@ class Statistics:
 
     # -------------------------------------------------------------------------
     def oldest(self):
-        """ Since when the oldest unsent delivery waits (datetime); None if none waits """
+        """
+            Since when the oldest unsent delivery waits that is not scheduled
+            (datetime); None if none waits
+        """
 
-        oldest = self.outbox.created_on.min()
-        row = self.db((self.outbox.status == UNSENT) & self.mails).select(oldest).first()
+        table, oldest = self.delivery, self.outbox.created_on.min()
+        scheduled = self.db((table.channel == self.channel) &
+                            (table.queue == SCHEDULED))._select(table.outbox_id)
+        row = self.db((self.outbox.status == UNSENT) & self.mails &
+                      ~self.outbox.id.belongs(scheduled)).select(oldest).first()
         return row[oldest]
+
+    # -------------------------------------------------------------------------
+    def next_scheduled_on(self):
+        """ When the first scheduled delivery is due (datetime); None if none is scheduled """
+
+        table, first = self.delivery, self.delivery.due_on.min()
+        row = self.db((table.channel == self.channel) & (table.queue == SCHEDULED) &
+                      (self.outbox.id == table.outbox_id) &
+                      self.tables.not_deleted).select(first).first()
+        return row[first]
 
     # -------------------------------------------------------------------------
     def hours(self, now):

@@ -5,6 +5,7 @@
     and a host's intake alike; commits are the caller's
 
     verb             by        from               to
+    start            worker    scheduled          new: its time has come
     begin            worker    new, deferred      the same, in doubt if its worker is lost
     mark_sent        worker    begun              sent
     defer            worker    begun              deferred, an attempt counted
@@ -22,11 +23,12 @@
     refuse           intake    unsent of a host   rejected, or held
     begin_expansion  intake    unsent of a host   sent: each member gets a mail
     requeue_released intake    released in a host new
-    hold             operator  new, deferred      held
-    release          operator  held, captured     new
+    hold             operator  unsent             held
+    release          operator  held, captured     new; scheduled before its time
     retry            operator  deferred           new, attempts as they are
-    requeue          operator  all but sent       new, attempts from the start
-    cancel           operator  new, deferred, held, captured  failed
+    requeue          operator  all but sent       new, attempts from the start;
+                                                  scheduled before its time
+    cancel           operator  unsent, held, captured  failed
 
     Longer than 300 lines, so that all transitions stand in one place.
 
@@ -34,8 +36,8 @@
     @license: MIT
 """
 
-from ..states import BEHIND, DEFERRED, DRAFT, FAILED, INVALID, NEW, NORMAL, SENT, UNSENT, \
-                     stored_text, times_in_doubt
+from ..states import BEHIND, DEFERRED, DRAFT, FAILED, FINAL, INVALID, NEW, NORMAL, SCHEDULED, \
+                     SENT, UNSENT, stored_text, times_in_doubt
 from .claims import OWN_LEASE, RELEASED
 from .contents import Contents
 from .database import execute, hint_ids, select_for_update, sql_time
@@ -106,6 +108,8 @@ class Withdrawals:
             outbox_ids = [row.msg_outbox.id for row in rows]
             delivery_ids = [row.mails3_delivery.id for row in rows]
             self.db(outbox.id.belongs(outbox_ids)).update(status=FAILED)
+            for outbox_id in outbox_ids:
+                note_outcome(self.tables, outbox_id, FAILED)
             self.db(table.id.belongs(delivery_ids)).update(queue=None, begun_on=None,
                                                            reply=DELETED)
         return len(rows)
@@ -114,6 +118,13 @@ class Withdrawals:
 class Transitions(Withdrawals):
     """ The verbs of a worker """
 
+    def start(self, delivery_ids):
+        """ The time of scheduled deliveries (list of their ids) has come: they are new """
+
+        self.db(self.delivery.id.belongs(delivery_ids) &
+                (self.delivery.queue == SCHEDULED)).update(queue=NEW)
+
+    # -------------------------------------------------------------------------
     # Each verb for one Delivery counts only while the lease of that delivery is
     # still ours, and returns whether it was.
     #
@@ -179,6 +190,9 @@ class Transitions(Withdrawals):
         lease = deliveries[0].lease
         ours = "%s AND id IN (%s)" % (OWN_LEASE, joined(delivery.id for delivery in deliveries))
         outbox_ids = [delivery.outbox_id for delivery in deliveries]
+        if self.tables.keeps_outcomes:
+            execute(self.db, "INSERT INTO %s (outbox_id) SELECT outbox_id FROM %s WHERE %s" %
+                    (self.tables.outcome._rname, self.delivery._rname, ours), lease)
         self._update(self.outbox, "status = ?, modified_on = ?",
                      "%sid IN (SELECT outbox_id FROM %s WHERE %s)" %
                      (hint_ids(self.db, outbox_ids), self.delivery._rname, ours),
@@ -335,6 +349,7 @@ class Transitions(Withdrawals):
         if retries is not None:
             entry["retries"] = retries
         self.db(self.outbox.id == delivery.outbox_id).update(**entry)
+        note_outcome(self.tables, delivery.outbox_id, status)
         return True
 
     # -------------------------------------------------------------------------
@@ -405,6 +420,7 @@ class IntakeTransitions:
         """ A row can't become a delivery: rejected, or held with the status DRAFT """
 
         self._update_entry(row, status=status)
+        note_outcome(self.tables, row.msg_outbox.id, status)
         self._write(row, queue=None, tried_on=now, reply=stored_text(reason))
 
     # -------------------------------------------------------------------------
@@ -563,8 +579,9 @@ class OperatorTransitions:
         # no run has seen yet has no companion.
         table, outbox = self.tables.delivery, self.tables.outbox
         own = select_for_update(self.db, table.outbox_id == outbox_id, table.id,
-                                table.message_id, table.queue, table.lease,
-                                table.leased_until, table.begun_on)
+                                table.message_id, table.queue, table.due_on,
+                                table.tried_on, table.lease, table.leased_until,
+                                table.begun_on)
         row = select_for_update(self.db, (outbox.id == outbox_id) & self.tables.not_deleted,
                                 outbox.address, outbox.status)
         self._check(row, own, from_statuses, from_queue, now)
@@ -572,8 +589,11 @@ class OperatorTransitions:
            not self.contents.is_kept(own.message_id):
             raise NotPossible("Its content has been dropped.")
 
+        if queue == NEW and own and is_before_its_time(own, now):
+            queue, values["due_on"] = SCHEDULED, own.due_on
         self.db(outbox.id == outbox_id).update(status=status, modified_on=now,
                                                **(entry or {}))
+        note_outcome(self.tables, outbox_id, status)
         if own:
             # The intake reads a row of the host's anew if it had failed
             self.db(table.id == own.id).update(queue = queue if own.message_id else None,
@@ -593,6 +613,27 @@ class OperatorTransitions:
             raise NotPossible(WHY_NOT.get(row.status, "Its status is unknown."))
         if own and own.lease and own.begun_on and own.leased_until >= now:
             raise NotPossible("It is being sent just now.")
+
+# -----------------------------------------------------------------------------
+def is_before_its_time(own, now):
+    """
+        Whether a delivery is, or was before it was held, one that is not to be
+        sent before a time that is still to come
+
+        Args:
+            own: its Row of mails3_delivery
+            now: the time
+    """
+
+    return own.queue != DEFERRED and own.tried_on is None and \
+        own.due_on is not None and own.due_on > now
+
+# -----------------------------------------------------------------------------
+def note_outcome(tables, outbox_id, status):
+    """ Have the app told, if it wants to be, that a delivery has come to its end """
+
+    if tables.keeps_outcomes and status in FINAL:
+        tables.outcome.insert(outbox_id=outbox_id)
 
 # -----------------------------------------------------------------------------
 def joined(ids):

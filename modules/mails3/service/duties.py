@@ -15,6 +15,7 @@ from ..admin.alerts import Alerts
 from ..admin.status import Status
 from ..clock import utcnow
 from ..delivery.breaker import CONFIGURATION, TRIPPED
+from ..delivery.outcomes import Outcomes
 from ..queue.workers import Workers
 
 __all__ = ("ALIVE_EVERY_S", "Duties", "Timetable")
@@ -136,6 +137,7 @@ class Duties:
             self._purge()
         if self.is_shown and self.is_to_show and self.times.is_due("show", SHOW_EVERY_S):
             self._show()
+        Outcomes(self.channel).tell()
         self.repair(REPAIR_EVERY_S)
         self.db.commit()
 

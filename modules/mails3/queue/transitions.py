@@ -218,10 +218,8 @@ class Transitions(Withdrawals):
     def reject(self, delivery, reason, now):
         """ The relay will never take it """
 
-        return self._settle(delivery, INVALID, now,
-                            attempts = delivery.attempts + 1,
-                            reply = stored_text(reason),
-                            )
+        return self._settle(delivery, INVALID, now, attempts = delivery.attempts + 1,
+                            reply = stored_text(reason))
 
     # -------------------------------------------------------------------------
     def fail(self, delivery, reason, now, is_attempt=True):

@@ -10,7 +10,8 @@ from support.employment import Employer
 
 from mails3.admin.operator import Operator
 from mails3.admin.printing import entry_line, status_lines
-from mails3.admin.status import Status, next_step
+from mails3.admin.next_step import next_step
+from mails3.admin.status import Status
 from mails3.clock import utcnow
 from mails3.queue.schedule import BATCH
 from mails3.states import FAILED, NEW, SCHEDULED, SENT

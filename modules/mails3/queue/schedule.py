@@ -55,7 +55,7 @@ class Schedule:
         table = self.delivery
         select = self.db(self._due(now))._select(table.id, orderby=table.due_on,
                                                  limitby=(0, BATCH))
-        ids = [row[0] for row in self.db.executesql(skip_locked(self.db, select))]
+        ids = [row[0] for row in self.db.executesql(skip_locked(self.db, select, table))]
         if ids:
             self.transitions.start(ids)
         return len(ids) == BATCH

@@ -77,7 +77,7 @@ class InstantTransport(WatchedTransport):
         self.accepted = [] # addresses, in the order in which they were accepted
 
     # -------------------------------------------------------------------------
-    def opening(self, session, within_s):
+    def opening(self, session, within_s, banner_within_s=None):
 
         if self.before_open:
             self.before_open()

@@ -79,7 +79,7 @@ class ChannelTransport:
         self.channel = channel
 
     # -------------------------------------------------------------------------
-    def opening(self, session, within_s):
+    def opening(self, session, within_s, banner_within_s=None):
         """ As Transport.opening(); raises ConfigurationFailure if no gateway is configured """
 
         yield

@@ -190,7 +190,7 @@ class TestCheck:
         steps = check_configuration(app.mail)
 
         assert works(steps)
-        assert list(check_lines(steps, [], True, False))[0] == \
+        assert list(check_lines(Status(app.mail, utcnow()), steps, True, False))[0] == \
             "ok   token          had from 127.0.0.1, valid for 59 min"
 
     def test_a_failure_is_the_step_of_the_token(self, app, endpoint):

@@ -6,7 +6,6 @@ import pytest
 
 from mails3.delivery.capture import Capture
 from mails3.settings import read_settings
-from mails3.settings_file import read_file
 
 ANNE = "anne@example.org"
 
@@ -45,20 +44,6 @@ class TestMistakes:
         """ Without these settings mail goes out, also if another one has a mistake """
 
         assert not capture(**given)[0].is_active
-
-    @pytest.mark.parametrize("text, expected", [
-        (b"[mails3]\ndelivery = capture\nnonsense\n", {"delivery": "capture"}),
-        (b"[mails3]\nkeep_sent = \xff\nonly_to: *@example.org\n", {"delivery": "capture"}),
-        (b"[mails3\nredirect_to = me@example.org\n", {"delivery": "capture"}),
-        (b"[mails3]\n;delivery = capture\nnonsense\n", {}),
-        (b"[mails3]\ndelivery = relay\r\nredirect_to =\nonly_to =\nnonsense\n", {})])
-    def test_a_file_that_can_not_be_read_captures(self, tmp_path, text, expected):
-        """ A file that can't be read, with a line that sets one of these, captures all mail """
-
-        path = tmp_path / "mails3.ini"
-        path.write_bytes(text)
-
-        assert read_file(str(path), lambda complaint: None) == expected
 
 # =============================================================================
 class TestChannels:

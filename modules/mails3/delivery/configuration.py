@@ -56,7 +56,7 @@ class Configuration:
     def is_native(self):
         """ Whether Mail.send delivers by itself """
 
-        return self.is_first and is_native(self.settings)
+        return self.is_first and is_native(self.settings) and not self.options.mistake
 
     # -------------------------------------------------------------------------
     def sender_of(self, message):

@@ -30,7 +30,7 @@ def store_captured(tables, message, message_id_header, now, reasons, **options):
     """
 
     outbox, delivery = tables.outbox, tables.delivery
-    ids = enqueue(tables, message, message_id_header, now, **options)
+    _, ids = enqueue(tables, message, message_id_header, now, **options)
     rows = tables.db(delivery.id.belongs(ids) & (outbox.id == delivery.outbox_id)).select(
                 delivery.id, outbox.id, outbox.address)
     for row in rows:

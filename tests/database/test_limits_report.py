@@ -383,9 +383,12 @@ class TestShown:
         learn(waiting, rate=0.5, backoff_s=8, backoff_at=-5, next_at=8, max_sessions=3)
         lines = exposition(status(waiting)).splitlines()
 
-        for line in ('mails3_rate_most{period_s="86400"} 2', 'mails3_rate_most{period_s="60"} 30',
-                     "mails3_limit_reached 1", "mails3_pace_messages_per_second 0.5",
-                     "mails3_pace_backoff 1", "mails3_pace_sessions 3", "mails3_status 0"):
+        for line in ('mails3_rate_most{relay="first",period_s="86400"} 2',
+                     'mails3_rate_most{relay="first",period_s="60"} 30',
+                     "mails3_limit_reached 1",
+                     'mails3_pace_messages_per_second{relay="first"} 0.5',
+                     'mails3_pace_backoff{relay="first"} 1', 'mails3_pace_sessions{relay="first"} 3',
+                     "mails3_status 0"):
             assert line in lines
 
     def test_two_rates_for_one_period_are_one_metric(self, small_office):
@@ -395,7 +398,7 @@ class TestShown:
         text = exposition(status(small_office))
 
         assert text.count("mails3_rate_most{") == 1
-        assert 'mails3_rate_most{period_s="60"} 20' in text
+        assert 'mails3_rate_most{relay="first",period_s="60"} 20' in text
 
     def test_a_mail_says_that_it_waits_for_a_limit(self, waiting):
         """ The next step of a new mail is the limit for which it waits """

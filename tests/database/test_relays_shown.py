@@ -100,6 +100,45 @@ class TestStatus:
         assert 'mails3_relay_suspended{relay="second"} 0' in text
         assert "\nmails3_suspended 0\n" in text
 
+    def test_the_metrics_tell_of_each_relays_limits(self, two, second):
+        """ Each relay's rate is in the metrics, with what is used of it """
+
+        two.configure(rate="9/hour", relays={"second": {"server": second.address,
+                                                        "rate": "7/hour"}})
+        two.relay.stop()
+        two.queue(ANNE)
+        two.drain()
+
+        text = exposition(status_of(two))
+
+        assert 'mails3_rate_most{relay="first",period_s="3600"} 9' in text
+        assert 'mails3_rate_used{relay="second",period_s="3600"} 1' in text
+        assert 'mails3_pace_backoff{relay="second"} 0' in text
+
+    @pytest.mark.parametrize("mode, is_warned", [(0o600, False), (0o640, False), (0o644, True)])
+    def test_a_password_that_others_may_read_is_told(self, two, second, tmp_path, mode, is_warned):
+        """ Who keeps a further relay's password in a file that all may read is warned """
+
+        path = tmp_path / "mails3.ini"
+        path.touch(mode)
+        path.chmod(mode)
+        two.mail.settings_file = str(path)
+        assert "password" not in " ".join(status_of(two).warnings())
+
+        two.configure(relays={"second": {"server": second.address, "login": "shelter:secret"}})
+
+        assert ("chmod o-r" in " ".join(status_of(two).warnings())) == is_warned
+
+    def test_a_suspension_holds_up_no_captured_mail(self, two):
+        """ While all mail is captured, a mail server that is away is no problem """
+
+        two.relay.stop()
+        two.queue(ANNE)
+        two.drain()
+        two.configure(delivery="capture")
+
+        assert "suspended" not in [problem.kind for problem in status_of(two).problems]
+
     def test_the_configuration_shows_each_relay_without_its_login(self, two, second):
         """ The configuration in use has each relay, and no password """
 

@@ -7,7 +7,9 @@
     @license: MIT
 """
 
+import os
 import re
+import stat
 
 from ..message.address import BadInput, address_of
 from ..replies import ConfigurationFailure
@@ -182,9 +184,21 @@ def configuration_warnings(mail, relays):
             warnings.append("%s: no mail can be sent%s." %
                             (error, " by the mail server %s" % state.relay.name
                              if state.relay.name else ""))
+    if any(state.relay.name and state.relay.settings.login for state in relays) and \
+       others_may_read(mail.settings_file):
+        warnings.append("Others may read the password in %s: chmod o-r." % mail.settings_file)
     warnings += ["%s: %s." % unverified for unverified in
                  (unverified_certificate(mail, state) for state in relays) if unverified]
     return warnings
+
+# -----------------------------------------------------------------------------
+def others_may_read(path):
+    """ Whether all users of this machine may read a file (path: str, or None) """
+
+    try:
+        return bool(path) and os.name == "posix" and bool(os.stat(path).st_mode & stat.S_IROTH)
+    except OSError:
+        return False
 
 # -----------------------------------------------------------------------------
 def server_warnings(server):

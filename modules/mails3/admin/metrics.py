@@ -19,6 +19,18 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 EPOCH = datetime(1970, 1, 1) # UTC
 
+# What is learned of each relay: (name, meaning, function of the Pace; None = nothing)
+PACE_METRICS = (
+    ("messages_per_second", "How much a mail server takes, as learned from its refusals.",
+     lambda pace: pace.rate),
+    ("backoff", "1 while a mail server wants less mail, and single messages find out when it "
+     "takes mail again.", lambda pace: int(bool(pace.backoff_s))),
+    ("sessions", "How many sessions at a time a mail server takes, as learned from its refusals.",
+     lambda pace: pace.max_sessions),
+    ("messages_per_session", "How many messages by one session a mail server takes, as learned "
+     "from its refusals.", lambda pace: pace.messages_per_session),
+    )
+
 # -----------------------------------------------------------------------------
 def exposition(status):
     """
@@ -79,7 +91,7 @@ def metrics(status):
                          if state.is_suspended and not state.row.login_refused})
     yield ("paused", "gauge", "1 while an admin has paused sending.",
            int(is_paused(row, now)))
-    yield from limit_metrics(status.limits)
+    yield from limit_metrics(status.limits_by_relay)
     yield ("workers", "gauge", "Workers that are alive, ours and those of the scheduler.",
            status.workers)
     yield ("last_drain_timestamp_seconds", "gauge", "When a run was last at work.",
@@ -90,31 +102,37 @@ def metrics(status):
            report.sizes()["bytes"])
 
 # -----------------------------------------------------------------------------
-def limit_metrics(limits):
-    """ The metrics of the limits (a LimitsReport), as from metrics() """
+def limit_metrics(reports):
+    """
+        The metrics of the limits
 
-    pace, now_s = limits.pace, limits.now_s
+        Args:
+            reports: dict {label of a relay: its LimitsReport}, the first relay first
+
+        Returns:
+            as metrics()
+    """
+
+    limits = next(iter(reports.values()))
     # Of several rates for one period, the smallest one counts
-    rates = {(("period_s", str(rate.period_s)),): rate
-             for rate in sorted(limits.limits.rates, key = lambda rate: -rate.most)}
+    rates = {(("relay", relay), ("period_s", str(rate.period_s))): (rate, report.now_s)
+             for relay, report in reports.items()
+             for rate in sorted(report.limits.rates, key = lambda rate: -rate.most)}
     yield ("rate_most", "gauge", "How much may be sent in a period, by the setting rate.",
-           {labels: rate.most for labels, rate in rates.items()})
+           {labels: rate.most for labels, (rate, _) in rates.items()})
     yield ("rate_used", "gauge", "How much of that is used.",
-           {labels: rate.used(now_s) for labels, rate in rates.items()})
+           {labels: rate.used(now_s) for labels, (rate, now_s) in rates.items()})
     yield ("host_limit_used", "gauge", "How many messages count for a limit of the host app.",
            {(("limit", str(limit)),): limit.used(limits.now) for limit in limits.host_limits})
     yield ("limit_reached", "gauge", "1 while mail waits for a limit, which is no problem.",
            int(bool(limits.reason)))
     yield ("limit_last_timestamp_seconds", "gauge", "About when the last mail that waits for a "
            "limit is sent.", unix_time(limits.last_on))
-    yield ("pace_messages_per_second", "gauge", "How much the mail server takes, as learned "
-           "from its refusals.", pace.rate)
-    yield ("pace_backoff", "gauge", "1 while the mail server wants less mail, and single messages "
-           "find out when it takes mail again.", int(bool(pace.backoff_s)))
-    yield ("pace_sessions", "gauge", "How many sessions at a time the mail server takes, as "
-           "learned from its refusals.", pace.max_sessions)
-    yield ("pace_messages_per_session", "gauge", "How many messages by one session the mail "
-           "server takes, as learned from its refusals.", pace.messages_per_session)
+    for name, meaning, value in PACE_METRICS:
+        values = {relay: value(report.pace) for relay, report in reports.items()}
+        yield ("pace_%s" % name, "gauge", meaning,
+               {(("relay", relay),): number for relay, number in values.items()
+                if number is not None})
 
 # -----------------------------------------------------------------------------
 def suspension(status):

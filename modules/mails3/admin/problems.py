@@ -49,7 +49,8 @@ def problems_of(status):
     """
 
     return [problem for problem in (no_worker(status), paused(status),
-                                    *(suspended(status, state) for state in status.relays))
+                                    *(suspended(status, state) for state in status.relays
+                                      if not status.capture.is_all))
             if problem]
 
 # -----------------------------------------------------------------------------
@@ -104,7 +105,6 @@ def suspended(status, state):
     """
         Sending by a relay is suspended, because of the mail server or the configuration
 
-
         Args:
             status: the Status
             state: the RelayState
@@ -113,7 +113,7 @@ def suspended(status, state):
     row = state.row
     if not state.is_suspended:
         return None
-    name = " ".join(filter(None, (state.relay.name, state.server)))
+    name = " ".join(filter(None, (state.relay.others and label_of(state.relay), state.server)))
     reason = "%s (mail server %s)" % (row.reason, name) if name else row.reason
     if state.replacement:
         return Problem("suspended", WAITING, "A mail server does not take mail",

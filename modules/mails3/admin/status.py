@@ -18,7 +18,7 @@ from ..delivery.capture import Capture
 from .configuration import configuration_in_use, configuration_warnings
 from .limits_report import LimitsReport
 from .problems import BROKEN, FLOWING, WAITING, problems_of, unverified
-from .relay_list import relay_list
+from .relay_list import label_of, relay_list
 from .worker_list import worker_list
 
 __all__ = ("FLOWING", "WAITING", "BROKEN", "Status")
@@ -164,13 +164,19 @@ class Status:
             the channel's name, with that of a further relay)
         """
 
-        reports = {EMAIL: self.limits}
-        for channel in self.mail.channels:
-            for relay in channel.relays:
-                name = " ".join(filter(None, (channel.name, relay.name)))
-                if name != EMAIL:
-                    reports[name] = self._limits_of(relay)
+        reports = {" ".join(filter(None, (EMAIL, state.relay.name))): report
+                   for state, report in zip(self.relays, self.limits_by_relay.values())}
+        reports.update((channel.name, self._limits_of(channel.relay))
+                       for channel in self.mail.channels[1:])
         return {name: report for name, report in reports.items() if report.is_active}
+
+    # -------------------------------------------------------------------------
+    @cached_property
+    def limits_by_relay(self):
+        """ The LimitsReport of each relay (dict by its label), the first relay first """
+
+        return {label_of(state.relay): self._limits_of(state.relay) if state.relay.settings
+                else self.limits for state in self.relays}
 
     # -------------------------------------------------------------------------
     def _limits_of(self, relay):

@@ -387,7 +387,8 @@ class TestShown:
                      'mails3_rate_most{relay="first",period_s="60"} 30',
                      "mails3_limit_reached 1",
                      'mails3_pace_messages_per_second{relay="first"} 0.5',
-                     'mails3_pace_backoff{relay="first"} 1', 'mails3_pace_sessions{relay="first"} 3',
+                     'mails3_pace_backoff{relay="first"} 1',
+                     'mails3_pace_sessions{relay="first"} 3',
                      "mails3_status 0"):
             assert line in lines
 

@@ -37,6 +37,12 @@ def recipients_of(relay):
 
     return sorted(address for mail in relay.mails for address in mail.recipients)
 
+# -----------------------------------------------------------------------------
+def has_inside(office, second):
+    """ The second relay is for the recipients at example.org """
+
+    office.configure(relays={"inside": {"server": second.address, "only_for": "*@example.org"}})
+
 # =============================================================================
 class TestInPlaceOfTheFirst:
     """ Mail goes by the next relay while sending by the first one is suspended """
@@ -322,8 +328,7 @@ class TestDirect:
     def test_recipients_go_by_their_relays(self, office, second):
         """ A direct mail goes to each recipient by the relay that is for it, once """
 
-        office.configure(relays={"inside": {"server": second.address,
-                                            "only_for": "*@example.org"}})
+        has_inside(office, second)
 
         assert office.mail.send_direct_email([ANNE, BOB], "News", "There is news.")
 
@@ -349,8 +354,7 @@ class TestRoutes:
     def test_one_message_may_go_by_two_relays(self, office, second):
         """ A message to two recipients goes to each by the right relay, once """
 
-        office.configure(relays={"inside": {"server": second.address,
-                                            "only_for": "*@example.org"}})
+        has_inside(office, second)
         assert office.mail.send([ANNE, BOB], "News", "There is news.")
         office.db.commit()
 
@@ -391,8 +395,7 @@ class TestRoutes:
     def test_others_stand_in(self, office, second):
         """ While the relay for certain recipients is away, their mail goes by the first one """
 
-        office.configure(relays={"inside": {"server": second.address,
-                                            "only_for": "*@example.org"}})
+        has_inside(office, second)
         second.stop()
         number = office.queue(ANNE)
 
@@ -404,8 +407,7 @@ class TestRoutes:
     def test_a_relay_for_some_stands_in_for_them_only(self, office, second):
         """ While the first relay is away, the one for certain recipients takes theirs only """
 
-        office.configure(relays={"inside": {"server": second.address,
-                                            "only_for": "*@example.org"}})
+        has_inside(office, second)
         office.relay.stop()
         anne, bob = office.queue(ANNE, BOB)
 

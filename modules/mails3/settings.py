@@ -228,12 +228,12 @@ def read_relay(name, given, site, complain, where):
     own = [setting for setting in SETTINGS if setting.name in OF_EACH_RELAY]
     given = {**{each: getattr(site, each) for each in INHERITED}, **given}
     relay = read_table((*RELAY_SETTINGS, *own), given, complain,
-                       " of the relay %s%s" % (name, where))
+                       " of the relay %s%s" % (name, where), "this mail server is not used")
     return SimpleNamespace(**{**vars(site), **vars(relay), "name": name,
                               "mistake": site.mistake or relay.mistake})
 
 # -----------------------------------------------------------------------------
-def read_table(table, given, complain, where):
+def read_table(table, given, complain, where, consequence="mail waits"):
     """
         Read the settings of a table
 
@@ -241,6 +241,7 @@ def read_table(table, given, complain, where):
             table: the Settings
             given, complain: as for read_settings()
             where: words for the place of the settings (str)
+            consequence: what a mistake means that is not safe to ignore, in words
 
         Returns:
             a namespace with each of them, and "mistake", see read_settings()
@@ -260,7 +261,7 @@ def read_table(table, given, complain, where):
                                                                   setting.unit)
                 if setting.name in NEVER_BY_DEFAULT:
                     settings.mistake = mistake
-                complain("%s, %s" % (mistake, "mail waits" if setting.name in NEVER_BY_DEFAULT
+                complain("%s, %s" % (mistake, consequence if setting.name in NEVER_BY_DEFAULT
                                      else "using %s" % setting.default))
                 mistaken.append(setting.name)
         setattr(settings, setting.name, value)

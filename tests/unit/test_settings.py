@@ -194,9 +194,10 @@ class TestRelays:
     def test_a_relay_with_such_a_mistake_is_not_used(self, name, value):
         """ A malformed value is not replaced by its default if that would trust or send more """
 
-        settings, _ = read(relays={"b": {"server": "mx", name: value}})
+        settings, complaints = read(relays={"b": {"server": "mx", name: value}})
 
         assert name in settings.relays[0].mistake
+        assert complaints[0].endswith("this mail server is not used")
         assert settings.mistake is None
 
     def test_a_relay_is_trusted_no_more_than_the_site_trusts(self):
